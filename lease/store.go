@@ -1,0 +1,191 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/shardrun/shardrun/checkpoint"
+)
+
+// What callers branch on.
+var (
+	// ErrLost is the cause of a cancelled handler context when the lease is no
+	// longer the worker's, or may not be.
+	ErrLost = errors.New("lease lost")
+	// ErrHeld means that a living session holds the lease.
+	ErrHeld = errors.New("lease held by another worker")
+	// ErrParent means that a parent of the shard was not handled to its end.
+	ErrParent = errors.New("lease waits for a parent shard")
+	// ErrGone means that there is no such lease, or no such session.
+	ErrGone = errors.New("lease or session gone")
+	// ErrExpired means that the caller's session has lapsed: beat first.
+	ErrExpired = errors.New("session lapsed")
+	// ErrNotReady means that the stream's first set of leases is not complete.
+	ErrNotReady = errors.New("leases of the stream are not created yet")
+	// ErrExists means that the stream's first set was created by somebody.
+	ErrExists = errors.New("leases of the stream exist already")
+	// ErrReset means that the group's state has another incarnation than the
+	// caller's: it was lost and made anew.
+	ErrReset = errors.New("group state was made anew")
+	// ErrStateLost means that part of the group's state is missing. The store
+	// has begun a new incarnation.
+	ErrStateLost = errors.New("group state was lost")
+	// ErrRegressed means that the store lost its latest writes.
+	ErrRegressed = errors.New("group state went back in time")
+	// ErrSuperseded means that a living session took this worker's name.
+	ErrSuperseded = errors.New("another worker runs under the same name")
+	// ErrStale means that an acquire with these token numbers was answered
+	// before; the caller takes higher ones.
+	ErrStale = errors.New("token numbers were used before")
+	// ErrPaused means that the group is paused by hand.
+	ErrPaused = errors.New("group is paused")
+	// ErrVersion means that the state was written by a newer version.
+	ErrVersion = errors.New("group state is of a newer version")
+)
+
+// Store keeps the table of a group: leases, sessions and positions. All
+// methods may be called concurrently, each is one atomic step, and each is safe
+// to repeat when its answer was lost. Implementations prove themselves with
+// the suite in lease/leasetest.
+type Store interface {
+	checkpoint.Store
+
+	// Beat renews a session and returns what changed since Seen. It fails with
+	// ErrReset, ErrStateLost (both with Beat.Incarnation set to the new one in
+	// the answer), ErrRegressed, ErrGone, ErrSuperseded or ErrVersion.
+	Beat(ctx context.Context, group string, b Beat) (View, error)
+	// View reads the whole table: all leases with their shards, all sessions.
+	View(ctx context.Context, group string) (View, error)
+	// Acquire takes leases that are free, lapsed, wanted by nobody else, and
+	// whose parents are finished. Ownership and position are read in the same
+	// step. One grant a name, in order; Grant.Err says why not.
+	Acquire(ctx context.Context, scope checkpoint.Scope, a Acquire) ([]Grant, error)
+	// Complete ends a shard: in one step its position becomes the shard's end,
+	// its children's rows are created where absent, and the lease is freed. It
+	// fails with checkpoint.ErrFenced or checkpoint.ErrNotFound.
+	Complete(ctx context.Context, scope checkpoint.Scope, c Completion) error
+	// Create makes the first set of leases of a stream, all or none seen by
+	// acquire. ErrExists when somebody made it, ErrHeld while somebody makes it.
+	Create(ctx context.Context, scope checkpoint.Scope, c Create) error
+	// Request asks the living owners of leases to hand them to a session; it
+	// returns for each name nil, or ErrHeld when another's wish stands.
+	Request(ctx context.Context, scope checkpoint.Scope, r Request) ([]error, error)
+	// Refuse withdraws the wish on a lease that the caller holds.
+	Refuse(ctx context.Context, scope checkpoint.Scope, name string, token checkpoint.Token) error
+	// Bye removes a session; its runners have all returned. Leases that it
+	// still held are free to be taken at once.
+	Bye(ctx context.Context, scope checkpoint.Scope, session string) error
+	// Watch calls notify when something changed that a worker should look at,
+	// until ctx ends. It is a hint: changes may be announced twice or never,
+	// and beats are the truth.
+	Watch(ctx context.Context, group string, notify func()) error
+}
+
+// Beat renews one session.
+type Beat struct {
+	// Incarnation is what the worker has joined, empty at its start.
+	Incarnation string
+	// NewIncarnation is the identity that state made by this call gets, a new
+	// uuid v4.
+	NewIncarnation string
+	Session        Session
+	// Count rises by one with each answered beat, from 1; a repeat keeps it.
+	Count uint64
+	// Seen is the change up to which the worker's view is complete.
+	Seen uint64
+	// TTL is the lease time of a group that does not exist yet; an existing
+	// one keeps its own, see [View.TTL].
+	TTL time.Duration
+}
+
+// View is a beat's answer: what changed.
+type View struct {
+	Incarnation string
+	// Now is the session time in milliseconds, the clock of all deadlines in
+	// the table. It follows no wall clock.
+	Now int64
+	// TTL is the group's lease time.
+	TTL time.Duration
+	// Leases and Sessions are the rows above Beat.Seen; Gone names the leases
+	// and Left the sessions that were removed.
+	Leases   []Lease
+	Sessions []Session
+	Gone     []string
+	Left     []string
+	// Through is the change up to which the rows above are complete, and More
+	// says that the table has later ones.
+	Through uint64
+	More    bool
+	// Late are the sessions whose deadline is near, with it.
+	Late map[string]int64
+	// Paused says that the group is paused by hand.
+	Paused bool
+}
+
+// Acquire asks for leases.
+type Acquire struct {
+	Session string
+	// First is the number of the first token; tokens are session#First+index.
+	// Numbers are never used for another call.
+	First uint64
+	Names []string
+}
+
+// Grant is the answer for one lease.
+type Grant struct {
+	// Err is nil, ErrHeld, ErrParent, ErrGone, ErrExpired, ErrNotReady,
+	// ErrStale or ErrPaused.
+	Err   error
+	Token checkpoint.Token
+	Epoch uint64
+	// Entry is where to go on from, read in the same step.
+	Entry checkpoint.Entry
+	Shard Shard
+}
+
+// Completion ends a shard.
+type Completion struct {
+	Name  string
+	Token checkpoint.Token
+	// Children are the shards that followed; their positions are the start.
+	Children []Row
+}
+
+// Create makes the first leases of a stream.
+type Create struct {
+	Session string
+	// Stream is account:region:stream:creationEpochMs.
+	Stream string
+	Rows   []Row
+}
+
+// Request asks owners for leases.
+type Request struct {
+	Session string
+	// For is how long the wish stands, in session time.
+	For   time.Duration
+	Names []string
+}
+
+// SessionOf is the session that a token was given to, empty for no token.
+func SessionOf(t checkpoint.Token) string {
+	session, _, _ := strings.Cut(string(t), "#")
+	return session
+}
+
+// StreamOf is the stream part of a lease name.
+func StreamOf(name string) string {
+	stream, _, _ := strings.Cut(name, "/")
+	return stream
+}
+
+// ShardOf is the shard id in a lease name.
+func ShardOf(name string) string {
+	_, shard, _ := strings.Cut(name, "/")
+	return shard
+}
+
+// Name is the lease name of a shard of a stream.
+func Name(stream, shard string) string { return stream + "/" + shard }
