@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/spf13/cobra"
+)
+
+// streamWait bounds the wait for a stream to become active.
+const streamWait = 10 * time.Minute
+
+// streamInfo is a stream as the commands print it, with the API's field names.
+type streamInfo struct {
+	StreamName              string
+	StreamARN               string
+	StreamStatus            types.StreamStatus
+	StreamMode              types.StreamMode `json:",omitempty"`
+	OpenShardCount          int32
+	RetentionPeriodHours    int32
+	StreamCreationTimestamp time.Time
+}
+
+func (a *app) streamsCommand() *cobra.Command {
+	list := a.clientFlags(&cobra.Command{
+		Use:   "streams",
+		Short: "List the streams; create and delete them",
+		Example: `  shardrun streams
+  shardrun streams --json
+  shardrun streams create orders --shards 4
+  shardrun streams delete orders --yes`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.listStreams(c.Context()) },
+	})
+	list.AddCommand(a.createStreamCommand(), a.deleteStreamCommand())
+	return list
+}
+
+func (a *app) listStreams(ctx context.Context) error {
+	client, err := a.client(ctx)
+	if err != nil {
+		return err
+	}
+	var infos []streamInfo
+	pages := kinesis.NewListStreamsPaginator(client, &kinesis.ListStreamsInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("list streams: %w", err)
+		}
+		for _, name := range page.StreamNames {
+			info, err := describe(ctx, client, name)
+			if err != nil {
+				return err
+			}
+			infos = append(infos, info)
+		}
+	}
+	if a.json {
+		for _, info := range infos {
+			if err := printJSON(a.out, info); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(infos) == 0 {
+		fmt.Fprintln(a.out, "no streams (create one: shardrun streams create NAME --shards N)")
+		return nil
+	}
+	t := newTable(a.out, "STREAM", "STATUS", "MODE", "OPEN SHARDS", "RETENTION", "CREATED")
+	for _, i := range infos {
+		t.row(i.StreamName, string(i.StreamStatus), string(i.StreamMode), strconv.Itoa(int(i.OpenShardCount)),
+			fmt.Sprintf("%d h", i.RetentionPeriodHours), i.StreamCreationTimestamp.Local().Format(time.DateTime))
+	}
+	return t.flush()
+}
+
+func describe(ctx context.Context, client *kinesis.Client, name string) (streamInfo, error) {
+	out, err := client.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: aws.String(name)})
+	if err != nil {
+		return streamInfo{}, fmt.Errorf("describe stream %s: %w", name, err)
+	}
+	s := out.StreamDescriptionSummary
+	info := streamInfo{
+		StreamName:              aws.ToString(s.StreamName),
+		StreamARN:               aws.ToString(s.StreamARN),
+		StreamStatus:            s.StreamStatus,
+		OpenShardCount:          aws.ToInt32(s.OpenShardCount),
+		RetentionPeriodHours:    aws.ToInt32(s.RetentionPeriodHours),
+		StreamCreationTimestamp: aws.ToTime(s.StreamCreationTimestamp),
+	}
+	if s.StreamModeDetails != nil {
+		info.StreamMode = s.StreamModeDetails.StreamMode
+	}
+	return info, nil
+}
+
+// await waits until the stream is active and prints it.
+func (a *app) await(ctx context.Context, client *kinesis.Client, name string) error {
+	err := kinesis.NewStreamExistsWaiter(client, func(o *kinesis.StreamExistsWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 100*time.Millisecond, 5*time.Second
+	}).Wait(ctx, &kinesis.DescribeStreamInput{StreamName: aws.String(name)}, streamWait)
+	if err != nil {
+		return fmt.Errorf("wait for stream %s to be active: %w", name, err)
+	}
+	info, err := describe(ctx, client, name)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return printJSON(a.out, info)
+	}
+	fmt.Fprintf(a.out, "stream %s is %s with %d open shards\n", info.StreamName, info.StreamStatus, info.OpenShardCount)
+	return nil
+}
+
+func (a *app) createStreamCommand() *cobra.Command {
+	var shards int32
+	c := a.clientFlags(&cobra.Command{
+		Use:     "create STREAM",
+		Short:   "Create a stream and wait until it is active",
+		Example: `  shardrun streams create orders --shards 4`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if shards < 0 {
+				return usagef("--shards %d: at least 1, or 0 for an on-demand stream", shards)
+			}
+			client, err := a.client(c.Context())
+			if err != nil {
+				return err
+			}
+			in := &kinesis.CreateStreamInput{StreamName: aws.String(args[0])}
+			if shards > 0 {
+				in.ShardCount = aws.Int32(shards)
+			}
+			if _, err := client.CreateStream(c.Context(), in); err != nil {
+				return fmt.Errorf("create stream %s: %w", args[0], err)
+			}
+			return a.await(c.Context(), client, args[0])
+		},
+	})
+	c.Flags().Int32Var(&shards, "shards", 1, "number of shards; 0 makes an on-demand stream")
+	return c
+}
+
+func (a *app) deleteStreamCommand() *cobra.Command {
+	var yes bool
+	c := a.clientFlags(&cobra.Command{
+		Use:     "delete STREAM --yes",
+		Short:   "Delete a stream and all its records",
+		Example: `  shardrun streams delete orders --yes`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if !yes {
+				return usagef("deleting stream %s removes all its records for good: say --yes", args[0])
+			}
+			client, err := a.client(c.Context())
+			if err != nil {
+				return err
+			}
+			if _, err := client.DeleteStream(c.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String(args[0])}); err != nil {
+				return fmt.Errorf("delete stream %s: %w", args[0], err)
+			}
+			if a.json {
+				return printJSON(a.out, map[string]string{"StreamName": args[0], "StreamStatus": string(types.StreamStatusDeleting)})
+			}
+			fmt.Fprintf(a.out, "stream %s is being deleted\n", args[0])
+			return nil
+		},
+	})
+	c.Flags().BoolVar(&yes, "yes", false, "do it without asking back")
+	return c
+}
