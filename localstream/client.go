@@ -1,0 +1,196 @@
+package localstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+)
+
+// Client gives a client of the server that needs no socket: it calls the
+// handler in this process, so it works inside a testing/synctest bubble. It is
+// a *kinesis.Client like any other; serialization, retries and errors are those
+// of the SDK. Each call makes another one, of the server's account and region;
+// options change them.
+func (s *Server) Client(options ...func(*kinesis.Options)) *kinesis.Client {
+	return kinesis.New(kinesis.Options{
+		Region:       s.cfg.Region,
+		BaseEndpoint: aws.String("http://localhost"),
+		Credentials:  credentials.NewStaticCredentialsProvider(s.cfg.AccountID, "local", ""),
+		HTTPClient:   s.HTTPClient(),
+		// Nothing that fails here heals by itself in the time that a limit on
+		// retries is meant for.
+		DisableClockSkewCorrection: true,
+	}, options...)
+}
+
+// HTTPClient gives the transport of [Server.Client], for a client with options
+// of its own: each request is handled in this process.
+func (s *Server) HTTPClient() kinesis.HTTPClient { return inProcess{s} }
+
+// inProcess is an HTTP client that calls the handler of a server.
+type inProcess struct{ server *Server }
+
+// ownedBody is a request body that the handler may keep for the request.
+type ownedBody struct {
+	bytes []byte
+	read  int
+}
+
+func (b *ownedBody) Read(p []byte) (int, error) {
+	if b.read == len(b.bytes) {
+		return 0, io.EOF
+	}
+	n := copy(p, b.bytes[b.read:])
+	b.read += n
+	return n, nil
+}
+
+func (b *ownedBody) Close() error { return nil }
+
+// Do handles a request. Like the client of net/http it gives up when the
+// context of the request ends, and the handler sees the same context.
+func (t inProcess) Do(req *http.Request) (*http.Response, error) {
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	body, err := takeBody(req)
+	if err != nil {
+		return nil, fmt.Errorf("read request body: %w", err)
+	}
+	if !t.server.enter() {
+		return nil, errors.New("localstream is closed")
+	}
+	ctx, cancel := context.WithCancel(req.Context())
+	r := req.WithContext(ctx)
+	r.Body, r.ContentLength = body, int64(len(body.bytes))
+	r.RemoteAddr = "in-process"
+	if r.Host == "" {
+		r.Host = r.URL.Host
+	}
+	w := &reply{header: http.Header{}, ready: make(chan struct{}), cancel: cancel, request: req}
+	go func() {
+		defer t.server.requests.Done()
+		defer w.finish()
+		t.server.serveHTTP(w, r)
+	}()
+	select {
+	case <-w.ready:
+		return w.response()
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	}
+}
+
+// takeBody reads the body of a request to its end, so that nothing of it is in
+// use after Do has returned.
+func takeBody(req *http.Request) (*ownedBody, error) {
+	if req.Body == nil {
+		return &ownedBody{}, nil
+	}
+	defer req.Body.Close()
+	var buf bytes.Buffer
+	if req.ContentLength > 0 {
+		buf.Grow(int(min(req.ContentLength, recordsBodyBytes)) + bytes.MinRead)
+	}
+	_, err := buf.ReadFrom(req.Body)
+	return &ownedBody{bytes: buf.Bytes()}, err
+}
+
+// reply is the http.ResponseWriter of a request in process. An answer is given
+// to the client when the handler ends, or at the first Flush; what is written
+// after that is streamed.
+type reply struct {
+	request *http.Request
+	cancel  context.CancelFunc
+	header  http.Header
+	status  int
+	body    bytes.Buffer
+	stream  *io.PipeWriter // after the first Flush
+	source  *io.PipeReader
+	err     error         // the handler cut the connection
+	once    sync.Once     // closes ready
+	ready   chan struct{} // closed when the fields above are for the client to read
+}
+
+func (w *reply) Header() http.Header { return w.header }
+
+func (w *reply) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+func (w *reply) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	if w.stream != nil {
+		return w.stream.Write(p)
+	}
+	return w.body.Write(p)
+}
+
+// Flush gives the client what was written so far; the rest will be streamed.
+func (w *reply) Flush() {
+	if w.stream == nil {
+		w.WriteHeader(http.StatusOK)
+		w.source, w.stream = io.Pipe()
+		w.once.Do(func() { close(w.ready) })
+	}
+}
+
+// finish ends the answer. It is deferred, and recovers the panic by which a
+// handler cuts the connection.
+func (w *reply) finish() {
+	if p := recover(); p != nil {
+		if p != http.ErrAbortHandler {
+			panic(p)
+		}
+		w.err = io.ErrUnexpectedEOF
+	}
+	if w.stream != nil {
+		w.stream.CloseWithError(w.err) // EOF, if it is nil
+	}
+	w.WriteHeader(http.StatusOK)
+	w.once.Do(func() { close(w.ready) })
+	if w.stream == nil {
+		w.cancel()
+	}
+}
+
+// response is what the client gets. It is called once w.ready is closed.
+func (w *reply) response() (*http.Response, error) {
+	resp := &http.Response{
+		Status: http.StatusText(w.status), StatusCode: w.status, Header: w.header, Request: w.request,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(w.body.Len()),
+	}
+	if w.source == nil {
+		if w.err != nil {
+			return nil, w.err
+		}
+		resp.Body = io.NopCloser(bytes.NewReader(w.body.Bytes()))
+		return resp, nil
+	}
+	resp.ContentLength = -1
+	resp.Header = w.header.Clone() // the handler goes on
+	resp.Body = streamBody{io.MultiReader(bytes.NewReader(w.body.Bytes()), w.source), w}
+	return resp, nil
+}
+
+// streamBody is the body of an answer that the handler is still writing.
+type streamBody struct {
+	io.Reader
+	reply *reply
+}
+
+// Close tells the handler that nobody reads on.
+func (b streamBody) Close() error {
+	b.reply.cancel()
+	return b.reply.source.Close()
+}

@@ -1,0 +1,187 @@
+package localstream
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/localstream/internal/vfs"
+)
+
+// Durability says what an acknowledged put has survived.
+type Durability uint8
+
+// The durabilities.
+const (
+	// Sync: the record and its directory entry are on the disk (fsync), so it
+	// survives a power loss. Puts that wait at the same time share an fsync.
+	Sync Durability = iota
+	// Async: the record was written to the operating system, so it survives
+	// kill -9 of the server but not a power loss. An fsync follows each 100 ms.
+	Async
+	// Memory: nothing is on the disk, and everything is gone with the Server.
+	Memory
+)
+
+// String is the name that [ParseDurability] reads.
+func (d Durability) String() string {
+	switch d {
+	case Sync:
+		return "sync"
+	case Async:
+		return "async"
+	case Memory:
+		return "memory"
+	}
+	return fmt.Sprintf("Durability(%d)", uint8(d))
+}
+
+// ParseDurability reads "sync", "async" or "memory".
+func ParseDurability(s string) (Durability, error) {
+	for _, d := range []Durability{Sync, Async, Memory} {
+		if s == d.String() {
+			return d, nil
+		}
+	}
+	return 0, fmt.Errorf("durability %q: want sync, async or memory", s)
+}
+
+// Limits says whether the rates of AWS apply.
+type Limits uint8
+
+// The limits.
+const (
+	// LimitsOff: as fast as the machine goes. Counts, such as the number of
+	// shards, are limited all the same.
+	LimitsOff Limits = iota
+	// LimitsAWS: per shard, writes of 1,000 records and 1 MiB a second, reads of
+	// 5 calls and 2 MiB a second. What is above is refused with
+	// ProvisionedThroughputExceededException. Rates of the control plane and
+	// the number of scalings a day are not limited yet.
+	LimitsAWS
+)
+
+// String is the name that [ParseLimits] reads.
+func (l Limits) String() string {
+	if l == LimitsAWS {
+		return "aws"
+	}
+	return "off"
+}
+
+// ParseLimits reads "off" or "aws".
+func ParseLimits(s string) (Limits, error) {
+	switch s {
+	case "off":
+		return LimitsOff, nil
+	case "aws":
+		return LimitsAWS, nil
+	}
+	return 0, fmt.Errorf("limits %q: want off or aws", s)
+}
+
+// Config says how to open a [Server]. Only DataDir is required, and not even
+// that when Durability is Memory.
+type Config struct {
+	// DataDir is the directory of the log. It is made when missing, with mode
+	// 0700, and locked: one Server at a time has it. Required, unless
+	// Durability is Memory, which does not look at it.
+	DataDir string
+	// Durability says what an acknowledged put has survived. Defaults to Sync.
+	Durability Durability
+
+	// AccountID is the account of clients whose access key id is not a number
+	// of 12 digits; such a number is itself the account. 12 digits. Defaults
+	// to 000000000000.
+	AccountID string
+	// Region is the region of clients that name none in the credential scope of
+	// their signature. Defaults to us-east-1.
+	Region string
+
+	// ShardLimit is how many open shards an account may have in a region, as
+	// the quota of AWS. Negative means no limit. Defaults to 500.
+	ShardLimit int
+	// Limits says whether the rates of AWS apply. Defaults to LimitsOff.
+	Limits Limits
+
+	// CreateDelay is how long a new stream stays in CREATING. Defaults to 0: it
+	// is ACTIVE at once.
+	CreateDelay time.Duration
+	// UpdateDelay is how long a stream stays in UPDATING before a reshard
+	// happens. Defaults to 0.
+	UpdateDelay time.Duration
+	// DeleteDelay is how long a stream stays in DELETING. Defaults to 0.
+	DeleteDelay time.Duration
+	// ConsumerDelay is how long a new consumer stays in CREATING. Consumers are
+	// not emulated yet. Defaults to 0.
+	ConsumerDelay time.Duration
+
+	// AllowHosts are names that clients may use for this server in the Host
+	// header, besides loopback names and addresses and the address that it
+	// listens on. Others are refused, so that no web page can reach the server
+	// by pointing a name of its own at it. Defaults to none.
+	AllowHosts []string
+	// AllowOrigins are the web origins, such as "http://localhost:3000", that
+	// browsers may call the server from. Defaults to none.
+	AllowOrigins []string
+
+	// Version is shown by the health page. Defaults to "dev".
+	Version string
+	// Logger takes the log, named "localstream". Defaults to none.
+	Logger *zap.Logger
+
+	// fs is the file system of the log. Tests set it; otherwise it follows from
+	// DataDir and Durability.
+	fs vfs.FS
+	// segmentBytes is the size of a log segment. Tests set it.
+	segmentBytes int64
+}
+
+func (c Config) withDefaults() Config {
+	c.AccountID = cmp.Or(c.AccountID, "000000000000")
+	c.Region = cmp.Or(c.Region, "us-east-1")
+	c.ShardLimit = cmp.Or(c.ShardLimit, 500)
+	c.Version = cmp.Or(c.Version, "dev")
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	c.Logger = c.Logger.Named("localstream")
+	return c
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Durability > Memory:
+		return fmt.Errorf("localstream config: Durability %v: want Sync, Async or Memory", c.Durability)
+	case c.DataDir == "" && c.Durability != Memory && c.fs == nil:
+		return errors.New("localstream config: DataDir is empty: want a directory, or Durability Memory")
+	case !isAccount(c.AccountID):
+		return fmt.Errorf("localstream config: AccountID %q: want 12 digits", c.AccountID)
+	case !isRegion(c.Region):
+		return fmt.Errorf("localstream config: Region %q: want letters, digits and hyphens, at most 32", c.Region)
+	case c.Limits > LimitsAWS:
+		return fmt.Errorf("localstream config: Limits %d: want LimitsOff or LimitsAWS", c.Limits)
+	}
+	for name, d := range map[string]time.Duration{
+		"CreateDelay": c.CreateDelay, "UpdateDelay": c.UpdateDelay, "DeleteDelay": c.DeleteDelay, "ConsumerDelay": c.ConsumerDelay,
+	} {
+		if d < 0 {
+			return fmt.Errorf("localstream config: %s %v: want no less than 0", name, d)
+		}
+	}
+	return nil
+}
+
+// isAccount reports whether s is the number of an account.
+func isAccount(s string) bool {
+	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
+}
+
+// isRegion reports whether s can be the name of a region.
+func isRegion(s string) bool {
+	return s != "" && len(s) <= 32 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}

@@ -1,0 +1,167 @@
+package localstream
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/shardrun/shardrun/localstream/internal/state"
+)
+
+// Action is what a [Fault] does to a request.
+type Action uint8
+
+// The actions.
+const (
+	// Throttle refuses with ProvisionedThroughputExceededException. In
+	// PutRecords, with a Shard, it refuses the records of that shard alone.
+	Throttle Action = iota
+	// Fail refuses with the error type and message of the Fault.
+	Fail
+	// ExpireIterator refuses with ExpiredIteratorException.
+	ExpireIterator
+	// Drop cuts the connection before anything is done.
+	Drop
+	// Delay waits for the Delay of the Fault, then goes on.
+	Delay
+	// LoseReply does what was asked for and then cuts the connection, so that
+	// the client does not learn of it.
+	LoseReply
+)
+
+// Fault is something bad that [Server.Inject] makes happen.
+type Fault struct {
+	// Operation is the API operation, such as "PutRecords". Empty means any.
+	Operation string
+	// Stream is the name of the stream. Empty means any.
+	Stream string
+	// Shard is the id of the shard, such as "shardId-000000000000", for
+	// PutRecord, PutRecords, GetShardIterator and GetRecords. Empty means the
+	// fault is not about a shard. Drop, Delay and LoseReply need it empty in
+	// PutRecord and PutRecords.
+	Shard string
+	// Count is how many requests (or records of a shard) are hit. Negative
+	// means all until the fault is removed. Defaults to 1.
+	Count int
+	// Action is what happens. Defaults to Throttle.
+	Action Action
+	// Delay is the time for the action Delay.
+	Delay time.Duration
+	// Type is the error type for the action Fail. Defaults to InternalFailure.
+	Type string
+	// Message is the error message for the action Fail.
+	Message string
+}
+
+// faults are the faults that are waiting for their requests. The zero value is
+// ready.
+type faults struct {
+	// mu guards waiting and the counts in it.
+	mu      sync.Mutex
+	waiting []*Fault
+}
+
+// Inject makes a fault happen to the next requests that it fits, and returns a
+// function that takes back what is left of it. Of several faults that fit, the
+// one that was injected first happens. It is for tests.
+func (s *Server) Inject(f Fault) (remove func()) {
+	if f.Count == 0 {
+		f.Count = 1
+	}
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.waiting = append(s.faults.waiting, &f)
+	return func() {
+		s.faults.mu.Lock()
+		defer s.faults.mu.Unlock()
+		s.faults.remove(&f)
+	}
+}
+
+// remove needs f.mu.
+func (f *faults) remove(gone *Fault) {
+	for i, w := range f.waiting {
+		if w == gone {
+			f.waiting = append(f.waiting[:i:i], f.waiting[i+1:]...)
+			return
+		}
+	}
+}
+
+// anyShard asks for the faults that are not about a shard.
+const anyShard = ""
+
+// take gives the fault that is to happen, if there is one, and counts it.
+func (f *faults) take(operation, stream, shard string) (Fault, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.waiting {
+		if w.Shard != shard || w.Operation != "" && w.Operation != operation || w.Stream != "" && w.Stream != stream {
+			continue
+		}
+		if w.Count--; w.Count == 0 {
+			f.remove(w)
+		}
+		return *w, true
+	}
+	return Fault{}, false
+}
+
+// errDropped makes the front door cut the connection.
+var errDropped = errors.New("connection dropped by an injected fault")
+
+// fault does what a fault wants, if there is one for this request.
+func (c *call) fault(ctx context.Context, key state.Key, shardID string) error {
+	f, ok := c.server.faults.take(c.op.name, key.Name, shardID)
+	if !ok {
+		return nil
+	}
+	switch f.Action {
+	case Drop:
+		return errDropped
+	case LoseReply:
+		c.loseReply = true
+		return nil
+	case Delay:
+		timer := time.NewTimer(f.Delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.server.closing.Done():
+			return unavailable()
+		}
+	}
+	return f.apiError(key, shardID)
+}
+
+// recordFault gives the error of a fault for one record that is put.
+func (c *call) recordFault(key state.Key, shardID string) *apiError {
+	if f, ok := c.server.faults.take(c.op.name, key.Name, shardID); ok {
+		return f.apiError(key, shardID)
+	}
+	return nil
+}
+
+// apiError is the error that a fault refuses with.
+func (f *Fault) apiError(key state.Key, shardID string) *apiError {
+	switch {
+	case f.Action == ExpireIterator:
+		now := time.Now()
+		return expiredIterator(now.Add(-tokenLife), now)
+	case f.Action == Fail && (f.Type == "" || f.Type == typeInternal):
+		return &apiError{Type: typeInternal, Message: f.Message, Status: http.StatusInternalServerError}
+	case f.Action == Fail && f.Type == typeUnavailable:
+		return &apiError{Type: f.Type, Message: f.Message, Status: http.StatusServiceUnavailable}
+	case f.Action == Fail:
+		return &apiError{Type: f.Type, Message: f.Message, Status: http.StatusBadRequest}
+	}
+	if shardID == anyShard {
+		return throttled("Rate exceeded for stream %s under account %s.", key.Name, key.Account)
+	}
+	return rateExceeded(key, shardID)
+}

@@ -1,0 +1,227 @@
+package localstream
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// request is a request that the client of the SDK would not send.
+type request struct {
+	method, path, body string
+	header             map[string]string
+}
+
+const (
+	listStreams = targetPrefix + "ListStreams"
+	unknownOld  = `{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException","message":null},"Version":"1.0"}`
+	deniedXML   = "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized</Message>\n</AccessDeniedException>\n"
+)
+
+func TestFrontDoor(t *testing.T) {
+	h := start(t, 0)
+	url, _ := socket(t, h.server)
+	ok := func(changes ...string) map[string]string {
+		m := map[string]string{"Content-Type": contentJSON, "X-Amz-Target": listStreams, "Authorization": auth, "X-Amz-Date": "x"}
+		for i := 0; i < len(changes); i += 2 {
+			m[changes[i]] = changes[i+1]
+		}
+		return m
+	}
+	incomplete := func(message string) string {
+		b, _ := json.Marshal(map[string]string{"__type": "IncompleteSignatureException", "message": message})
+		return string(b)
+	}
+	const missing = `{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}`
+	const listed = `{"HasMoreStreams":false,"StreamNames":[],"StreamSummaries":[]}`
+	tests := []struct {
+		name   string
+		req    request
+		status int
+		body   string // "" means any
+	}{
+		{"a request that works", request{header: ok(), body: "{}"}, 200, listed},
+		{"parameters of the content type are ignored", request{header: ok("Content-Type", contentJSON+"; charset=UTF-8"), body: "{}"}, 200, listed},
+		{"GET", request{method: "GET"}, 403, deniedXML},
+		{"PUT", request{method: "PUT", header: ok(), body: "{}"}, 403, deniedXML},
+		{"OPTIONS, as before a request of another web site", request{method: "OPTIONS", header: map[string]string{"Access-Control-Request-Method": "POST"}}, 403, deniedXML},
+		{"no content type", request{header: ok("Content-Type", ""), body: "{}"}, 403, deniedXML},
+		{"a form", request{header: ok("Content-Type", "text/plain", "X-Amz-Target", ""), body: "{}"}, 403, deniedXML},
+		{"a wrong content type", request{header: ok("Content-Type", "application/x-amz-json-1.0"), body: "{}"}, 404, "<UnknownOperationException/>\n"},
+		{"an encoding to come", request{header: ok("Content-Type", "application/x-amz-cbor-1.1"), body: "\xa0"}, 404, "<UnknownOperationException/>\n"},
+		{"no target", request{header: ok("X-Amz-Target", ""), body: "{}"}, 400, `{"__type":"UnknownOperationException"}`},
+		{"an unknown target", request{header: ok("X-Amz-Target", targetPrefix+"ListStream"), body: "{}"}, 400, `{"__type":"UnknownOperationException"}`},
+		{"an unknown target with a bad body", request{header: ok("X-Amz-Target", targetPrefix+"ListStream"), body: "{"}, 400, `{"__type":"SerializationException"}`},
+		{"no body", request{header: ok()}, 400, `{"__type":"SerializationException"}`},
+		{"a body that is not JSON", request{header: ok(), body: "hello"}, 400, `{"__type":"SerializationException"}`},
+		{"a body that is not JSON, without a signature", request{header: ok("Authorization", ""), body: "hello"}, 400, `{"__type":"SerializationException"}`},
+		{"a wrong type", request{header: ok(), body: `{"Limit":"1"}`}, 400, `{"__type":"SerializationException","Message":"class java.lang.String can not be converted to an Integer"}`},
+		{"application/json", request{header: ok("Content-Type", "application/json"), body: "{}"}, 200, unknownOld},
+		{"application/json, not JSON", request{header: ok("Content-Type", "application/json"), body: "hello"}, 200,
+			`{"Output":{"__type":"com.amazon.coral.service#SerializationException","Message":null},"Version":"1.0"}`},
+		{"a compressed body", request{header: ok("Content-Encoding", "gzip"), body: "{}"}, 400, `{"__type":"SerializationException"}`},
+
+		{"no signature", request{header: ok("Authorization", ""), body: "{}"}, 400, missing},
+		{"an empty signature", request{header: ok("Authorization", "X", "X-Amz-Date", ""), body: "{}"}, 400,
+			incomplete("Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' parameter. " +
+				"Authorization header requires 'SignedHeaders' parameter. Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. Authorization=X")},
+		{"half a signature", request{header: ok("Authorization", "AWS4- Signature=b,Credential=a"), body: "{}"}, 400,
+			incomplete("Authorization header requires 'SignedHeaders' parameter. Authorization=AWS4- Signature=b,Credential=a")},
+		{"a signature between spaces", request{header: ok("Authorization", "AWS4- Signature=b Credential=a"), body: "{}"}, 400,
+			incomplete("Authorization header requires 'SignedHeaders' parameter. Authorization=AWS4- Signature=b Credential=a")},
+		{"two signatures", request{path: "/?X-Amz-Algorithm", header: ok(), body: "{}"}, 400,
+			`{"__type":"InvalidSignatureException","message":"Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header."}`},
+		{"a query without the algorithm", request{path: "/?X-Amz-Credential=a&X-Amz-Signature=b&X-Amz-SignedHeaders=c&X-Amz-Date=d", header: ok("Authorization", ""), body: "{}"}, 400, missing},
+		{"half a query", request{path: "/?X-Amz-Algorithm=a&X-Amz-Credential=b&X-Amz-Signature=c&X-Amz-Date=d", header: ok("Authorization", ""), body: "{}"}, 400,
+			incomplete("AWS query-string parameters must include 'X-Amz-SignedHeaders'. Re-examine the query-string parameters.")},
+		{"a whole query", request{path: "/?X-Amz-Algorithm=a&X-Amz-Credential=b&X-Amz-Signature=c&X-Amz-Date=d&X-Amz-SignedHeaders=e", header: ok("Authorization", ""), body: "{}"}, 200, listed},
+
+		{"a name of somebody else", request{header: ok("Host", "evil.example"), body: "{}"}, 403, ""},
+		{"a name of somebody else, on the health page", request{method: "GET", path: healthPath, header: map[string]string{"Host": "evil.example:4567"}}, 403, ""},
+		{"localhost", request{header: ok("Host", "LOCALHOST:1"), body: "{}"}, 200, listed},
+		{"IPv6 loopback", request{header: ok("Host", "[::1]:4567"), body: "{}"}, 200, listed},
+		{"an address of somebody else", request{header: ok("Host", "10.1.2.3"), body: "{}"}, 403, ""},
+		{"a web page of elsewhere", request{header: ok("Origin", "http://evil.example"), body: "{}"}, 403, ""},
+		{"a page of a file", request{header: ok("Origin", "null"), body: "{}"}, 403, ""},
+		{"a browser's word for elsewhere", request{header: ok("Sec-Fetch-Site", "cross-site"), body: "{}"}, 403, ""},
+		{"a browser's word for another port", request{header: ok("Sec-Fetch-Site", "same-site"), body: "{}"}, 403, ""},
+		{"a browser without a page", request{header: ok("Sec-Fetch-Site", "none"), body: "{}"}, 200, listed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			resp, body := do(t, url, tt.req)
+			if resp.StatusCode != tt.status || tt.body != "" && body != tt.body {
+				t.Errorf("got %d %s\nwant %d %s", resp.StatusCode, body, tt.status, tt.body)
+			}
+			if id := resp.Header.Get("x-amzn-RequestId"); !regexp.MustCompile(`^[a-f0-9]{8}-[a-f0-9]{4}-4[a-f0-9]{3}-[89ab][a-f0-9]{3}-[a-f0-9]{12}$`).MatchString(id) {
+				t.Errorf("request id %q", id)
+			}
+			if id, err := base64.StdEncoding.DecodeString(resp.Header.Get("x-amz-id-2")); err != nil || len(id) < 72 || len(id) > 80 {
+				t.Errorf("second id %d bytes, %v", len(id), err)
+			}
+			for name := range resp.Header {
+				if strings.HasPrefix(name, "Access-Control") {
+					t.Errorf("header %s lets other web sites in", name)
+				}
+			}
+		})
+	}
+}
+
+// do sends a request, POST / by default.
+func do(t *testing.T, url string, r request) (*http.Response, string) {
+	t.Helper()
+	if r.method == "" {
+		r.method = http.MethodPost
+	}
+	if r.path == "" {
+		r.path = "/"
+	}
+	req, err := http.NewRequestWithContext(t.Context(), r.method, url+r.path, strings.NewReader(r.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range r.header {
+		if name == "Host" {
+			req.Host = value
+		} else if value != "" {
+			req.Header.Set(name, value)
+		}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(b)
+}
+
+func TestAllowedHostsAndOrigins(t *testing.T) {
+	s := NewT(t, Config{AllowHosts: []string{"kinesis.test"}, AllowOrigins: []string{"http://localhost:3000"}})
+	url, _ := socket(t, s)
+	header := map[string]string{"Content-Type": contentJSON, "X-Amz-Target": listStreams, "Authorization": auth, "X-Amz-Date": "x",
+		"Host": "Kinesis.Test:4567", "Origin": "http://localhost:3000"}
+	if resp, body := do(t, url, request{header: header, body: "{}"}); resp.StatusCode != 200 {
+		t.Errorf("got %d %s", resp.StatusCode, body)
+	}
+}
+
+func TestHealth(t *testing.T) {
+	s := NewT(t, Config{Version: "1.2.3"})
+	url, _ := socket(t, s)
+	resp, body := do(t, url, request{method: "GET", path: healthPath})
+	var health map[string]any
+	if err := json.Unmarshal([]byte(body), &health); err != nil || resp.StatusCode != 200 {
+		t.Fatalf("%d %s: %v", resp.StatusCode, body, err)
+	}
+	for name, want := range map[string]any{"status": "ok", "version": "1.2.3", "durability": "memory", "account_id": "000000000000", "region": "us-east-1"} {
+		equal(t, name, health[name], want)
+	}
+	if _, ok := health["uptime_seconds"].(float64); !ok {
+		t.Error("no uptime")
+	}
+}
+
+// Bodies above the limit of their operation are refused by what they announce,
+// and by what arrives when they announce nothing.
+func TestBodyLimits(t *testing.T) {
+	h := start(t, 1)
+	url, _ := socket(t, h.server)
+	send := func(op string, size int, chunked bool) int {
+		t.Helper()
+		var body io.Reader = bytes.NewReader(bytes.Repeat([]byte(" "), size))
+		if chunked {
+			body = io.MultiReader(body)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, body)
+		h.must(err)
+		req.Header.Set("Content-Type", contentJSON)
+		req.Header.Set("X-Amz-Target", targetPrefix+op)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			// The server may hang up before everything was sent.
+			if strings.Contains(err.Error(), "reset") || strings.Contains(err.Error(), "broken pipe") {
+				return http.StatusRequestEntityTooLarge
+			}
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	for _, chunked := range []bool{false, true} {
+		equal(t, "small operation over its limit", send("ListStreams", defaultBodyBytes+1, chunked), 413)
+		equal(t, "small operation at its limit", send("ListStreams", defaultBodyBytes, chunked), 400)
+		equal(t, "PutRecord over its limit", send("PutRecord", recordBodyBytes+1, chunked), 413)
+		equal(t, "PutRecords over its limit", send("PutRecords", recordsBodyBytes+1, chunked), 413)
+		equal(t, "unknown operation over its limit", send("Nothing", defaultBodyBytes+1, chunked), 413)
+	}
+}
+
+// A client that sends its headers slowly, or none, does not keep a connection.
+func TestSlowClientsAreCutOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a real time-out")
+	}
+	h := start(t, 0)
+	url, _ := socket(t, h.server)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	h.must(err)
+	defer conn.Close()
+	_, err = conn.Write([]byte("POST / HTTP/1.1\r\nHost: localhost\r\nX-"))
+	h.must(err)
+	h.must(conn.SetReadDeadline(time.Now().Add(2 * headerTimeout)))
+	if _, err := io.ReadAll(conn); err != nil {
+		t.Errorf("the connection was still open: %v", err)
+	}
+}

@@ -1,0 +1,113 @@
+package wal
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/shardrun/shardrun/localstream/internal/vfs"
+)
+
+// benchCalls are the shapes of appends that matter: the largest PutRecords, and
+// PutRecord.
+func benchRecords(n, size, shards int) []Record {
+	recs := make([]Record, n)
+	for i := range recs {
+		recs[i] = Record{Shard: uint32(i % shards), Key: fmt.Sprintf("key-%010d", i), Data: make([]byte, size)}
+		for k := range recs[i].Data {
+			recs[i].Data[k] = byte(rand.Uint32())
+		}
+	}
+	return recs
+}
+
+func benchLog(b *testing.B, d Durability, shards int) *Log {
+	b.Helper()
+	var fsys vfs.FS = vfs.NewMemory()
+	if d != Memory {
+		osfs, err := vfs.OpenOS(b.TempDir())
+		if err != nil {
+			b.Fatal(err)
+		}
+		fsys = osfs
+	}
+	l, err := Open(Config{FS: fsys, Dir: "stream", Durability: d})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	for s := range shards {
+		l.OpenShard(uint32(s), 0)
+	}
+	return l
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, d := range []Durability{Sync, Async, Memory} {
+		for _, c := range []struct {
+			name                          string
+			callers, records, size, shard int
+		}{
+			{"4x500x1KiB", 4, 500, 1 << 10, 4},
+			{"4x500x1KiB_1000shards", 4, 500, 1 << 10, 1000},
+			{"16x1x100B", 16, 1, 100, 4},
+			{"1x1x100B", 1, 1, 100, 4},
+		} {
+			b.Run(fmt.Sprintf("%s/%s", d, c.name), func(b *testing.B) {
+				l := benchLog(b, d, c.shard)
+				b.SetBytes(int64(c.records * c.size))
+				b.ReportAllocs()
+				calls := make(chan struct{}, c.callers) // a token for each append that is left
+				var callers sync.WaitGroup
+				b.ResetTimer()
+				for range c.callers {
+					callers.Go(func() {
+						recs := benchRecords(c.records, c.size, c.shard)
+						for range calls {
+							if err := l.Append(recs); err != nil {
+								b.Error(err)
+							}
+						}
+					})
+				}
+				for b.Loop() {
+					calls <- struct{}{}
+				}
+				close(calls)
+				callers.Wait()
+			})
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		size   int
+		shards int
+	}{{"1KiB", 1 << 10, 1}, {"1KiB_4shards", 1 << 10, 4}, {"100B_4shards", 100, 4}} {
+		b.Run(c.name, func(b *testing.B) {
+			l := benchLog(b, Async, c.shards)
+			recs := benchRecords(500, c.size, c.shards)
+			for range (100 << 20) / (500 * c.size) {
+				if err := l.Append(recs); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			b.SetBytes(100 << 20 / int64(c.shards))
+			for b.Loop() {
+				for next := uint64(0); ; {
+					p, err := l.Read(0, next, 0, 10_000, 10<<20)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if next = p.Next; p.Behind == 0 {
+						break
+					}
+				}
+			}
+		})
+	}
+}

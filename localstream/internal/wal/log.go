@@ -1,0 +1,258 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/localstream/internal/vfs"
+)
+
+// Log is the commit log of one stream. Make one with [Open]. All methods may be
+// called concurrently.
+type Log struct {
+	cfg      Config
+	files    *files
+	cache    *blockCache
+	recovery Recovery
+
+	// w belongs to the leader: the caller that commits for everybody, see
+	// append.go. Leadership is handed over under mu or by a channel.
+	w writer
+
+	calls   sync.Pool     // of *call
+	buffers sync.Pool     // of *[]byte, for writing
+	flusher *flusher      // nil unless Async
+	trim    chan struct{} // holds a token while a Trim runs; capacity 1 makes it a lock that may be held over I/O
+
+	// mu guards everything below. It is never held over I/O.
+	mu     sync.Mutex
+	shards map[uint32]*shard
+	segs   []*segment // oldest first; the last is the active one
+	doomed []*segment // trimmed, their files not yet removed
+	size   int64
+	synced int64        // offset in the active segment up to which it is synced
+	damage *DamageError // of all shards
+	err    error        // why the log takes no more writes
+	closed bool
+
+	queue   []*call // calls that no leader has taken yet
+	queued  int     // bytes of the calls that wait or are being committed
+	leading bool    // there is a leader
+	room    sync.Cond
+}
+
+// Open opens the log in a directory, which is made if it does not exist.
+//
+// The end of the last segment is read and checked; a batch that a crash left
+// unfinished is cut off, and what is kept is synced. Damage to what had been
+// synced does not fail Open: it is logged, reported by [Log.Recovery], and the
+// shards that it concerns refuse to be read and written.
+func Open(cfg Config) (*Log, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	l := &Log{
+		cfg:    cfg,
+		files:  newFiles(cfg.FS),
+		cache:  newBlockCache(maxCachedBlocks),
+		shards: map[uint32]*shard{},
+		trim:   make(chan struct{}, 1),
+	}
+	l.room.L = &l.mu
+	if err := l.recover(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open log %s: %w", cfg.Dir, err), l.files.close())
+	}
+	if cfg.Durability == Async {
+		l.flusher = newFlusher()
+		l.flusher.Go(l.flushLoop)
+	}
+	return l, nil
+}
+
+// Remove removes a log that is not open, durably. One that does not exist is no
+// error.
+func Remove(fsys vfs.FS, dir string) error { return vfs.RemoveAll(fsys, dir) }
+
+// OpenShard makes a shard known. Its next record is numbered floor, or one more
+// than the last record found in the log, or what it already was, whichever is
+// highest. The log cannot know the numbers of records that were trimmed, or that
+// a power failure took from an Async log, so for numbers never to be given out
+// twice floor must be above all those of earlier runs.
+func (l *Log) OpenShard(shard uint32, floor uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.shard(shard)
+	s.open = true
+	if s.next < floor {
+		if s.tip == s.next { // nothing is being committed
+			s.tip = floor
+		}
+		s.next = floor
+	}
+}
+
+// shard returns the shard with this number, whether open or not. mu is held.
+func (l *Log) shard(id uint32) *shard {
+	s := l.shards[id]
+	if s == nil {
+		s = &shard{id: id}
+		l.shards[id] = s
+	}
+	return s
+}
+
+// usable returns a shard that was opened and is undamaged. mu is held.
+func (l *Log) usable(id uint32) (*shard, error) {
+	s := l.shards[id]
+	switch {
+	case s == nil || !s.open:
+		return nil, &UnknownShardError{id}
+	case l.damage != nil:
+		return nil, l.damage
+	case s.damage != nil:
+		return nil, s.damage
+	}
+	return s, nil
+}
+
+// Seal refuses further appends to a shard, and returns when all earlier ones
+// are committed. It holds until the log is closed: the caller remembers which
+// shards are sealed and seals them anew after [Open].
+func (l *Log) Seal(shard uint32) error {
+	l.mu.Lock()
+	s, err := l.usable(shard)
+	if err != nil {
+		l.mu.Unlock()
+		return fmt.Errorf("seal shard %d: %w", shard, err)
+	}
+	s.sealed = true
+	l.mu.Unlock()
+
+	if err := l.barrier(false); err != nil {
+		return fmt.Errorf("seal shard %d: %w", shard, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.wake()
+	return nil
+}
+
+// Tip returns the number of the next record to be committed to a shard, which
+// is where a reader starts who wants only what comes later, and the arrival of
+// the last one, 0 if there is none. Both are 0 for a shard that is not open.
+func (l *Log) Tip(shard uint32) (next uint64, lastArrival int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.shards[shard]; s != nil {
+		return s.tip, s.tipArrival
+	}
+	return 0, 0
+}
+
+// Changed returns a channel that is closed at the next commit to a shard, or
+// when it is sealed, or the log closed or found damaged. Take it before reading:
+// then no change falls between. It is closed already for a shard that cannot be
+// read.
+func (l *Log) Changed(shard uint32) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, err := l.usable(shard)
+	if err != nil || l.closed {
+		done := make(chan struct{})
+		close(done)
+		return done
+	}
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+// Size is what the log takes on disk, in bytes.
+func (l *Log) Size() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.size
+}
+
+// Err is why the log refuses all appends, nil if it does not: a write or a sync
+// that failed, damage that may concern any shard, or [ErrClosed].
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refusal()
+}
+
+// refusal is what Err returns. mu is held.
+func (l *Log) refusal() error {
+	switch {
+	case l.closed:
+		return ErrClosed
+	case l.damage != nil:
+		return l.damage
+	}
+	return l.err
+}
+
+// Recovery tells what [Open] found.
+func (l *Log) Recovery() Recovery { return l.recovery }
+
+// Close commits what was appended, syncs it whatever the durability, and closes
+// the files. Reads that run end in their own time. A second call does nothing.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.room.Broadcast()
+	for _, s := range l.shards {
+		s.wake()
+	}
+	l.mu.Unlock()
+
+	// First, because a sync that fails there must be known before the last one.
+	if l.flusher != nil {
+		l.flusher.stop()
+	}
+	err := l.barrier(true)
+	if err = errors.Join(err, l.files.close()); err != nil {
+		return fmt.Errorf("close log %s: %w", l.cfg.Dir, err)
+	}
+	return nil
+}
+
+// fail makes the log refuse appends from now on. mu is held.
+func (l *Log) fail(err error) {
+	if l.err != nil {
+		return
+	}
+	l.err = fmt.Errorf("log %s takes no more writes: %w", l.cfg.Dir, err)
+	l.cfg.Logger.Error("log takes no more writes", zap.Error(err))
+	l.room.Broadcast()
+}
+
+// poison makes the shards that damage concerns refuse to be used from now on.
+func (l *Log) poison(d *DamageError) {
+	l.cfg.Logger.Error("log is damaged", zap.Error(d))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !d.AllShards {
+		s := l.shard(d.Shard)
+		s.damage = d
+		s.wake()
+		return
+	}
+	l.damage = d
+	for _, s := range l.shards {
+		s.wake()
+	}
+}
+
+func (l *Log) path(name string) string { return path.Join(l.cfg.Dir, name) }

@@ -1,0 +1,271 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/localstream/internal/vfs"
+)
+
+// Recovery is what opening a log found.
+type Recovery struct {
+	// Segments is how many there were, and Scanned how many of them were read
+	// in full: the last one, and those without a good footer.
+	Segments, Scanned int
+	// Records is how many records there are.
+	Records uint64
+	// TornBytes is what was cut off the end: a batch that was being written
+	// when the process or the machine stopped.
+	TornBytes int64
+	// Damage is what is wrong with data that had been synced.
+	Damage []*DamageError
+	// Took is the time it took.
+	Took time.Duration
+}
+
+// recover reads what is in the directory and makes the log ready to be written,
+// unless damage may concern all shards: then nothing is changed.
+func (l *Log) recover() error {
+	start := time.Now()
+	if err := vfs.MkdirAll(l.cfg.FS, l.cfg.Dir); err != nil {
+		return err
+	}
+	names, temps, err := l.list()
+	if err != nil {
+		return err
+	}
+	t := tail{next: 1}
+	for i, name := range names {
+		var next uint64 // first batch of the segment after
+		if i+1 < len(names) {
+			next, _ = segmentFirst(names[i+1])
+		}
+		if t, err = l.load(name, next); err != nil {
+			return err
+		}
+	}
+	l.recovery.Segments = len(names)
+	l.takeDamage()
+	if l.damage == nil {
+		err = l.makeReady(t, temps)
+	} else if t.file != nil {
+		err = t.file.Close()
+	}
+	l.recovery.Took = time.Since(start)
+	l.report()
+	return err
+}
+
+// list returns the names of the segments in order, and of the files that were
+// being made.
+func (l *Log) list() (segments, temps []string, err error) {
+	entries, err := l.cfg.FS.List(l.cfg.Dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list segments: %w", err)
+	}
+	for _, e := range entries {
+		if _, ok := segmentFirst(e.Name); ok {
+			segments = append(segments, e.Name)
+		} else if strings.HasSuffix(e.Name, segmentSuffix+newSuffix) {
+			temps = append(temps, e.Name)
+		}
+	}
+	slices.Sort(segments)
+	return segments, temps, nil
+}
+
+// tail is where the log is to be continued.
+type tail struct {
+	next   uint64 // number of the next batch
+	seg    *segment
+	file   vfs.File // nil when the last segment is sealed
+	end    int64    // of the last good batch
+	size   int64    // of the file
+	proven bool
+}
+
+// load takes in one segment. Next is the first batch of the one after it, 0 for
+// the last, which comes back as the tail.
+func (l *Log) load(name string, next uint64) (tail, error) {
+	full := l.path(name)
+	f, err := l.cfg.FS.Open(full)
+	if err != nil {
+		return tail{}, fmt.Errorf("open segment: %w", err)
+	}
+	t, err := l.loadFile(f, full, next)
+	if err == nil && t.file != nil {
+		return t, nil
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return tail{}, fmt.Errorf("load %s: %w", full, err)
+	}
+	return t, nil
+}
+
+func (l *Log) loadFile(f vfs.File, name string, next uint64) (tail, error) {
+	size, err := f.Size()
+	if err != nil {
+		return tail{}, err
+	}
+	header, d, err := readHeader(f, name, size)
+	if err != nil {
+		return tail{}, err
+	}
+	seg := &segment{name: name, header: header, size: size}
+	l.segs = append(l.segs, seg)
+	l.size += size
+	if d != nil {
+		l.recovery.Damage = append(l.recovery.Damage, d)
+		return tail{}, nil
+	}
+
+	tr, sealed, err := readTrailer(f, size, header.salt)
+	if err != nil {
+		return tail{}, err
+	}
+	switch {
+	case sealed:
+		seg.last = tr.last
+	case next != 0:
+		seg.last = next - 1
+	}
+	if next != 0 && seg.last != next-1 {
+		l.recovery.Damage = append(l.recovery.Damage, &DamageError{Segment: name, Offset: size, AllShards: true,
+			Reason: fmt.Sprintf("batches %d to %d, which follow this segment, are missing", seg.last+1, next-1)})
+	}
+	if sealed && next == 0 {
+		// Its successor proves that it was synced, and is to be made now.
+		if err := syncFile(f, l.cfg.Durability); err != nil {
+			return tail{}, fmt.Errorf("sync: %w", err)
+		}
+	}
+	if sealed {
+		parts, err := readDirectory(f, seg, tr)
+		if err == nil {
+			l.takeParts(parts)
+			return tail{next: tr.last + 1}, nil
+		}
+		if !errors.Is(err, errBadFooter) {
+			return tail{}, err
+		}
+	}
+
+	l.recovery.Scanned++
+	found, err := scanSegment(f, seg, size, seg.last)
+	if err != nil {
+		return tail{}, err
+	}
+	l.takeScanned(found)
+	if seg.last != 0 {
+		return tail{next: seg.last + 1}, nil
+	}
+	seg.size = found.end
+	l.size += found.end - size
+	l.recovery.TornBytes = size - found.end
+	return tail{next: found.next, seg: seg, file: f, end: found.end, size: size, proven: found.proven}, nil
+}
+
+// readHeader reads the header of a segment. It was synced before the file got
+// its name, so anything else is damage.
+func readHeader(f vfs.File, name string, size int64) (segmentHeader, *DamageError, error) {
+	b := make([]byte, min(segmentHeaderSize, size))
+	if err := readFull(f, b, 0); err != nil {
+		return segmentHeader{}, nil, err
+	}
+	h, err := parseSegmentHeader(b)
+	first, _ := segmentFirst(name[strings.LastIndexByte(name, '/')+1:])
+	switch {
+	case err != nil:
+		return h, &DamageError{Segment: name, AllShards: true, Reason: err.Error()}, nil
+	case h.first != first:
+		return h, &DamageError{Segment: name, AllShards: true, Reason: fmt.Sprintf("segment begins with batch %d", h.first)}, nil
+	}
+	return h, nil, nil
+}
+
+// takeParts adds what a footer says to the shards.
+func (l *Log) takeParts(parts []part) {
+	for _, p := range parts {
+		s := l.shard(p.shard)
+		s.extents = append(s.extents, p.extent)
+		s.next, s.tip = p.last+1, p.last+1
+		s.arrival, s.tipArrival = p.lastArrival, p.lastArrival
+		p.seg.arrival = max(p.seg.arrival, p.lastArrival)
+		l.recovery.Records += p.records
+	}
+}
+
+// takeScanned adds what a scan found to the shards.
+func (l *Log) takeScanned(found scanned) {
+	parts := make([]part, 0, len(found.parts))
+	for id, e := range found.parts {
+		parts = append(parts, part{id, *e})
+	}
+	l.takeParts(parts)
+	l.recovery.Damage = append(l.recovery.Damage, found.damage...)
+}
+
+// takeDamage makes the shards that damage concerns refuse.
+func (l *Log) takeDamage() {
+	for _, d := range l.recovery.Damage {
+		if s := l.shards[d.Shard]; d.AllShards && l.damage == nil {
+			l.damage = d
+		} else if !d.AllShards && (s == nil || s.damage == nil) {
+			l.shard(d.Shard).damage = d
+		}
+	}
+}
+
+// makeReady cuts off what is torn, and opens the active segment. Until it is
+// done the log is as it was, but for torn bytes and files that were being made.
+func (l *Log) makeReady(t tail, temps []string) error {
+	for _, name := range temps {
+		if err := l.cfg.FS.Remove(l.path(name)); err != nil {
+			return fmt.Errorf("remove what was left behind: %w", err)
+		}
+	}
+	// What was found may be in the memory of the operating system only: the
+	// names here, and the end of the last segment below.
+	if err := l.syncDir(); err != nil {
+		return err
+	}
+	if t.file == nil {
+		seg, f, err := l.createSegment(t.next)
+		if err != nil {
+			return err
+		}
+		l.size += segmentHeaderSize
+		l.activate(seg)
+		l.w = writer{seg: seg, file: l.files.add(seg, f), offset: segmentHeaderSize, number: t.next, proven: true}
+		return nil
+	}
+	l.w = writer{seg: t.seg, file: l.files.add(t.seg, t.file), offset: t.end, number: t.next, proven: t.proven}
+	if t.size > t.end {
+		if err := t.file.Truncate(t.end); err != nil {
+			return fmt.Errorf("cut the torn end of %s: %w", t.seg.name, err)
+		}
+	}
+	if err := syncFile(t.file, l.cfg.Durability); err != nil {
+		return fmt.Errorf("sync %s: %w", t.seg.name, err)
+	}
+	l.synced = t.end
+	return nil
+}
+
+// report logs what was found.
+func (l *Log) report() {
+	r, log := &l.recovery, l.cfg.Logger
+	if r.TornBytes > 0 {
+		log.Warn("cut off an unfinished batch at the end of the log", zap.Int64("bytes", r.TornBytes))
+	}
+	for _, d := range r.Damage {
+		log.Error("log is damaged", zap.Error(d))
+	}
+	log.Debug("opened log", zap.Int("segments", r.Segments), zap.Int("scanned", r.Scanned),
+		zap.Uint64("records", r.Records), zap.Duration("took", r.Took))
+}

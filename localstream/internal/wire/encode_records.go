@@ -1,0 +1,134 @@
+package wire
+
+import (
+	"slices"
+	"strconv"
+)
+
+// PutResult is what became of one record that was put: a place, or an error.
+type PutResult struct {
+	ShardID  string
+	Sequence []byte // decimal digits; empty for an error
+	Code     string // ProvisionedThroughputExceededException or InternalFailure
+	Message  string
+}
+
+func (r *PutResult) appendMembers(dst []byte) []byte {
+	if r.Code != "" {
+		dst = appendString(append(dst, `"ErrorCode":`...), r.Code)
+		return appendString(append(dst, `,"ErrorMessage":`...), r.Message)
+	}
+	dst = append(dst, `"SequenceNumber":"`...)
+	dst = append(dst, r.Sequence...)
+	dst = append(dst, `","ShardId":"`...)
+	dst = append(dst, r.ShardID...)
+	return append(dst, '"')
+}
+
+// PutRecordAnswer is the output of PutRecord.
+type PutRecordAnswer struct{ Result PutResult }
+
+// AppendJSON appends the answer to dst.
+func (a *PutRecordAnswer) AppendJSON(dst []byte) []byte {
+	return append(a.Result.appendMembers(append(dst, '{')), '}')
+}
+
+// PutRecordsAnswer is the output of PutRecords: a result for each record, in
+// the order of the request.
+type PutRecordsAnswer struct {
+	Failed  int
+	Results []PutResult
+}
+
+// AppendJSON appends the answer to dst.
+func (a *PutRecordsAnswer) AppendJSON(dst []byte) []byte {
+	const each = len(`{"SequenceNumber":"","ShardId":"shardId-000000000000"},`) + 56
+	dst = slices.Grow(dst, 64+each*len(a.Results))
+	dst = strconv.AppendInt(append(dst, `{"FailedRecordCount":`...), int64(a.Failed), 10)
+	dst = append(dst, `,"Records":[`...)
+	for i := range a.Results {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(a.Results[i].appendMembers(append(dst, '{')), '}')
+	}
+	return append(dst, "]}"...)
+}
+
+// Record is a record that was read.
+type Record struct {
+	Sequence []byte // decimal digits
+	Arrival  int64  // Unix milliseconds
+	Key      string // the partition key
+	Data     []byte
+}
+
+// ChildShard is a shard that goes on where a closed one ended.
+type ChildShard struct {
+	ShardID          string
+	Parents          []string // the ids of its parents
+	FirstKey, EndKey string   // its hash key range, decimal
+}
+
+// GetRecordsAnswer is the output of GetRecords.
+type GetRecordsAnswer struct {
+	Records  []Record
+	Next     string // the next iterator; empty at the end of a closed shard
+	Behind   int64  // milliseconds behind the latest record
+	Children []ChildShard
+}
+
+// AppendJSON appends the answer to dst.
+func (a *GetRecordsAnswer) AppendJSON(dst []byte) []byte {
+	size := 1024
+	for i := range a.Records {
+		size += len(a.Records[i].Data)*4/3 + len(a.Records[i].Key) + 192
+	}
+	dst = slices.Grow(dst, size)
+	dst = append(dst, '{')
+	if len(a.Children) > 0 {
+		dst = append(dst, `"ChildShards":[`...)
+		for i, c := range a.Children {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = c.appendJSON(dst)
+		}
+		dst = append(dst, "],"...)
+	}
+	dst = strconv.AppendInt(append(dst, `"MillisBehindLatest":`...), a.Behind, 10)
+	if a.Next != "" {
+		dst = appendString(append(dst, `,"NextShardIterator":`...), a.Next)
+	}
+	dst = append(dst, `,"Records":[`...)
+	for i := range a.Records {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = a.Records[i].appendJSON(dst)
+	}
+	return append(dst, "]}"...)
+}
+
+func (r *Record) appendJSON(dst []byte) []byte {
+	dst = appendMillis(append(dst, `{"ApproximateArrivalTimestamp":`...), r.Arrival)
+	dst = appendBlob(append(dst, `,"Data":`...), r.Data)
+	dst = appendString(append(dst, `,"PartitionKey":`...), r.Key)
+	dst = append(dst, `,"SequenceNumber":"`...)
+	dst = append(dst, r.Sequence...)
+	return append(dst, `"}`...)
+}
+
+func (c *ChildShard) appendJSON(dst []byte) []byte {
+	dst = appendString(append(dst, `{"HashKeyRange":{"EndingHashKey":`...), c.EndKey)
+	dst = appendString(append(dst, `,"StartingHashKey":`...), c.FirstKey)
+	dst = append(dst, `},"ParentShards":[`...)
+	for i, p := range c.Parents {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, p)
+	}
+	dst = appendString(append(dst, `],"ShardId":`...), c.ShardID)
+	return append(dst, '}')
+}

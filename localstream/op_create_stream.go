@@ -1,0 +1,127 @@
+package localstream
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/google/uuid"
+
+	"github.com/shardrun/shardrun/localstream/internal/state"
+)
+
+// maxCreating is how many streams of an account may be in CREATING at once.
+const maxCreating = 5
+
+// onDemandShards is how many shards a new on-demand stream has.
+const onDemandShards = 4
+
+func (c *checker) createStream(in *kinesis.CreateStreamInput) {
+	c.number("shardCount", in.ShardCount, false, 1, 0)
+	c.name("streamName", in.StreamName, true)
+	c.number("maxRecordSizeInKiB", in.MaxRecordSizeInKiB, false, 1024, 10240)
+	c.number("warmThroughputMiBps", in.WarmThroughputMiBps, false, 0, 0)
+	if in.StreamModeDetails != nil {
+		enum(c, "streamModeDetails.streamMode", in.StreamModeDetails.StreamMode, true, types.StreamMode("").Values())
+	}
+	enum(c, "recordDistributionStrategy", in.RecordDistributionStrategy, false, types.RecordDistributionStrategy("").Values())
+}
+
+func (c *call) createStream(ctx context.Context, in *kinesis.CreateStreamInput) error {
+	key, err := c.key(in.StreamName, nil)
+	if err != nil {
+		return err
+	}
+	if err := c.fault(ctx, key, anyShard); err != nil {
+		return err
+	}
+	st, err := newStream(key, in, time.Now())
+	if err != nil {
+		return err
+	}
+	s := c.server
+	return s.change(ctx, func(m *metadata) error {
+		streams := *s.catalog.Load()
+		if streams[key] != nil {
+			return inUse("Stream %s under account %s already exists.", key.Name, key.Account)
+		}
+		creating := 0
+		for _, other := range streams.list(key.Scope) {
+			if other.view.Load().Status == state.Creating {
+				creating++
+			}
+		}
+		if creating >= maxCreating {
+			return limitExceeded("This request would exceed the limit of %d streams in CREATING state for the account %s in %s.",
+				maxCreating, key.Account, key.Region)
+		}
+		if err := s.checkShardLimit(key.Scope, len(st.Shards)); err != nil {
+			return err
+		}
+		st.Status = state.Active
+		if s.cfg.CreateDelay > 0 {
+			st.Status = state.Creating
+		}
+		if err := m.create(st); err != nil || st.Status == state.Active {
+			return err
+		}
+		opened := (*s.catalog.Load())[key]
+		return s.later(m, s.cfg.CreateDelay, opened, func(m *metadata) error { return m.activate(opened) })
+	})
+}
+
+// newStream is the stream that a request asks for.
+func newStream(key state.Key, in *kinesis.CreateStreamInput, now time.Time) (*state.Stream, error) {
+	st := &state.Stream{
+		Key: key, ID: uuid.Must(uuid.NewV7()).String(), Created: now.UnixMilli(),
+		RetentionHours: state.MinRetentionHours, MaxRecordKiB: state.DefaultMaxRecordKiB, Tags: in.Tags,
+	}
+	if in.MaxRecordSizeInKiB != nil {
+		st.MaxRecordKiB = *in.MaxRecordSizeInKiB
+	}
+	mode := types.StreamModeOnDemand
+	if in.StreamModeDetails != nil {
+		mode = in.StreamModeDetails.StreamMode
+	} else if in.ShardCount != nil {
+		mode = types.StreamModeProvisioned
+	}
+	shards := onDemandShards
+	switch {
+	case mode == types.StreamModeProvisioned && in.ShardCount == nil:
+		return nil, invalid("ShardCount is required for a stream in PROVISIONED mode.")
+	case mode == types.StreamModeProvisioned:
+		if shards = int(*in.ShardCount); shards > maxStreamShards {
+			return nil, limitExceeded("Shard count cannot be greater than %d. Requested shard count: %d", maxStreamShards, shards)
+		}
+	case in.ShardCount != nil:
+		return nil, invalid("ShardCount must not be specified for a stream in ON_DEMAND mode.")
+	}
+	st.OnDemand = mode == types.StreamModeOnDemand
+	if warm := aws.ToInt32(in.WarmThroughputMiBps); warm > 0 && !st.OnDemand {
+		return nil, invalid("WarmThroughputMiBps can only be specified for a stream in ON_DEMAND mode.")
+	} else {
+		st.WarmMiBps = warm
+	}
+	if in.RecordDistributionStrategy == types.RecordDistributionStrategyAuto {
+		return nil, invalidArgument("RecordDistributionStrategy AUTO is not emulated by localstream yet.")
+	}
+	st.NextShard = uint32(shards)
+	st.Shards = state.NewShards(shards, now)
+	return st, nil
+}
+
+// checkShardLimit refuses more shards than an account may have.
+func (s *Server) checkShardLimit(scope state.Scope, additional int) error {
+	limit := s.cfg.ShardLimit
+	current := (*s.catalog.Load()).openShards(scope)
+	if limit < 0 || current+additional <= limit {
+		return nil
+	}
+	return limitExceeded("This request would exceed the shard limit for the account %s in %s. "+
+		"Current shard count for the account: %d. Limit: %d. "+
+		"Number of additional shards that would have resulted from this request: %d. "+
+		"Refer to the AWS Service Limits page (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) "+
+		"for current limits and how to request higher limits.", scope.Account, scope.Region, current, limit, additional)
+}

@@ -1,0 +1,35 @@
+package localstream
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"github.com/shardrun/shardrun/localstream/internal/state"
+)
+
+func (c *checker) deleteStream(in *kinesis.DeleteStreamInput) {
+	c.stream(in.StreamName, in.StreamARN, in.StreamId)
+}
+
+// deleteStream deletes a stream in any state, as kinesalite saw AWS do it; the
+// documentation says ACTIVE only. Deleting twice is no error.
+func (c *call) deleteStream(ctx context.Context, in *kinesis.DeleteStreamInput) error {
+	st, _, err := c.find(ctx, in.StreamName, in.StreamARN)
+	if err != nil {
+		return err
+	}
+	s := c.server
+	return s.change(ctx, func(m *metadata) error {
+		_, v, err := s.lookup(st.key)
+		if err != nil || v.Status == state.Deleting {
+			return err
+		}
+		if s.cfg.DeleteDelay > 0 {
+			if err := m.setStatus(st, state.Deleting, nil); err != nil {
+				return err
+			}
+		}
+		return s.later(m, s.cfg.DeleteDelay, st, func(m *metadata) error { return m.remove(st) })
+	})
+}

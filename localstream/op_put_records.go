@@ -1,0 +1,175 @@
+package localstream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"github.com/shardrun/shardrun/internal/hashkey"
+	"github.com/shardrun/shardrun/localstream/internal/wal"
+	"github.com/shardrun/shardrun/localstream/internal/wire"
+)
+
+// The limits of one PutRecords request.
+const (
+	maxRecordsPerPut = 500
+	maxBytesPerPut   = 10 << 20
+)
+
+// sequenceDigits is the length of the sequence numbers that the server gives.
+const sequenceDigits = 56
+
+func (c *checker) putRecords(in *kinesis.PutRecordsInput) {
+	c.records(in)
+	c.stream(in.StreamName, in.StreamARN, in.StreamId)
+}
+
+func (c *call) putRecords(ctx context.Context, in *kinesis.PutRecordsInput) (*wire.PutRecordsAnswer, error) {
+	st, v, err := c.writable(ctx, in.StreamName, in.StreamARN)
+	if err != nil {
+		return nil, err
+	}
+	puts := make([]put, len(in.Records))
+	recs := make([]wal.Record, len(in.Records))
+	total := 0
+	var sizes checker
+	for i := range in.Records {
+		e := &in.Records[i]
+		recs[i] = wal.Record{Key: *e.PartitionKey, HashKey: aws.ToString(e.ExplicitHashKey), Data: e.Data}
+		if puts[i].hash, err = hashOf(*e.PartitionKey, e.ExplicitHashKey); err != nil {
+			return nil, err
+		}
+		total += len(e.Data) + len(*e.PartitionKey)
+		sizes.recordSize(i+1, &recs[i], v)
+	}
+	if err := sizes.err(); err != nil {
+		return nil, err
+	}
+	if total > maxBytesPerPut {
+		return nil, invalidArgument("Records size exceeds 10 MB limit")
+	}
+	if aws.ToBool(in.DryRun) {
+		return nil, dryRun()
+	}
+	accepted, err := c.append(ctx, st, puts, recs)
+	if err != nil {
+		return nil, err
+	}
+
+	out := &wire.PutRecordsAnswer{Results: make([]wire.PutResult, len(puts))}
+	digits := make([]byte, 0, len(puts)*(sequenceDigits+1))
+	for i := range puts {
+		p := &puts[i]
+		if p.refused != nil {
+			out.Failed++
+			out.Results[i] = wire.PutResult{Code: p.refused.Type, Message: p.refused.Message}
+			continue
+		}
+		from := len(digits)
+		digits = p.shard.At(accepted[p.index].Seq, accepted[p.index].Arrival).Append(digits)
+		out.Results[i] = wire.PutResult{ShardID: p.shard.id, Sequence: digits[from:]}
+	}
+	return out, nil
+}
+
+// put is a record on its way into a shard.
+type put struct {
+	hash    hashkey.Key
+	shard   *openShard
+	index   int       // in the records that were appended
+	refused *apiError // this record alone was refused
+}
+
+// hashOf gives the hash key that decides on the shard of a record.
+func hashOf(key string, explicit *string) (hashkey.Key, error) {
+	if explicit == nil {
+		return hashkey.Of(key), nil
+	}
+	k, err := hashkey.Parse(*explicit)
+	if err != nil { // its form was checked before, so it is too large
+		return k, invalidArgument("Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was %s", *explicit)
+	}
+	return k, nil
+}
+
+// recordSize checks a record against the limit of its stream.
+func (c *checker) recordSize(index int, r *wal.Record, v *view) {
+	if most := int(v.MaxRecordKiB) << 10; len(r.Data)+len(r.Key) > most && len(c.failed) < maxViolations {
+		path := "data"
+		if index > 0 {
+			path = recordPath(index) + path
+		}
+		// The limit is on data and key together; the text of AWS knows the data only.
+		c.data(path, r.Data, min(most, len(r.Data)-1))
+	}
+}
+
+// append commits records to the shards that their hash keys belong to, and
+// fills in puts and records. The result is recs without those that faults and
+// limits refused.
+//
+// A reshard may seal a shard in between. Then nothing of the records was
+// appended, so all of them can be routed anew when the new shards are there.
+func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Record) ([]wal.Record, error) {
+	all := recs
+	v := st.view.Load()
+	for first := true; ; first = false {
+		switch {
+		case v.gone:
+			return nil, noStream(st.key)
+		case v.broken != nil:
+			return nil, internalFailure(v.broken)
+		}
+		recs = recs[:0]
+		for i := range puts {
+			p := &puts[i]
+			if p.refused != nil {
+				continue
+			}
+			p.shard = &v.open[v.route(p.hash)]
+			if first {
+				if p.refused = c.refuse(st, p.shard, &all[i]); p.refused != nil {
+					continue
+				}
+				recs = append(recs, all[i]) // never overtakes i
+			} else {
+				recs = append(recs, all[p.index])
+			}
+			p.index = len(recs) - 1
+			recs[p.index].Shard = p.shard.Number
+		}
+		if len(recs) == 0 {
+			return recs, nil
+		}
+		err := st.log.Append(recs)
+		if err == nil {
+			return recs, nil
+		}
+		if _, sealed := errors.AsType[*wal.SealedError](err); !sealed {
+			return nil, st.logError(err)
+		}
+		select {
+		case <-v.replaced:
+			v = st.view.Load()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-c.server.closing.Done():
+			return nil, unavailable()
+		}
+	}
+}
+
+// refuse says why one record cannot be taken now, if so: a fault was injected,
+// or its shard is at its limit.
+func (c *call) refuse(st *stream, sh *openShard, r *wal.Record) *apiError {
+	if err := c.recordFault(st.key, sh.id); err != nil {
+		return err
+	}
+	if c.server.cfg.Limits == LimitsAWS && !st.rates.write(sh.Number, len(r.Data)+len(r.Key), time.Now()) {
+		return rateExceeded(st.key, sh.id)
+	}
+	return nil
+}

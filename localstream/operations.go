@@ -1,0 +1,166 @@
+package localstream
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/smithy-go"
+
+	"github.com/shardrun/shardrun/localstream/internal/state"
+	"github.com/shardrun/shardrun/localstream/internal/wire"
+)
+
+// operations is the Kinesis API: every operation, how far it is emulated, and
+// the functions that check and run it. README.md has the same list in words.
+func operations() []*operation {
+	return []*operation{
+		emulated("CreateStream", partial, (*checker).createStream, none((*call).createStream)),
+		emulated("DeleteStream", full, (*checker).deleteStream, none((*call).deleteStream)),
+		emulated("DescribeStream", full, (*checker).describeStream, shape((*call).describeStream)),
+		emulated("DescribeStreamSummary", full, (*checker).describeStreamSummary, shape((*call).describeStreamSummary)),
+		emulated("ListStreams", full, (*checker).listStreams, shape((*call).listStreams)),
+		emulated("ListShards", full, (*checker).listShards, shape((*call).listShards)),
+
+		emulated("PutRecord", full, (*checker).putRecord, answer((*call).putRecord)).upTo(recordBodyBytes),
+		emulated("PutRecords", full, (*checker).putRecords, answer((*call).putRecords)).upTo(recordsBodyBytes),
+		emulated("GetShardIterator", full, (*checker).getShardIterator, shape((*call).getShardIterator)),
+		emulated("GetRecords", full, (*checker).getRecords, answer((*call).getRecords)),
+
+		emulated("SplitShard", full, (*checker).splitShard, none((*call).splitShard)),
+		emulated("MergeShards", full, (*checker).mergeShards, none((*call).mergeShards)),
+		emulated("UpdateShardCount", full, (*checker).updateShardCount, shape((*call).updateShardCount)),
+
+		emulated("IncreaseStreamRetentionPeriod", full, (*checker).increaseRetention, none((*call).increaseRetention)),
+		emulated("DecreaseStreamRetentionPeriod", full, (*checker).decreaseRetention, none((*call).decreaseRetention)),
+
+		missing[kinesis.AddTagsToStreamInput]("AddTagsToStream"),
+		missing[kinesis.RemoveTagsFromStreamInput]("RemoveTagsFromStream"),
+		missing[kinesis.ListTagsForStreamInput]("ListTagsForStream"),
+		missing[kinesis.TagResourceInput]("TagResource"),
+		missing[kinesis.UntagResourceInput]("UntagResource"),
+		missing[kinesis.ListTagsForResourceInput]("ListTagsForResource"),
+
+		missing[kinesis.RegisterStreamConsumerInput]("RegisterStreamConsumer"),
+		missing[kinesis.DeregisterStreamConsumerInput]("DeregisterStreamConsumer"),
+		missing[kinesis.DescribeStreamConsumerInput]("DescribeStreamConsumer"),
+		missing[kinesis.ListStreamConsumersInput]("ListStreamConsumers"),
+		missing[kinesis.SubscribeToShardInput]("SubscribeToShard"),
+
+		missing[kinesis.StartStreamEncryptionInput]("StartStreamEncryption"),
+		missing[kinesis.StopStreamEncryptionInput]("StopStreamEncryption"),
+		missing[kinesis.EnableEnhancedMonitoringInput]("EnableEnhancedMonitoring"),
+		missing[kinesis.DisableEnhancedMonitoringInput]("DisableEnhancedMonitoring"),
+		missing[kinesis.UpdateStreamModeInput]("UpdateStreamMode"),
+		missing[kinesis.UpdateMaxRecordSizeInput]("UpdateMaxRecordSize"),
+		missing[kinesis.UpdateStreamWarmThroughputInput]("UpdateStreamWarmThroughput"),
+		missing[kinesis.UpdateStreamRecordDistributionStrategyInput]("UpdateStreamRecordDistributionStrategy"),
+
+		missing[kinesis.DescribeLimitsInput]("DescribeLimits"),
+		missing[kinesis.DescribeAccountSettingsInput]("DescribeAccountSettings"),
+		missing[kinesis.UpdateAccountSettingsInput]("UpdateAccountSettings"),
+		missing[kinesis.PutResourcePolicyInput]("PutResourcePolicy"),
+		missing[kinesis.GetResourcePolicyInput]("GetResourcePolicy"),
+		missing[kinesis.DeleteResourcePolicyInput]("DeleteResourcePolicy"),
+
+		missing[kinesis.CreateChannelInput]("CreateChannel"),
+		missing[kinesis.UpdateChannelInput]("UpdateChannel"),
+		missing[kinesis.DeleteChannelInput]("DeleteChannel"),
+		missing[kinesis.DescribeChannelInput]("DescribeChannel"),
+		missing[kinesis.ListChannelsInput]("ListChannels"),
+	}
+}
+
+// support is how far an operation is emulated.
+type support string
+
+const (
+	full    support = "full"
+	partial support = "partial" // README.md says what is missing
+	not     support = "not"     // refused with UnknownOperationException
+)
+
+// The greatest bodies of requests, in bytes. A body that carries records has
+// their greatest size in base64, and room for keys, escapes and white space.
+const (
+	defaultBodyBytes = 1 << 20
+	recordBodyBytes  = 15 << 20
+	recordsBodyBytes = 16 << 20
+)
+
+// operation is one entry of the API.
+type operation struct {
+	name    string
+	support support
+	maxBody int64
+	input   reflect.Type // the input struct of the SDK
+	check   func(c *checker, in any)
+	run     func(ctx context.Context, c *call, in any) (output, error)
+}
+
+// call is one request on its way through an operation.
+type call struct {
+	server *Server
+	op     *operation
+	scope  state.Scope // of the caller
+	// loseReply is set by a fault: what was done stays, but no answer is sent.
+	loseReply bool
+}
+
+// output is an answer: an output struct of the SDK, one of the wire package's
+// own, or nothing at all, which is an empty body.
+type output struct {
+	shape  smithy.Serializable
+	answer wire.Answer
+}
+
+func operationsByName() map[string]*operation {
+	byName := map[string]*operation{}
+	for _, op := range operations() {
+		byName[op.name] = op
+	}
+	return byName
+}
+
+// runner is an operation as the table wants it.
+type runner[I any] func(*call, context.Context, *I) (output, error)
+
+// shape makes a runner of an operation that answers with an SDK struct.
+func shape[I any, O smithy.Serializable](f func(*call, context.Context, *I) (O, error)) runner[I] {
+	return func(c *call, ctx context.Context, in *I) (output, error) {
+		out, err := f(c, ctx, in)
+		return output{shape: out}, err
+	}
+}
+
+// answer makes a runner of an operation whose answer encodes itself.
+func answer[I any, O wire.Answer](f func(*call, context.Context, *I) (O, error)) runner[I] {
+	return func(c *call, ctx context.Context, in *I) (output, error) {
+		out, err := f(c, ctx, in)
+		return output{answer: out}, err
+	}
+}
+
+// none makes a runner of an operation that answers with an empty body.
+func none[I any](f func(*call, context.Context, *I) error) runner[I] {
+	return func(c *call, ctx context.Context, in *I) (output, error) { return output{}, f(c, ctx, in) }
+}
+
+func emulated[I any](name string, s support, check func(*checker, *I), run runner[I]) *operation {
+	return &operation{
+		name: name, support: s, maxBody: defaultBodyBytes, input: reflect.TypeFor[I](),
+		check: func(c *checker, in any) { check(c, in.(*I)) },
+		run:   func(ctx context.Context, c *call, in any) (output, error) { return run(c, ctx, in.(*I)) },
+	}
+}
+
+func missing[I any](name string) *operation {
+	return emulated(name, not, func(*checker, *I) {}, func(*call, context.Context, *I) (output, error) {
+		return output{}, clientError(typeUnknownOperation, "%s is not emulated by localstream yet", name)
+	})
+}
+
+func (op *operation) upTo(bytes int64) *operation {
+	op.maxBody = bytes
+	return op
+}

@@ -1,0 +1,64 @@
+package localstream
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/localstream/internal/state"
+)
+
+// retainEvery is how often expired records and shards are removed. They are
+// hidden from readers the moment they expire, so this is about space alone.
+const retainEvery = time.Minute
+
+// retain removes what has expired, until the server closes.
+func (s *Server) retain() {
+	ticker := time.NewTicker(retainEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			s.trim(time.Now())
+		case <-s.closing.Done():
+			return
+		}
+	}
+}
+
+// trim removes what has expired by now: first the records, then the shards
+// that held nothing else.
+func (s *Server) trim(now time.Time) {
+	for _, st := range *s.catalog.Load() {
+		v := st.view.Load()
+		horizon := v.TrimHorizon(now)
+		if err := st.log.Trim(horizon); err != nil {
+			if !st.view.Load().gone && s.closing.Err() == nil {
+				s.logger.Warn("expired records remain", zap.String("stream", v.Name), zap.Error(err))
+			}
+			continue
+		}
+		expired := &state.ShardsExpired{ID: st.id}
+		for _, sh := range v.Shards {
+			if sh.Expired(horizon) {
+				expired.Numbers = append(expired.Numbers, sh.Number)
+			}
+		}
+		if len(expired.Numbers) == 0 {
+			continue
+		}
+		err := s.change(s.closing, func(m *metadata) error {
+			if m.state.Streams[st.id] == nil {
+				return nil
+			}
+			if err := m.save(state.Event{Expired: expired}); err != nil {
+				return err
+			}
+			m.publish(st)
+			return nil
+		})
+		if err != nil && s.closing.Err() == nil {
+			s.logger.Warn("expired shards remain", zap.String("stream", v.Name), zap.Error(err))
+		}
+	}
+}
