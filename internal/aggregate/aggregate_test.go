@@ -104,6 +104,9 @@ func TestRoundTripKeepsRecordsAndSize(t *testing.T) {
 		if got := users(b.Records(nil)); !slices.Equal(got, want) {
 			t.Fatalf("round %d: Builder.Records differ", round)
 		}
+		if got := users([]Record{b.First()}); got[0] != want[0] {
+			t.Fatalf("round %d: Builder.First is %v, want %v", round, got[0], want[0])
+		}
 	}
 }
 

@@ -16,6 +16,8 @@ type Builder struct {
 	keys, hashKeys      []byte // encoded table entries
 	records             []byte // encoded records
 	count               int
+	firstKey, firstHash string // of the first record
+	firstData           int    // length of its data
 }
 
 // Len is the number of records added.
@@ -109,7 +111,22 @@ func (b *Builder) add(at place, key, hashKey string, data []byte) {
 	r = append(r, tagData)
 	r = binary.AppendUvarint(r, uint64(len(data)))
 	b.records = append(r, data...)
+	if b.count == 0 {
+		b.firstKey, b.firstHash, b.firstData = key, hashKey, len(data)
+	}
 	b.count++
+}
+
+// First is the first record added, the zero Record if there is none. Its data
+// aliases the Builder until the next Add or Reset.
+func (b *Builder) First() Record {
+	if b.count == 0 {
+		return Record{}
+	}
+	m := reader{b.records}
+	m.tag()
+	body, _ := m.bytes()
+	return Record{Key: b.firstKey, HashKey: b.firstHash, Data: body[len(body)-b.firstData:]}
 }
 
 // Append appends the aggregate to dst, Size bytes, and leaves the Builder as it

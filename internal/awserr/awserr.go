@@ -131,6 +131,25 @@ func byCode(code string) (class Class, known bool) {
 	return 0, false
 }
 
+// ClassifyCode gives the class of an error code that came without an error, as
+// for one entry of PutRecords. An unknown code is Retry.
+func ClassifyCode(code string) Class {
+	class, _ := byCode(code)
+	return class
+}
+
+// Invalid reports whether the service refused the request for what it contains,
+// rather than for who sent it.
+func Invalid(err error) bool {
+	switch Code(err) {
+	case "ValidationException", "InvalidArgumentException", "SerializationException",
+		"InvalidParameterValue", "MissingParameter":
+		return true
+	}
+	resp, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	return ok && resp.HTTPStatusCode() == http.StatusRequestEntityTooLarge
+}
+
 func byStatus(status int) Class {
 	switch {
 	case status == http.StatusTooManyRequests:

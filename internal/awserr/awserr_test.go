@@ -176,6 +176,36 @@ func TestCodeIsTheServices(t *testing.T) {
 	}
 }
 
+func TestCodesOfEntries(t *testing.T) {
+	for code, want := range map[string]Class{
+		"ProvisionedThroughputExceededException": Throttle, "InternalFailure": Retry,
+		"ValidationException": Fatal, "NeverHeardOf": Retry,
+	} {
+		if got := ClassifyCode(code); got != want {
+			t.Errorf("%s: %v, want %v", code, got, want)
+		}
+	}
+}
+
+func TestInvalidIsAboutTheContentOnly(t *testing.T) {
+	for _, c := range []struct {
+		answer answer
+		want   bool
+	}{
+		{answer{400, body("ValidationException"), nil}, true},
+		{answer{400, body("InvalidArgumentException"), nil}, true},
+		{answer{413, strings.NewReader(""), nil}, true},
+		{answer{400, body("AccessDeniedException"), nil}, false},
+		{answer{400, body("ResourceNotFoundException"), nil}, false},
+		{answer{500, body("InternalFailure"), nil}, false},
+		{answer{err: io.ErrUnexpectedEOF}, false},
+	} {
+		if err := call(t.Context(), c.answer); Invalid(err) != c.want {
+			t.Errorf("%v, want %v: %v", !c.want, c.want, err)
+		}
+	}
+}
+
 func TestClassesHaveNames(t *testing.T) {
 	seen := map[string]bool{}
 	for c := Retry; c <= Canceled; c++ {

@@ -1,0 +1,237 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/internal/awserr"
+	"github.com/shardrun/shardrun/internal/hashkey"
+)
+
+// run does what the core decides until the producer is stopped.
+func (p *Producer) run() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		now := time.Now()
+		var pl plan
+		p.step(func(c *core) { pl = c.next(now) })
+		// Promises first: a call that starts now is of later records.
+		p.keep(pl.settled)
+		for _, cl := range pl.calls {
+			p.work.Go(func() { p.send(cl) })
+		}
+		if pl.list {
+			p.work.Go(p.list)
+		}
+		if !pl.wake.IsZero() {
+			timer.Reset(time.Until(pl.wake))
+		} else {
+			timer.Stop()
+		}
+		select {
+		case <-p.wake:
+		case <-timer.C:
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}
+
+// once turns the client's own retries off: the producer's keep the order and
+// count the attempts.
+func once(o *kinesis.Options) { o.Retryer = aws.NopRetryer{} }
+
+// send makes one PutRecords call and deals with its answer.
+func (p *Producer) send(cl *call) {
+	in := &kinesis.PutRecordsInput{Records: make([]types.PutRecordsRequestEntry, len(cl.entries))}
+	in.StreamName, in.StreamARN = p.stream()
+	for i, e := range cl.entries {
+		e.seal(p.cfg.FirstKey)
+		in.Records[i].PartitionKey = &e.key
+		if e.hashKey != "" {
+			in.Records[i].ExplicitHashKey = &e.hashKey
+		}
+		if in.Records[i].Data = e.data; e.data == nil {
+			in.Records[i].Data = []byte{} // nil would leave the member out
+		}
+	}
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.RequestTimeout)
+	out, err := p.cfg.Client.PutRecords(ctx, in, once)
+	cancel()
+	now := time.Now()
+	answers, err := answersOf(out, err, len(cl.entries))
+
+	var settled []outcome
+	p.step(func(c *core) { settled = c.landed(now, cl, answers, err) })
+	p.logCall(cl, err)
+	if p.cfg.Hooks.Call != nil {
+		p.cfg.Hooks.Call(CallEvent{
+			Entries: len(cl.entries), Records: cl.records, Bytes: cl.bytes,
+			Throttled: cl.throttled, Failed: cl.failed, Misplaced: cl.misplaced,
+			Duration: now.Sub(start), Err: err,
+		})
+	}
+	p.keep(settled)
+	p.step(func(c *core) { c.ended(cl) })
+	p.signal()
+}
+
+// answersOf reads the answer to a call of n entries.
+func answersOf(out *kinesis.PutRecordsOutput, err error, n int) ([]answer, error) {
+	if err != nil {
+		return nil, fmt.Errorf("put records: %w", err)
+	}
+	if len(out.Records) != n {
+		return nil, fmt.Errorf("put records: %d answers to %d records", len(out.Records), n)
+	}
+	answers := make([]answer, n)
+	for i, r := range out.Records {
+		answers[i] = answer{
+			aws.ToString(r.ShardId), aws.ToString(r.SequenceNumber),
+			aws.ToString(r.ErrorCode), aws.ToString(r.ErrorMessage),
+		}
+	}
+	return answers, nil
+}
+
+func (p *Producer) logCall(cl *call, err error) {
+	switch {
+	case p.ctx.Err() != nil:
+	case err != nil:
+		p.log.Warn("call failed", zap.Int("entries", len(cl.entries)), zap.Stringer("class", awserr.Classify(err)), zap.Error(err))
+	case cl.failed+cl.throttled > 0:
+		p.log.Warn("call failed in part", zap.Int("entries", len(cl.entries)),
+			zap.Int("throttled", cl.throttled), zap.Int("failed", cl.failed))
+	case cl.misplaced > 0:
+		p.log.Info("shards have changed", zap.Int("misplaced", cl.misplaced))
+	}
+}
+
+// keep calls the promises of outcomes, and then counts them as settled.
+func (p *Producer) keep(outcomes []outcome) {
+	if len(outcomes) == 0 {
+		return
+	}
+	now := time.Now()
+	for _, o := range outcomes {
+		var err error
+		if o.err != nil {
+			err = o.err
+			p.log.Error("records not written", zap.String("shard", o.shard),
+				zap.Int("records", len(o.entry.records)), zap.Error(err))
+		}
+		res := Result{Shard: o.at.shard, Sequence: o.at.sequence, Attempts: o.entry.attempts}
+		for i := range o.entry.records {
+			if done := o.entry.records[i].done; done != nil {
+				if err != nil {
+					done(Result{}, err)
+				} else {
+					res.Subsequence = uint64(i)
+					done(res, nil)
+				}
+			}
+		}
+		if p.cfg.Hooks.Settled != nil {
+			shard := o.shard
+			if err == nil {
+				shard = o.at.shard
+			}
+			p.cfg.Hooks.Settled(SettledEvent{
+				Shard: shard, Records: len(o.entry.records), Bytes: len(o.entry.data),
+				Attempts: o.entry.attempts, Age: now.Sub(o.entry.records[0].at), Err: err,
+			})
+		}
+	}
+	p.step(func(c *core) { c.kept(outcomes) })
+}
+
+// list lists the open shards and gives them to the core.
+func (p *Producer) list() {
+	start := time.Now()
+	listing, err := p.openShards()
+	now := time.Now()
+	if err != nil && p.ctx.Err() == nil {
+		p.log.Warn("shards not listed", zap.Error(err))
+	}
+	p.step(func(c *core) {
+		if err != nil {
+			c.unmapped(now, err)
+		} else {
+			c.mapped(now, listing)
+		}
+	})
+	if p.cfg.Hooks.ShardMap != nil {
+		p.cfg.Hooks.ShardMap(ShardMapEvent{Shards: len(listing), Duration: now.Sub(start), Err: err})
+	}
+	p.signal()
+}
+
+// openShards lists the shards that are open now, in the order of their keys.
+func (p *Producer) openShards() ([]shardRange, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.RequestTimeout)
+	defer cancel()
+	var shards []types.Shard
+	in := &kinesis.ListShardsInput{ShardFilter: &types.ShardFilter{Type: types.ShardFilterTypeAtLatest}}
+	in.StreamName, in.StreamARN = p.stream()
+	for {
+		out, err := p.cfg.Client.ListShards(ctx, in, once)
+		if err != nil {
+			return nil, fmt.Errorf("list shards: %w", err)
+		}
+		shards = append(shards, out.Shards...)
+		if out.NextToken == nil {
+			return tile(shards)
+		}
+		in = &kinesis.ListShardsInput{NextToken: out.NextToken}
+	}
+}
+
+// tile checks that the shards that are open cover each hash key once.
+func tile(shards []types.Shard) ([]shardRange, error) {
+	var open []shardRange
+	for _, s := range shards {
+		if s.SequenceNumberRange != nil && s.SequenceNumberRange.EndingSequenceNumber != nil {
+			continue // closed; endpoints exist that list those too
+		}
+		if s.HashKeyRange == nil {
+			return nil, fmt.Errorf("list shards: %s has no hash key range", aws.ToString(s.ShardId))
+		}
+		keys, err := hashkey.ParseRange(aws.ToString(s.HashKeyRange.StartingHashKey), aws.ToString(s.HashKeyRange.EndingHashKey))
+		if err != nil {
+			return nil, fmt.Errorf("list shards: %s: %w", aws.ToString(s.ShardId), err)
+		}
+		open = append(open, shardRange{aws.ToString(s.ShardId), keys})
+	}
+	if len(open) == 0 {
+		return nil, errors.New("list shards: no shard is open (yet)")
+	}
+	slices.SortFunc(open, func(a, b shardRange) int { return a.keys.Start.Compare(b.keys.Start) })
+	for i, s := range open {
+		if i == 0 && s.keys.Start != (hashkey.Key{}) || i > 0 && !open[i-1].keys.Adjacent(s.keys) {
+			return nil, fmt.Errorf("list shards: the open shards leave a gap or overlap before %s", s.id)
+		}
+	}
+	if last := open[len(open)-1]; last.keys.End != hashkey.Max {
+		return nil, fmt.Errorf("list shards: the open shards end with %s, before the last hash key", last.id)
+	}
+	return open, nil
+}
+
+// stream is the stream as the API wants it: by name or by ARN.
+func (p *Producer) stream() (name, arn *string) {
+	if strings.HasPrefix(p.cfg.Stream, "arn:") {
+		return nil, &p.cfg.Stream
+	}
+	return &p.cfg.Stream, nil
+}
