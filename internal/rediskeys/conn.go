@@ -1,0 +1,162 @@
+package rediskeys
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	// beatConns are the connections that only beats use, so that nothing
+	// makes them wait.
+	beatConns = 2
+	// silence is after what time without a message a subscription is tried
+	// with a ping; after as much again it is given up.
+	silence = 3 * time.Second
+	// callConns are the connections of all other calls. More callers than
+	// that wait for one another.
+	callConns = 64
+)
+
+// Options say how to reach Redis.
+type Options struct {
+	// Client is the caller's client, of which the address and credentials are
+	// taken. It stays the caller's.
+	Client redis.UniversalClient
+	// Addr is host:port, when there is no Client.
+	Addr string
+	// Timeout bounds dialing, reading and writing, each. Defaults to 1 s. The
+	// context of a call bounds it further.
+	Timeout time.Duration
+}
+
+// DB calls the scripts. It has connections of its own: by default go-redis
+// sends a call up to four times and lets it outlive its context, and neither
+// is right for calls by which a lease is kept.
+type DB struct {
+	beats, calls redis.UniversalClient
+	scripts      []*redis.Script
+	publish      string
+}
+
+// Open derives the connections; it dials nothing.
+func Open(o Options) (*DB, error) {
+	timeout := cmp.Or(o.Timeout, time.Second)
+	if timeout < 0 {
+		return nil, fmt.Errorf("redis: Timeout is %v, it must be positive", o.Timeout)
+	}
+	switch {
+	case o.Client == nil && o.Addr == "":
+		return nil, errors.New("redis: Client or Addr is required")
+	case o.Client != nil && o.Addr != "":
+		return nil, errors.New("redis: Client and Addr are both set, one is enough")
+	}
+	beats, err := derive(o, timeout, beatConns)
+	if err != nil {
+		return nil, err
+	}
+	calls, err := derive(o, timeout, callConns)
+	if err != nil {
+		return nil, err
+	}
+	return &DB{beats: beats, calls: calls, scripts: compile(), publish: "PUBLISH"}, nil
+}
+
+// derive makes a client like the caller's that sends every call once and within
+// its context.
+func derive(from Options, timeout time.Duration, conns int) (redis.UniversalClient, error) {
+	switch c := from.Client.(type) {
+	case nil:
+		return single(redis.Options{Addr: from.Addr}, timeout, conns), nil
+	case *redis.Client:
+		return single(*c.Options(), timeout, conns), nil
+	case *redis.ClusterClient:
+		o := *c.Options()
+		o.MaxRetries, o.ContextTimeoutEnabled, o.DialerRetries = -1, true, 1
+		o.DialTimeout, o.ReadTimeout, o.WriteTimeout = timeout, timeout, timeout
+		o.PoolSize, o.PoolTimeout = conns, timeout
+		o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns = 0, 0, 0
+		o.ReadOnly, o.RouteByLatency, o.RouteRandomly = false, false, false
+		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+		return redis.NewClusterClient(&o), nil
+	default:
+		return nil, fmt.Errorf("redis: a %T is not supported, use a *redis.Client (Sentinel too) or a *redis.ClusterClient", c)
+	}
+}
+
+func single(o redis.Options, timeout time.Duration, conns int) *redis.Client {
+	o.MaxRetries, o.ContextTimeoutEnabled, o.DialerRetries = -1, true, 1
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = timeout, timeout, timeout
+	o.PoolSize, o.PoolTimeout = conns, timeout
+	o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns = 0, 0, 0
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return redis.NewClient(&o)
+}
+
+// Close closes the connections.
+func (db *DB) Close() error { return errors.Join(db.beats.Close(), db.calls.Close()) }
+
+// Run calls a script. The incarnation is checked unless it is empty.
+func (db *DB) Run(ctx context.Context, s Script, group, incarnation string, args ...any) (Reply, error) {
+	if err := ValidateGroup(group); err != nil {
+		return Reply{}, err
+	}
+	client := db.calls
+	if s == Beat {
+		client = db.beats
+	}
+	argv := append(make([]any, 0, 3+len(args)), db.publish, Channel(group), incarnation)
+	v, err := db.scripts[s].Run(ctx, client, Keys(group), append(argv, args...)...).Result()
+	if err != nil {
+		return Reply{}, err
+	}
+	return ParseReply(v)
+}
+
+// Watch calls notify when something is announced, and once when it has
+// subscribed, until ctx ends or the connection breaks.
+func (db *DB) Watch(ctx context.Context, group string, notify func()) error {
+	if err := ValidateGroup(group); err != nil {
+		return err
+	}
+	sub := db.calls.Subscribe(ctx, Channel(group))
+	closed := make(chan struct{})
+	// A read is not ended by its context, but by closing the connection.
+	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		_ = sub.Close() // the end of the watch either way
+	})
+	err := receive(ctx, sub, notify)
+	if stop() {
+		_ = sub.Close() // the end of the watch either way
+	} else {
+		<-closed
+	}
+	return cmp.Or(ctx.Err(), err)
+}
+
+func receive(ctx context.Context, sub *redis.PubSub, notify func()) error {
+	for pinged := false; ; {
+		msg, err := sub.ReceiveTimeout(ctx, silence)
+		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && !pinged && ctx.Err() == nil {
+			if err := sub.Ping(ctx); err != nil {
+				return fmt.Errorf("watch: ping: %w", err)
+			}
+			pinged = true
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("watch: %w", err)
+		}
+		pinged = false
+		if _, pong := msg.(*redis.Pong); !pong {
+			notify()
+		}
+	}
+}

@@ -1,0 +1,67 @@
+-- Renews a session and returns what changed since its last view.
+-- ARGV 4 incarnation of state that this call makes, 5 session, 6 worker name,
+--      7 count of the beat, 8 seen, 9 info, 10 load, 11 ttl ms of a new group,
+--      12 rows at most
+-- reply OK inc now ttl through more paused rows late | LOST inc | RESET inc |
+--      GONE | SUPERSEDED | REGRESSED k seen | VERSION v
+local LAPSED_A_BEAT = 20 -- long lapsed sessions that one beat removes
+local made, session, name, count, seen = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
+local info, load, ttl, limit = ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12])
+
+local function begin()
+  redis.call('UNLINK', unpack(KEYS))
+  redis.call('HSET', M, '~', '1', 'v', num(VERSION), 'inc', made, 'seq', '0', 'vt', '0', 'last', num(millis), 'ttl', ttl)
+  redis.call('ZADD', S, '+inf', '~')
+  redis.call('ZADD', G, '-inf', '~')
+  for _, key in ipairs({ I, O, C, D, W }) do redis.call('HSET', key, '~', '1') end
+end
+
+local have = redis.call('EXISTS', unpack(KEYS))
+if have < #KEYS then
+  -- A group without any key is new, unless the caller has joined it. What is
+  -- left of lost state is dropped: handled again is better than skipped.
+  begin()
+  if have > 0 or ARGV[3] ~= '' then return { 'LOST', made } end
+end
+local refused = read()
+if refused then return refused end
+
+local m = member(session)
+local other = redis.call('HGET', I, 'n:' .. name) or ''
+local rival = other ~= session and alive(other)
+if m and m.k == 'bye' then return { 'GONE' } end
+if rival and count > 1 then return { 'SUPERSEDED' } end
+if not m and count > 1 then return { 'REGRESSED', '0', '0' } end
+if m and tonumber(m.k) + 1 < count then return { 'REGRESSED', m.k, m.seen } end
+
+redis.call('HSET', M, 'vt', num(group.now), 'last', num(millis))
+local news = false
+if rival then -- a new start under the name: the old session lapses at once
+  redis.call('ZADD', S, num(group.now), other)
+  touch('@' .. other)
+  news = true
+end
+if other ~= session then redis.call('HSET', I, 'n:' .. name, session) end
+redis.call('ZADD', S, num(group.now + group.ttl), session)
+if not m or m.info ~= info then
+  touch('@' .. session)
+  news = true
+end
+m = m or { k = '0', n = '0' }
+keep(session, { k = num(math.max(tonumber(m.k), count)), n = m.n, seen = seen, load = load, info = info })
+
+local lapsed = redis.call('ZRANGEBYSCORE', S, '-inf', num(group.now - 2 * group.ttl), 'LIMIT', 0, LAPSED_A_BEAT)
+for _, id in ipairs(lapsed) do
+  local gone = member(id)
+  if gone and gone.k ~= 'bye' then
+    local ok, was = pcall(cjson.decode, gone.info)
+    if ok and was.name and redis.call('HGET', I, 'n:' .. was.name) == id then redis.call('HDEL', I, 'n:' .. was.name) end
+  end
+  redis.call('ZREM', S, id)
+  redis.call('HDEL', I, id)
+  touch('@' .. id)
+end
+
+if news then announce() end
+local rows, through, more = changes(seen, limit, false)
+return { 'OK', group.inc, num(group.now), num(group.ttl), through, more and '1' or '0', group.paused and '1' or '0', rows, near() }

@@ -1,0 +1,26 @@
+-- Ends a shard: its position becomes the end, its children get rows where they
+-- have none, and the lease is freed.
+-- ARGV 4 lease, 5 token, from 6 three for each child: name, d, c
+-- reply OK | FENCED | NOTFOUND | NONE | LOST | RESET inc | VERSION v
+local refused = enter()
+if refused then return refused end
+local lease, token = ARGV[4], ARGV[5]
+local o, c, d = row(O, lease), row(C, lease), shard(lease)
+if not o or not c or not d then return { 'NOTFOUND' } end
+if o[1] ~= token then
+  if o[5] == token and c[1] == '2' then return { 'OK' } end -- sent again
+  return { 'FENCED' }
+end
+local children = {}
+for k = 6, #ARGV, 3 do
+  children[#children + 1] = ARGV[k]
+  insert(ARGV[k], ARGV[k + 1], ARGV[k + 2])
+end
+d.children = #children > 0 and children or nil
+redis.call('HSET', D, lease, cjson.encode(d))
+c[1], c[2], c[3] = '2', '', '0'
+put(C, lease, c)
+o[3], o[4] = '', '0'
+release(lease, o)
+announce()
+return { 'OK' }

@@ -1,0 +1,180 @@
+-- What all scripts share. One call of a script is one atomic step.
+--
+-- KEYS   m s i o c d g w of one group, in this order
+-- ARGV   1 publish command, 2 channel, 3 incarnation ('' is not checked),
+--        from 4 on the script's own
+-- reply  status first; statuses other than OK have written nothing
+--
+-- m  hash: v inc seq vt last ttl paused set:<stream> ready:<stream>
+-- s  zset: session -> deadline in session time
+-- i  hash: session -> k|n|seen|load|JSON, k is 'bye' after a goodbye;
+--          n:<name> -> session
+-- o  hash: lease -> token|epoch|want|wantUntil|last|flags
+-- c  hash: lease -> rank|seqno or start|subseq|counter|weight|weightAt
+-- d  hash: lease -> JSON of the shard
+-- g  zset: lease or @session -> seq of its last change
+-- w  hash: lease -> state saved with the position
+--
+-- Each has a member ~, so that none is ever empty and a lost one is seen.
+-- Fields after the known ones belong to newer versions and are kept.
+local M, S, I, O, C, D, G, W = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local VERSION = 1
+local RESERVED = 1000      -- ms that a released lease waits for who asked for it
+local WEIGHT_QUIET = 60000 -- ms between two logged weights of a lease
+
+-- num writes a whole number; tostring would print 1.76e+15.
+local function num(x) return string.format('%.0f', x) end
+
+local clock = redis.call('TIME')
+local micros = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
+local millis = math.floor(micros / 1000)
+
+local function fields(v)
+  local out = {}
+  for f in string.gmatch(v .. '|', '([^|]*)|') do out[#out + 1] = f end
+  return out
+end
+
+-- group is what enter reads of m: inc, ttl, paused, and now, the session time.
+-- Session time follows the clock, but never by more than half a lease time
+-- since the last beat: an outage, or a jump of the clock, lapses nobody.
+local group = {}
+
+local function read()
+  local m = redis.call('HMGET', M, 'v', 'inc', 'vt', 'last', 'ttl', 'paused')
+  if not tonumber(m[1]) or tonumber(m[1]) > VERSION then return { 'VERSION', m[1] or '' } end
+  group.inc, group.ttl, group.paused = m[2], tonumber(m[5]), m[6] == '1'
+  local passed = math.min(math.max(millis - tonumber(m[4]), 0), math.floor(group.ttl / 2))
+  group.now = tonumber(m[3]) + passed
+  if ARGV[3] ~= '' and ARGV[3] ~= group.inc then return { 'RESET', group.inc } end
+  return nil
+end
+
+-- enter returns the reply of a call that is refused, else nil.
+local function enter()
+  local have = redis.call('EXISTS', unpack(KEYS))
+  if have == 0 and ARGV[3] == '' then return { 'NONE' } end
+  if have < #KEYS then return { 'LOST' } end
+  return read()
+end
+
+local function touch(subject)
+  redis.call('ZADD', G, num(redis.call('HINCRBY', M, 'seq', 1)), subject)
+end
+
+local function announce() redis.call(ARGV[1], ARGV[2], redis.call('HGET', M, 'seq')) end
+
+local function session_of(token) return string.match(token, '^[^#]*') end
+
+local function alive(session)
+  if session == '' then return false end
+  local deadline = redis.call('ZSCORE', S, session)
+  return deadline and tonumber(deadline) > group.now
+end
+
+-- row reads the o or c value of a lease: its fields, or nil when there is none
+-- or it cannot be read.
+local function row(key, lease)
+  local v = redis.call('HGET', key, lease)
+  if not v then return nil end
+  local f = fields(v)
+  if #f < 6 then return nil end
+  return f
+end
+
+local function put(key, lease, f) redis.call('HSET', key, lease, table.concat(f, '|')) end
+
+-- wanted tells whether a living session's wish for a lease stands.
+local function wanted(o) return o[3] ~= '' and tonumber(o[4]) > group.now and alive(o[3]) end
+
+-- release frees a lease; one that was asked for waits for its thief.
+local function release(lease, o)
+  if wanted(o) then
+    o[4] = num(group.now + RESERVED)
+  else
+    o[3], o[4] = '', '0'
+  end
+  o[1], o[5] = '', o[1]
+  put(O, lease, o)
+  touch(lease)
+end
+
+-- number compares two decimal numbers of any length.
+local function number(a, b)
+  if a == b then return 0 end
+  if #a ~= #b then return #a < #b and -1 or 1 end
+  return a < b and -1 or 1
+end
+
+-- position compares rank, sequence number and sub-sequence number; all starts
+-- are equal, and all ends.
+local function position(a, b)
+  if a[1] ~= b[1] then return number(a[1], b[1]) end
+  if a[1] ~= '1' then return 0 end
+  local n = number(a[2], b[2])
+  if n ~= 0 then return n end
+  return number(a[3], b[3])
+end
+
+-- member reads a session's i value: k, n, seen, load, info.
+local function member(session)
+  local v = redis.call('HGET', I, session)
+  if not v then return nil end
+  local k, n, seen, load, info = string.match(v, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|(.*)$')
+  if not k then return nil end
+  return { k = k, n = n, seen = seen, load = load, info = info }
+end
+
+local function keep(session, m)
+  redis.call('HSET', I, session, table.concat({ m.k, m.n, m.seen, m.load, m.info }, '|'))
+end
+
+-- shard reads the d value of a lease, nil when there is none that can be read.
+local function shard(lease)
+  local v = redis.call('HGET', D, lease)
+  if not v then return nil end
+  local ok, d = pcall(cjson.decode, v)
+  if ok and type(d) == 'table' then return d end
+  return nil
+end
+
+local function insert(lease, d, c)
+  if redis.call('HSETNX', D, lease, d) == 0 then return end
+  redis.call('HSET', C, lease, c)
+  redis.call('HSET', O, lease, '|0||0||')
+  touch(lease)
+end
+
+-- changes lists up to limit rows above seen, in order: {name, seq, o, c, d} or
+-- {@session, seq, load, info, deadline}, with '' for what is gone. It returns
+-- the rows, the change up to which they are complete, and whether there are more.
+local function changes(seen, limit, shards)
+  local found = redis.call('ZRANGEBYSCORE', G, '(' .. seen, '+inf', 'WITHSCORES', 'LIMIT', 0, limit + 1)
+  local more = #found > 2 * limit
+  local names, out = {}, {}
+  for k = 1, math.min(#found, 2 * limit), 2 do names[#names + 1] = found[k] end
+  if #names == 0 then return out, redis.call('HGET', M, 'seq'), false end
+  local o, c = redis.call('HMGET', O, unpack(names)), redis.call('HMGET', C, unpack(names))
+  local d = shards and redis.call('HMGET', D, unpack(names)) or {}
+  for k, name in ipairs(names) do
+    local seq = found[2 * k]
+    if string.sub(name, 1, 1) == '@' then
+      local id = string.sub(name, 2)
+      local m = member(id)
+      if not m or m.k == 'bye' then
+        out[k] = { name, seq, '', '', '' }
+      else
+        out[k] = { name, seq, m.load, m.info, redis.call('ZSCORE', S, id) or '0' }
+      end
+    else
+      out[k] = { name, seq, o[k] or '', c[k] or '', d[k] or '' }
+    end
+  end
+  if more then return out, found[2 * #names], true end
+  return out, redis.call('HGET', M, 'seq'), false
+end
+
+-- near lists the sessions whose deadline is near or past: {session, deadline, …}.
+local function near()
+  return redis.call('ZRANGEBYSCORE', S, '-inf', '(' .. num(group.now + math.floor(group.ttl / 2)), 'WITHSCORES')
+end

@@ -1,0 +1,257 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	// takeAtLeast and takePart bound the leases taken in one step, so that
+	// workers that start together share: the larger of 64 and a quarter of
+	// the share, every takePause.
+	takeAtLeast = 64
+	takePart    = 4
+	takePause   = 250 * time.Millisecond
+	// idleTurns is how many thirds of the lease time a lease may be without
+	// an owner before other workers than the planned one take it, in turn.
+	idleTurns = 3
+	// drainWait is for how many lease times a draining worker puts off moves.
+	drainWait = 10
+)
+
+// fleet is what the plan is made from.
+func (r *run) fleet(now time.Time) Fleet {
+	at := r.table.time(now.Add(-r.jitter))
+	f := Fleet{Sessions: r.table.living(at), Now: r.table.time(now), Keep: map[string]bool{}}
+	for name, l := range r.table.leases {
+		if l.Epoch == 0 {
+			shard, known := r.table.shards[name]
+			if !known {
+				continue // its parents are on their way
+			}
+			l.Shard = shard
+		}
+		if t := r.tenures[name]; t != nil {
+			l.Token = t.lease.Token
+		}
+		f.Leases = append(f.Leases, l)
+	}
+	for name, until := range r.asked {
+		if now.Before(until) {
+			f.Keep[name] = true
+		} else {
+			delete(r.asked, name)
+		}
+	}
+	f.Rebalance = r.quiet(now, f.Sessions)
+	return f
+}
+
+// quiet reports whether leases of the living may be moved: nobody came or went
+// for a lease time, and nobody drains.
+func (r *run) quiet(now time.Time, sessions []Session) bool {
+	calm := now.Sub(r.table.quiet)
+	draining := slices.ContainsFunc(sessions, func(s Session) bool { return s.State == StateDrain })
+	return calm >= r.ttl && (!draining || calm >= drainWait*r.ttl)
+}
+
+// plan divides the leases, and starts this worker's part of it.
+func (r *run) plan(now time.Time) {
+	r.planDue = time.Time{}
+	f := r.fleet(now)
+	a := Plan(f)
+	r.answerWishes(f, now)
+	if r.hold {
+		return
+	}
+	r.take(r.wanted(f, a, now), a.Share, now)
+	r.ask(a, now)
+	if wait := r.ttl - now.Sub(r.table.quiet); wait > 0 {
+		r.planSoon(now.Add(wait))
+	}
+	for _, t := range r.table.lapses(now, r.jitter) {
+		r.planSoon(t)
+	}
+}
+
+// wanted are the leases that this worker should acquire: those that the plan
+// gives it, its own without a runner, and those that nobody takes.
+func (r *run) wanted(f Fleet, a Assignment, now time.Time) []string {
+	mine, planned := map[string]bool{}, map[string]bool{}
+	for _, s := range a.Take {
+		planned[s.Lease] = true
+		if s.Session == r.session {
+			mine[s.Lease] = true
+		}
+	}
+	held := 0
+	for _, l := range f.Leases {
+		switch {
+		case SessionOf(l.Token) == r.session && !l.Finished():
+			held++
+			if r.orphan(l.Name, r.applied) {
+				mine[l.Name] = true
+			}
+		case planned[l.Name] && r.overdue(f, l, now):
+			mine[l.Name] = true
+		}
+		if !planned[l.Name] {
+			delete(r.idle, l.Name)
+		}
+	}
+	var out []string
+	for name := range mine {
+		switch wait := r.notBefore[name].Sub(now); {
+		case r.tenures[name] != nil || r.acquiring[name]:
+		case wait > 0:
+			r.planSoon(now.Add(wait))
+		default:
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	if r.cfg.MaxLeases > 0 {
+		out = out[:min(len(out), max(r.cfg.MaxLeases-held, 0))]
+	}
+	return out
+}
+
+// overdue reports whether it is this worker's turn to take a lease that its
+// planned owner leaves alone.
+func (r *run) overdue(f Fleet, l Lease, now time.Time) bool {
+	since, known := r.idle[l.Name]
+	if !known {
+		r.idle[l.Name] = now
+		return false
+	}
+	turns := int(now.Sub(since) / max(r.ttl/3, 1))
+	return turns >= idleTurns && turn(f, l, turns-idleTurns) == r.session
+}
+
+// take acquires leases, so many at a time that workers that start together
+// share.
+func (r *run) take(names []string, share int, now time.Time) {
+	if most := max(takeAtLeast, share/takePart); len(names) > most {
+		names = names[:most]
+		r.planSoon(now.Add(takePause))
+	}
+	if len(names) == 0 {
+		return
+	}
+	a := Acquire{Session: r.session, First: r.numbers + 1, Names: names}
+	r.numbers += uint64(len(names))
+	for _, name := range names {
+		r.acquiring[name] = true
+	}
+	scope := r.scope
+	r.async(func(ctx context.Context) func() {
+		grants, err := r.cfg.Store.Acquire(ctx, scope, a)
+		return func() {
+			if scope != r.scope || a.Session != r.session {
+				err = ErrReset // the answer is of a state that is gone
+			}
+			r.acquired(a, grants, err, time.Now())
+		}
+	})
+}
+
+// acquired starts a runner on every lease that was granted.
+func (r *run) acquired(a Acquire, grants []Grant, err error, now time.Time) {
+	for i, name := range a.Names {
+		delete(r.acquiring, name)
+		r.touched[name] = r.sent
+		if err == nil && grants[i].Err == nil {
+			delete(r.idle, name)
+			l := r.table.leases[name]
+			l.Name = name
+			r.begin(l, grants[i], now)
+		} else if err == nil {
+			r.denied(name, grants[i].Err, now)
+		}
+	}
+	switch {
+	case errors.Is(err, ErrReset), errors.Is(err, ErrStateLost):
+		r.beatSoon(now)
+	case err != nil:
+		r.log.Warn("acquire leases, will try again", zap.Int("leases", len(a.Names)), zap.Error(err))
+		r.beatSoon(now.Add(r.ttl / 16))
+	}
+}
+
+// denied waits a while before a lease is tried again.
+func (r *run) denied(name string, err error, now time.Time) {
+	r.log.Debug("lease not acquired", zap.String("lease", name), zap.Error(err))
+	wait := r.ttl / 30
+	switch {
+	case errors.Is(err, ErrNotReady):
+		r.streams[StreamOf(name)].again(now.Add(r.ttl))
+		wait = r.ttl / 3
+	case errors.Is(err, ErrParent), errors.Is(err, ErrGone), errors.Is(err, ErrPaused):
+		wait = r.ttl / 3
+	case errors.Is(err, ErrExpired):
+		r.beatSoon(now)
+	}
+	r.notBefore[name] = now.Add(wait)
+	r.planSoon(now.Add(wait))
+}
+
+// ask asks living owners for the leases that the plan moves to this worker.
+func (r *run) ask(a Assignment, now time.Time) {
+	var names []string
+	for _, s := range a.Move {
+		if s.Session == r.session {
+			names = append(names, s.Lease)
+			// Refused or forgotten wishes are not repeated at once.
+			r.asked[s.Lease] = now.Add(r.wishTime())
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	scope, req := r.scope, Request{Session: r.session, For: r.wishTime(), Names: names}
+	r.async(func(ctx context.Context) func() {
+		_, err := r.cfg.Store.Request(ctx, scope, req) // a wish that another has is seen by the next beat
+		return func() {
+			if err != nil {
+				r.log.Warn("ask for leases", zap.Int("leases", len(names)), zap.Error(err))
+			}
+		}
+	})
+}
+
+// wishTime is how long a wish stands: the owner's hand-over and its saving.
+func (r *run) wishTime() time.Duration { return r.cfg.HandoffTime + r.ttl }
+
+// answerWishes begins the hand-over of leases that others asked for, or refuses.
+func (r *run) answerWishes(f Fleet, now time.Time) {
+	for _, l := range f.Leases {
+		t := r.tenures[l.Name]
+		if t == nil || !t.running || t.asked || l.Want == "" || l.Want == r.session || l.WantUntil <= f.Now {
+			continue
+		}
+		if !Agrees(f, l.Name) {
+			r.refuse(t)
+			continue
+		}
+		t.log.Info("hand-over", zap.String("to", r.table.sessions[l.Want].Name))
+		t.handoffBy = now.Add(r.cfg.HandoffTime)
+		t.drain()
+	}
+}
+
+// refuse withdraws another's wish for a lease of ours.
+func (r *run) refuse(t *tenure) {
+	scope, name, token := r.scope, t.lease.Name, t.lease.Token
+	r.async(func(ctx context.Context) func() {
+		err := r.cfg.Store.Refuse(ctx, scope, name, token)
+		return func() {
+			if err != nil {
+				t.log.Warn("refuse to hand over", zap.Error(err))
+			}
+		}
+	})
+}

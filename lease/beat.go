@@ -1,0 +1,192 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+)
+
+const (
+	// coalesce is the least time between two beats that changes of others
+	// bring about.
+	coalesce = 10 * time.Millisecond
+	// validFor is the part of the lease time, in tenths, for which a beat
+	// keeps the leases. It counts from the start of the beat.
+	validFor = 9
+)
+
+// beatSoon has a beat sent early, because something changed.
+func (r *run) beatSoon(now time.Time) {
+	r.hinted = r.beating
+	if at := r.beatStart.Add(coalesce); at.Before(r.beatDue) {
+		r.beatDue = later(now, at)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// beat renews the session; the answer comes to answered.
+func (r *run) beat(now time.Time) {
+	r.beating, r.hinted, r.beatStart = true, false, now
+	r.sent++
+	no := r.sent
+	b := Beat{
+		Incarnation:    r.scope.Incarnation,
+		NewIncarnation: uuid.NewString(),
+		Session:        r.describe(),
+		Count:          r.count + 1,
+		Seen:           r.seen,
+		TTL:            r.cfg.TTL,
+	}
+	r.async(func(ctx context.Context) func() {
+		v, err := r.cfg.Store.Beat(ctx, r.cfg.Group, b)
+		return func() { r.answered(no, b, v, err, time.Now()) }
+	})
+}
+
+func (r *run) describe() Session {
+	state := StateUp
+	if r.draining {
+		state = StateDrain
+	}
+	return Session{
+		ID: r.session, Name: r.cfg.WorkerName, Host: r.cfg.Host, Plan: PlanVersion, Streams: r.cfg.Streams,
+		Capacity: r.cfg.Capacity, MaxLeases: r.cfg.MaxLeases, State: state, Load: float64(len(r.tenures)),
+	}
+}
+
+// answered takes the answer to beat number no, or its failure.
+func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
+	if r.cfg.Hooks.Beat != nil {
+		r.cfg.Hooks.Beat(now.Sub(r.beatStart), err)
+	}
+	r.beating = false
+	previous := r.beatErr
+	r.beatErr = err
+	regressed, isRegressed := errors.AsType[*RegressedError](err)
+	switch {
+	case err == nil:
+		if previous != nil {
+			r.log.Info("the store answers again")
+		}
+		r.apply(no, v, now)
+	case errors.Is(err, ErrReset), errors.Is(err, ErrStateLost):
+		r.restart(v.Incarnation, err, now)
+	case isRegressed:
+		r.log.Warn("the store lost its latest writes; reading the whole table", zap.Error(err))
+		r.count, r.seen, r.synced = regressed.Count, 0, false
+		r.table = newMirror()
+		r.beatDue = now
+	case errors.Is(err, ErrGone):
+		r.log.Warn("the session was removed; joining with a new one")
+		r.cancelAll()
+		r.session, r.count = uuid.NewString(), 0
+		r.beatDue = now
+	case errors.Is(err, ErrSuperseded):
+		r.supersede(b, err, now)
+	default:
+		r.unreachable(previous, err, now)
+	}
+}
+
+// apply takes a good answer.
+func (r *run) apply(no uint64, v View, now time.Time) {
+	if r.scope.Incarnation == "" {
+		r.log.Info("joined the group", zap.String("session", r.session), zap.String("incarnation", v.Incarnation))
+		if v.TTL != r.cfg.TTL {
+			r.log.Warn("the group's lease time stands", zap.Duration("group", v.TTL), zap.Duration("config", r.cfg.TTL))
+		}
+	}
+	r.scope.Incarnation, r.ttl, r.hold = v.Incarnation, v.TTL, v.Paused
+	r.superseded = time.Time{}
+	r.count++
+	r.seen = v.Through
+	r.table.apply(v, now)
+	if v.More {
+		r.beatDue = now // the next page
+		return
+	}
+	r.synced, r.good, r.applied = true, r.beatStart, no
+	if r.paused {
+		r.paused = false
+		r.log.Info("leases are good again")
+	}
+	r.beatDue = r.beatStart.Add(r.ttl / 3)
+	if r.hinted {
+		r.beatDue = later(now, r.beatStart.Add(coalesce))
+	}
+	r.reconcile(no)
+	r.planSoon(now)
+}
+
+// restart joins the state that was made anew. Nothing of the old counts: the
+// runners are cancelled, and their positions dropped.
+func (r *run) restart(incarnation string, err error, now time.Time) {
+	r.log.Error("the group's state was lost; joining the new one", zap.String("incarnation", incarnation), zap.Error(err))
+	for _, t := range r.tenures {
+		t.lose(err)
+	}
+	r.scope.Incarnation, r.count, r.seen, r.synced, r.stateLost = incarnation, 0, 0, false, true
+	r.table = newMirror()
+	for _, c := range r.streams {
+		*c = creation{busy: c.busy}
+	}
+	clear(r.touched)
+	clear(r.idle)
+	clear(r.asked)
+	r.beatDue = now
+}
+
+// supersede pauses when another worker runs under the same name, and gives up
+// when it still does after the lease time.
+func (r *run) supersede(b Beat, err error, now time.Time) {
+	if r.superseded.IsZero() {
+		r.superseded = now
+		r.log.Error("another worker runs under the same name; paused")
+		r.cancelAll()
+	}
+	if now.Sub(r.superseded) >= r.ttl {
+		r.fail(fmt.Errorf("join group %q: worker name %q: %w", r.cfg.Group, b.Session.Name, err))
+	}
+	r.beatDue = now.Add(r.ttl / 3)
+}
+
+// unreachable tries again soon, because the lease time runs.
+func (r *run) unreachable(previous, err error, now time.Time) {
+	if previous == nil {
+		r.log.Warn("beat, will try again", zap.Error(err))
+	}
+	if r.good.IsZero() && !now.Before(r.joinBy) {
+		r.fail(fmt.Errorf("join group %q: %w", r.cfg.Group, err))
+	}
+	r.beatDue = now.Add(r.ttl / 16)
+	if r.paused || r.good.IsZero() {
+		r.beatDue = now.Add(r.ttl / 8)
+	}
+}
+
+// validity is how long a beat keeps the leases, from its start.
+func (r *run) validity() time.Duration { return r.ttl * validFor / 10 }
+
+// checkDeadline cancels all runners when the last good beat is too long ago by
+// either clock: the monotonic one stands still while the machine sleeps.
+func (r *run) checkDeadline(now time.Time) {
+	if r.good.IsZero() || r.paused {
+		return
+	}
+	passed := max(now.Sub(r.good), now.Round(0).Sub(r.good.Round(0)))
+	if passed >= r.validity() {
+		r.paused = true
+		r.log.Warn("the store was out of reach for almost the lease time; leases are paused", zap.Duration("since", passed))
+		r.cancelAll()
+	}
+}

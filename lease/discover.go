@@ -1,0 +1,117 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/checkpoint"
+)
+
+// creation is the making of the first leases of one stream.
+type creation struct {
+	busy  bool      // it is being tried
+	due   time.Time // not before
+	tries int       // failures in a row
+	redo  bool      // the leases that are there are not complete
+}
+
+// again has the making tried once more from a time on.
+func (c *creation) again(at time.Time) {
+	if c != nil && !c.redo {
+		c.redo, c.due = true, at
+	}
+}
+
+// createStreams makes the first leases of the streams that have none.
+func (r *run) createStreams(now time.Time) {
+	for stream, c := range r.streams {
+		if c.busy || now.Before(c.due) || !c.redo && r.table.has(stream) {
+			continue
+		}
+		c.busy = true
+		discover := r.cfg.Discover
+		if r.stateLost {
+			discover = r.cfg.Rediscover
+		}
+		scope, session := r.scope, r.session
+		r.calls.Go(func() {
+			rows, err := r.createStream(scope, session, stream, discover)
+			r.inbox.post(func() { r.created(stream, rows, err, time.Now()) })
+		})
+	}
+}
+
+// createStream lists the shards and makes their leases; it blocks.
+func (r *run) createStream(scope checkpoint.Scope, session, stream string, discover func(context.Context, string) ([]Row, error)) ([]Row, error) {
+	rows, err := discover(r.ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, 4*r.timeout()) // many rows
+	defer cancel()
+	return rows, r.cfg.Store.Create(ctx, scope, Create{Session: session, Stream: stream, Rows: rows})
+}
+
+func (r *run) created(stream string, rows []Row, err error, now time.Time) {
+	c := r.streams[stream]
+	c.busy, c.redo = false, false
+	switch {
+	case err == nil:
+		r.log.Info("leases created", zap.String("stream", stream), zap.Int("leases", len(rows)))
+		for _, row := range rows {
+			if _, known := r.table.leases[row.Name]; !known {
+				r.table.learn(row.Name, row.Shard)
+			}
+		}
+		c.tries, c.due = 0, now.Add(r.ttl/3)
+		r.beatSoon(now)
+	case errors.Is(err, ErrExists):
+		c.tries, c.due = 0, now.Add(r.ttl/3)
+		r.beatSoon(now)
+	case errors.Is(err, ErrHeld), errors.Is(err, ErrReset), errors.Is(err, ErrStateLost), errors.Is(err, ErrExpired):
+		c.redo, c.due = true, now.Add(r.ttl/10)
+		r.beatSoon(now)
+	case r.ctx.Err() != nil:
+		return
+	default:
+		c.tries++
+		c.due = now.Add(min(100*time.Millisecond<<min(c.tries, 8), 10*time.Second))
+		r.log.Warn("create the leases of the stream, will try again", zap.String("stream", stream), zap.Error(err))
+	}
+	r.planSoon(now)
+}
+
+// viewShards reads the parents of leases that were made by others.
+func (r *run) viewShards(now time.Time) {
+	if r.viewing || now.Before(r.viewDue) || !r.table.unknown() {
+		return
+	}
+	r.viewing = true
+	incarnation := r.scope.Incarnation
+	r.async(func(ctx context.Context) func() {
+		v, err := r.cfg.Store.View(ctx, r.cfg.Group)
+		return func() {
+			r.viewing = false
+			r.viewDue = time.Now().Add(r.ttl / 10) // if that did not tell all
+			switch {
+			case err != nil:
+				r.log.Warn("read the shards of the group, will try again", zap.Error(err))
+				return
+			case v.Incarnation != incarnation || incarnation != r.scope.Incarnation:
+				return // the next beat tells
+			}
+			for _, l := range v.Leases {
+				if l.Epoch == 0 {
+					r.table.learn(l.Name, l.Shard)
+				}
+			}
+			if !r.table.unknown() {
+				r.viewDue = time.Time{}
+			}
+			r.planSoon(time.Now())
+		}
+	})
+}

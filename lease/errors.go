@@ -1,0 +1,33 @@
+package lease
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Why a manager ends or cancels; the errors of stores stand beside [Store].
+var (
+	// ErrDrainTimeout is the cause of a cancelled runner context when the
+	// runner did not return within Config.DrainTimeout of the drain.
+	ErrDrainTimeout = errors.New("lease not given back within the drain timeout")
+	// ErrRunning is returned by a second Run at the same time.
+	ErrRunning = errors.New("lease manager runs already")
+)
+
+// RegressedError is how a store reports ErrRegressed: the session's own beats
+// are missing from it, so it lost its latest writes.
+type RegressedError struct {
+	// Count is the number of the session's last beat that the store knows, 0
+	// when it does not know the session.
+	Count uint64
+	// Seen is the change up to which that beat said the view was complete.
+	Seen uint64
+}
+
+// Error implements error.
+func (e *RegressedError) Error() string {
+	return fmt.Sprintf("%s: its last beat of the session is %d", ErrRegressed, e.Count)
+}
+
+// Unwrap returns ErrRegressed.
+func (e *RegressedError) Unwrap() error { return ErrRegressed }

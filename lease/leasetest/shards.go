@@ -1,0 +1,114 @@
+package leasetest
+
+import (
+	"testing"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/lease"
+)
+
+// shardCases are about the ends of shards and what follows.
+var shardCases = []testCase{
+	{"a child waits for its parent's end", testChild},
+	{"a merged shard waits for both parents", testMerge},
+	{"a parent that nobody knows is not an end", testUnknownParent},
+	{"parents before children through splits and merges", testLineage},
+	{"a complete may be sent again, and is fenced", testComplete},
+	{"a child that exists keeps its row", testChildExists},
+}
+
+func testChild(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("p"), row("c", "p"))
+	a.refused(name("c"), lease.ErrParent)
+	g := a.take(name("p"))
+	a.refused(name("c"), lease.ErrParent)
+	a.save(checkpoint.Update{Lease: name("p"), Token: g.Token, Position: checkpoint.At("9", 0)}, nil)
+	a.refused(name("c"), lease.ErrParent)
+	a.must(a.complete(name("p"), g.Token, row("c", "p"), row("d", "p")))
+	a.take(name("c"))
+	if g := a.take(name("d")); !g.Entry.Position.IsZero() {
+		t.Errorf("a child starts at %v", g.Entry.Position)
+	}
+}
+
+func testMerge(_ *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("x"), row("y"))
+	x, y := a.take(name("x")), a.take(name("y"))
+	a.must(a.complete(name("x"), x.Token, row("m", "x", "y")))
+	a.refused(name("m"), lease.ErrParent)
+	a.must(a.complete(name("y"), y.Token, row("m", "x", "y")))
+	a.take(name("m"))
+}
+
+func testUnknownParent(_ *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("b"), row("other"))
+	g := a.take(name("b"))
+	a.must(a.complete(name("b"), g.Token, row("m", "b", "c"))) // c has no row yet
+	a.refused(name("m"), lease.ErrParent)
+}
+
+// testLineage is S1 → a, b; S2 → c, d; b + c → m, in the order that tempts most.
+func testLineage(t *testing.T, s *subject) {
+	w := s.join("w")
+	w.create(row("S1"), row("S2"))
+	m := row("m", "b", "c")
+	tokens := map[string]checkpoint.Token{}
+	take := func(shards ...string) {
+		for _, shard := range shards {
+			tokens[shard] = w.take(name(shard)).Token
+		}
+	}
+	take("S1", "S2")
+	w.must(w.complete(name("S1"), tokens["S1"], row("a", "S1"), row("b", "S1")))
+	take("a", "b")
+	w.must(w.complete(name("b"), tokens["b"], m))
+	w.refused(name("m"), lease.ErrParent) // c does not exist
+	w.must(w.complete(name("S2"), tokens["S2"], row("c", "S2"), row("d", "S2")))
+	w.refused(name("m"), lease.ErrParent) // c is not handled
+	take("c", "d")
+	w.refused(name("m"), lease.ErrParent)
+	w.must(w.complete(name("c"), tokens["c"], m))
+	take("m")
+	if got := names(s.view().Leases); len(got) != 7 {
+		t.Errorf("leases %v", got)
+	}
+}
+
+func testComplete(t *testing.T, s *subject) {
+	a, b := s.join("a"), s.join("b")
+	a.create(row("p"))
+	a.is(a.complete(name("nothing"), "x#1"), checkpoint.ErrNotFound)
+	old := a.take(name("p"))
+	g := a.take(name("p"))
+	a.is(a.complete(name("p"), old.Token, row("c", "p")), checkpoint.ErrFenced)
+	if s.find(name("c")) != nil || s.find(name("p")).Finished() {
+		t.Fatal("a fenced complete wrote something")
+	}
+	b.request(TTL, name("p"))
+	a.must(a.complete(name("p"), g.Token, row("c", "p")))
+	a.must(a.complete(name("p"), g.Token, row("c", "p"))) // its answer was lost
+	a.save(checkpoint.Update{Lease: name("p"), Token: g.Token, Position: checkpoint.At("9", 0)}, nil)
+	l := s.find(name("p"))
+	if !l.Finished() || !l.Free() || l.Want != "" {
+		t.Errorf("completed: %+v", l)
+	}
+	if v := b.beat(); len(v.Leases) != 2 {
+		t.Errorf("changes after complete: %v", names(v.Leases))
+	}
+}
+
+func testChildExists(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("x"), row("y"))
+	x, y := a.take(name("x")), a.take(name("y"))
+	a.must(a.complete(name("x"), x.Token, row("c")))
+	c := a.take(name("c"))
+	a.save(checkpoint.Update{Lease: name("c"), Token: c.Token, Position: checkpoint.At("9", 0)}, nil)
+	a.must(a.complete(name("y"), y.Token, row("c")))
+	if l := s.find(name("c")); l.Token != c.Token || l.Position != checkpoint.At("9", 0) {
+		t.Errorf("the child was made anew: %+v", l)
+	}
+}

@@ -1,0 +1,399 @@
+package lease_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/internal/redistest"
+	"github.com/shardrun/shardrun/lease"
+	"github.com/shardrun/shardrun/lease/redis"
+)
+
+// bubble runs f in fake time, with a world of so many shards, on each store.
+func bubble(t *testing.T, shards int, f func(t *testing.T, w *world)) {
+	t.Run("memory", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { f(t, newWorld(t, lease.NewMemory(), shards)) })
+	})
+	t.Run("miniredis", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			_, client := redistest.Mini(t)
+			store, err := redis.New(redis.Config{Client: client})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = store.Close() }) // the test is over
+			f(t, newWorld(t, store, shards))
+		})
+	})
+}
+
+// wait lets time pass.
+func wait(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func expectCounts(t *testing.T, w *world, want map[string]int) {
+	t.Helper()
+	if got := w.counts(); !maps.Equal(got, want) {
+		t.Fatalf("leases a worker: %v, want %v", got, want)
+	}
+}
+
+func TestOneWorkerTakesAllAtOnce(t *testing.T) {
+	bubble(t, 40, func(t *testing.T, w *world) {
+		a := w.start("a")
+		wait(20 * time.Millisecond)
+		expectCounts(t, w, map[string]int{"a": 40})
+		if s := a.Status(); !s.Joined || len(s.Held) != 40 || len(s.Leases) != 40 || len(s.Sessions) != 1 {
+			t.Errorf("status: joined %v, %d held, %d leases, %d sessions", s.Joined, len(s.Held), len(s.Leases), len(s.Sessions))
+		}
+		if err := a.drain(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestTwoWorkersShareAndNothingMovesWithoutGain(t *testing.T) {
+	bubble(t, 100, func(t *testing.T, w *world) {
+		a := w.start("a")
+		wait(2 * time.Second)
+		b := w.start("b")
+		wait(4 * time.Second)
+		expectCounts(t, w, map[string]int{"a": 50, "b": 50})
+		if got := w.started(); got != 150 {
+			t.Errorf("%d runners were started, want 100 and then 50 for the moves", got)
+		}
+		before := w.owners()
+		wait(10 * time.Second)
+		if after := w.owners(); !maps.Equal(before, after) || w.started() != 150 {
+			t.Errorf("leases moved without need: %d starts", w.started())
+		}
+		a.stop()
+		b.stop()
+		wait(time.Second)
+	})
+}
+
+func TestWorkersThatStartTogetherShare(t *testing.T) {
+	bubble(t, 100, func(t *testing.T, w *world) {
+		w.start("a")
+		w.start("b")
+		w.start("c")
+		wait(5 * time.Second)
+		for name, n := range w.counts() {
+			if n < 33 || n > 34 {
+				t.Errorf("%s has %d of 100 leases", name, n)
+			}
+		}
+	})
+}
+
+func TestASilentWorkerIsReplacedAfterTheLeaseTime(t *testing.T) {
+	bubble(t, 10, func(t *testing.T, w *world) {
+		a := w.start("a")
+		w.start("b")
+		wait(4500 * time.Millisecond)
+		expectCounts(t, w, map[string]int{"a": 5, "b": 5})
+		lastBeat := a.Status().LastBeat
+		cut := time.Now()
+		a.gate.set(true)
+		wait(w.ttl + 100*time.Millisecond - time.Since(lastBeat))
+		expectCounts(t, w, map[string]int{"b": 10})
+		if took := time.Since(lastBeat); took > w.ttl+100*time.Millisecond {
+			t.Errorf("taken over %v after the last beat", took)
+		}
+		t.Logf("cut %v after its last beat", cut.Sub(lastBeat))
+
+		// The store comes back: the stale owner is fenced and gets its share anew.
+		a.gate.set(false)
+		wait(5 * time.Second)
+		expectCounts(t, w, map[string]int{"a": 5, "b": 5})
+	})
+}
+
+func TestASilentWorkerIsCancelledBeforeItsLeasesAreTaken(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, w *world) {
+		causes := make(chan error, 1)
+		a := w.start("a", func(c *lease.Config) {
+			run := c.Run
+			c.Run = func(ctx context.Context, h *lease.Held) error {
+				err := run(ctx, h)
+				causes <- context.Cause(ctx)
+				return err
+			}
+		})
+		wait(time.Second)
+		lastBeat := a.Status().LastBeat
+		a.gate.set(true)
+		cause := <-causes
+		if !errors.Is(cause, lease.ErrLost) {
+			t.Errorf("cause %v, want ErrLost", cause)
+		}
+		if passed := time.Since(lastBeat); passed < 890*time.Millisecond || passed > 910*time.Millisecond {
+			t.Errorf("cancelled %v after the last beat, want 0.9 of the lease time", passed)
+		}
+	})
+}
+
+func TestAnOutageOfTheStoreMovesNothing(t *testing.T) {
+	bubble(t, 20, func(t *testing.T, w *world) {
+		a, b := w.start("a"), w.start("b")
+		wait(5 * time.Second)
+		before := w.owners()
+		a.gate.set(true)
+		b.gate.set(true)
+		wait(30 * time.Second)
+		if n := len(w.owners()); n != 0 {
+			t.Errorf("%d runners go on without the store", n)
+		}
+		if !a.Status().Paused {
+			t.Error("the worker does not say that it is paused")
+		}
+		a.gate.set(false)
+		b.gate.set(false)
+		wait(2 * time.Second)
+		if after := w.owners(); !maps.Equal(before, after) {
+			t.Errorf("owners after the outage: %v, before: %v", after, before)
+		}
+		// What was handled before the pause was saved by its owner after it.
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, s := range w.starts[20:] {
+			if s.worker == "" {
+				t.Error(s)
+			}
+		}
+	})
+}
+
+func TestDrainHandsOverInMilliseconds(t *testing.T) {
+	bubble(t, 10, func(t *testing.T, w *world) {
+		a := w.start("a")
+		w.start("b")
+		wait(5 * time.Second)
+		from := time.Now()
+		if err := a.drain(); err != nil {
+			t.Fatal(err)
+		}
+		wait(50*time.Millisecond - time.Since(from))
+		expectCounts(t, w, map[string]int{"b": 10})
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, s := range w.starts[len(w.starts)-5:] {
+			if took := s.at.Sub(from); took > 30*time.Millisecond {
+				t.Errorf("%s was taken %v after the drain began", s.lease, took)
+			}
+		}
+	})
+}
+
+func TestDrainSavesTheLastPositionAndReleases(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, w *world) {
+		a := w.start("a", func(c *lease.Config) { c.CheckpointInterval = time.Hour })
+		wait(1234 * time.Millisecond)
+		if err := a.drain(); err != nil {
+			t.Fatal(err)
+		}
+		view, err := w.store.View(t.Context(), "billing")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range view.Leases {
+			want := checkpoint.At(checkpoint.SequenceNumber(strconv.FormatUint(w.handled[l.Name], 10)), 0)
+			if got := l.Position; got != want || want.Compare(checkpoint.At("120", 0)) < 0 || !l.Free() {
+				t.Errorf("%s: at %v, free %v; want %v and free", l.Name, got, l.Free(), want)
+			}
+		}
+		if len(view.Sessions) != 0 {
+			t.Errorf("the session did not say goodbye: %v", view.Sessions)
+		}
+	})
+}
+
+func TestARunnerThatIgnoresTheDrainIsCancelled(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, w *world) {
+		w.deaf = true
+		a := w.start("a", func(c *lease.Config) { c.DrainTimeout = 7 * time.Second })
+		wait(time.Second)
+		from := time.Now()
+		if err := a.drain(); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(from); took < 7*time.Second || took > 7100*time.Millisecond {
+			t.Errorf("drained in %v, want the drain timeout", took)
+		}
+		if view, _ := w.store.View(t.Context(), "billing"); !view.Leases[0].Free() {
+			t.Error("the lease was not released")
+		}
+	})
+}
+
+func TestARunnerThatIsSlowToHandOverKeepsItsLease(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, w *world) {
+		w.deaf = true
+		w.start("a", func(c *lease.Config) { c.HandoffTime = 2 * time.Second })
+		wait(2 * time.Second)
+		w.start("b", func(c *lease.Config) { c.HandoffTime = 2 * time.Second })
+		wait(1500 * time.Millisecond) // b asks after one lease time of quiet
+		first := wishes(t, w.store)
+		if len(first) != 1 {
+			t.Fatalf("wishes: %v, want one", first)
+		}
+		wait(2 * time.Second)
+		expectCounts(t, w, map[string]int{"a": 2})
+		if now := wishes(t, w.store); len(now) > 0 && now[0] == first[0] {
+			t.Errorf("the wish for %s was not refused", first[0])
+		}
+		w.mu.Lock()
+		w.deaf = false
+		w.mu.Unlock()
+		wait(10 * time.Second)
+		expectCounts(t, w, map[string]int{"a": 1, "b": 1})
+	})
+}
+
+// wishes are the leases that somebody asks for.
+func wishes(t *testing.T, s lease.Store) []string {
+	t.Helper()
+	view, err := s.View(t.Context(), "billing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, l := range view.Leases {
+		if l.Want != "" {
+			out = append(out, l.Name)
+		}
+	}
+	return out
+}
+
+func TestChildrenStartAfterAllTheirParentsWithinMilliseconds(t *testing.T) {
+	bubble(t, 0, func(t *testing.T, w *world) {
+		w.shards = []lease.Row{shard("S1"), shard("S2")}
+		w.end("S1", 100, shard("a", "S1"), shard("b", "S1"))
+		w.end("S2", 200, shard("c", "S2"), shard("d", "S2"))
+		m := shard("m", "b", "c")
+		w.end("b", 300, m)
+		w.end("c", 50, m)
+		w.start("x")
+		w.start("y")
+		wait(time.Minute)
+		owners := w.owners()
+		if len(owners) != 3 || owners["a"] == "" || owners["d"] == "" || owners["m"] == "" {
+			t.Fatalf("running: %v, want a, d and m", owners)
+		}
+		// S1 ends at 1 s, b 3 s later: c was over long before.
+		if gap := w.lastStart("m").at.Sub(w.lastStart("b").at); gap < 3*time.Second || gap > 3050*time.Millisecond {
+			t.Errorf("m starts %v after b did, want 3 s", gap)
+		}
+		if gap := w.lastStart("a").at.Sub(w.lastStart("S1").at); gap < time.Second || gap > 1050*time.Millisecond {
+			t.Errorf("a starts %v after S1 did, want 1 s", gap)
+		}
+	})
+}
+
+func TestARestartUnderTheSameNameTakesOverAtOnce(t *testing.T) {
+	bubble(t, 5, func(t *testing.T, w *world) {
+		old := w.start("a")
+		wait(2 * time.Second)
+		old.kill()
+		w.start("a")
+		wait(150 * time.Millisecond) // up to a tenth of the lease time to spread
+		expectCounts(t, w, map[string]int{"a": 5})
+	})
+}
+
+func TestALivingWorkerOfTheSameNameIsSuperseded(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, w *world) {
+		w.shards = nil // nothing to run: only the names count
+		old := w.start("a")
+		wait(2 * time.Second)
+		w.start("a")
+		wait(3 * time.Second)
+		err := <-old.done
+		old.done <- err
+		if !errors.Is(err, lease.ErrSuperseded) || !strings.Contains(err.Error(), `"a"`) {
+			t.Errorf("Run returned %v, want ErrSuperseded with the name", err)
+		}
+	})
+}
+
+func TestTheStoreIsOutOfReachAtTheStart(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, w *world) {
+		m, err := lease.NewManager(lease.Config{
+			Store: &gate{Store: w.store, cut: true}, Group: "billing", Streams: []string{stream}, JoinTimeout: 3 * time.Second,
+			Run:      func(context.Context, *lease.Held) error { return nil },
+			Discover: func(context.Context, string) ([]lease.Row, error) { return nil, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := time.Now()
+		err = m.Run(t.Context())
+		if !errors.Is(err, errCut) || !strings.Contains(err.Error(), "join group \"billing\"") {
+			t.Errorf("Run returned %v", err)
+		}
+		if took := time.Since(from); took < 3*time.Second || took > 5*time.Second {
+			t.Errorf("it took %v, want the join timeout", took)
+		}
+	})
+}
+
+func TestStateThatWasLostIsMadeAnewFromTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := lease.NewMemory()
+		w := newWorld(t, store, 4)
+		for i := range w.shards {
+			w.shards[i].Position = checkpoint.StartAt(time.Now()) // Latest: not to be used again
+		}
+		w.start("a")
+		w.start("b")
+		wait(3 * time.Second)
+		store.Forget("billing")
+		wait(5 * time.Second)
+		expectCounts(t, w, map[string]int{"a": 2, "b": 2})
+		view, _ := store.View(t.Context(), "billing")
+		for _, l := range view.Leases {
+			if !l.Position.Since.IsZero() {
+				t.Errorf("%s starts at %v, which skips records", l.Name, l.Position)
+			}
+		}
+	})
+}
+
+func TestARunnerThatFailsIsTriedAgainAfterAPause(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, w *world) {
+		var times []time.Time
+		m := w.start("a", func(c *lease.Config) {
+			c.Run = func(ctx context.Context, h *lease.Held) error {
+				times = append(times, time.Now())
+				if len(times) < 4 {
+					return errors.New("broken")
+				}
+				<-h.Draining()
+				return nil
+			}
+		})
+		wait(20 * time.Second)
+		if err := m.drain(); err != nil {
+			t.Fatal(err)
+		}
+		if len(times) != 4 {
+			t.Fatalf("the runner was started %d times, want 4", len(times))
+		}
+		for i, least := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+			if gap := times[i+1].Sub(times[i]); gap < least || gap > least+time.Second {
+				t.Errorf("pause %d was %v, want %v", i+1, gap, least)
+			}
+		}
+	})
+}

@@ -1,0 +1,417 @@
+package lease
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shardrun/shardrun/checkpoint"
+)
+
+const (
+	// beatRows is how many changed rows one beat returns.
+	beatRows = 200
+	// reserved is how long, in session time, a released lease waits for the
+	// session that had asked for it.
+	reserved = 1000
+	// weightQuiet is the least session time between two logged weights of one
+	// lease.
+	weightQuiet = 60_000
+	// lapsedABeat is how many long lapsed sessions one beat removes.
+	lapsedABeat = 20
+)
+
+// table is one group in a [Memory]. Its methods run under Memory.mu.
+type table struct {
+	incarnation string
+	ttl         int64 // milliseconds
+	seq         uint64
+	vt, last    int64 // session time, and the clock when it was stored
+	now         int64 // session time of the step that runs
+	rows        map[string]*row
+	sessions    map[string]*member
+	names       map[string]string // worker name → session
+	ready       map[string]bool   // streams whose first set is complete
+	log         []change          // by seq; an entry is stale when its subject changed again
+	changed     map[string]uint64 // subject → seq of its last change
+	announce    bool
+}
+
+// change is a line of the log; its subject is a lease name or "@" + session.
+type change struct {
+	seq     uint64
+	subject string
+}
+
+type row struct {
+	token, last checkpoint.Token
+	epoch       uint64
+	want        string
+	wantUntil   int64
+	entry       checkpoint.Entry
+	weight      uint8
+	weightAt    int64 // when the weight was last logged
+	shard       Shard
+}
+
+type member struct {
+	info    Session
+	count   uint64
+	seen    uint64
+	numbers uint64 // the highest token number given
+	bye     bool
+}
+
+func newTable(incarnation string, ttl time.Duration, clock int64) *table {
+	return &table{
+		incarnation: incarnation,
+		ttl:         ttl.Milliseconds(),
+		last:        clock,
+		rows:        map[string]*row{},
+		sessions:    map[string]*member{},
+		names:       map[string]string{},
+		ready:       map[string]bool{},
+		changed:     map[string]uint64{},
+	}
+}
+
+// sessionTime follows the clock, but never by more than half a lease time
+// since the last beat: an outage lapses nobody.
+func (t *table) sessionTime(clock int64) int64 {
+	return t.vt + min(max(clock-t.last, 0), t.ttl/2)
+}
+
+// tick stores the session time, as beats do.
+func (t *table) tick(clock int64) {
+	t.vt, t.last = t.sessionTime(clock), clock
+	t.now = t.vt
+}
+
+// touch logs a change of a lease or "@"-session.
+func (t *table) touch(subject string) {
+	t.seq++
+	t.changed[subject] = t.seq
+	t.log = append(t.log, change{t.seq, subject})
+	if len(t.log) > 64 && len(t.log) > 2*len(t.changed) {
+		t.log = slices.DeleteFunc(t.log, func(c change) bool { return t.changed[c.subject] != c.seq })
+	}
+}
+
+func (t *table) alive(session string) bool {
+	s := t.sessions[session]
+	return s != nil && !s.bye && s.info.Deadline > t.now
+}
+
+func (t *table) beat(b Beat) (View, error) {
+	s, id := t.sessions[b.Session.ID], b.Session.ID
+	other := t.names[b.Session.Name]
+	switch {
+	case s != nil && s.bye:
+		return View{}, ErrGone
+	case other != id && t.alive(other) && b.Count > 1:
+		return View{}, ErrSuperseded
+	case s == nil && b.Count > 1:
+		return View{}, &RegressedError{}
+	case s != nil && s.count+1 < b.Count:
+		return View{}, &RegressedError{Count: s.count, Seen: s.seen}
+	}
+	if other != id && t.alive(other) {
+		t.sessions[other].info.Deadline = t.now
+		t.touch("@" + other)
+		t.announce = true
+	}
+	t.names[b.Session.Name] = id
+	if s == nil {
+		s = &member{}
+		t.sessions[id] = s
+	}
+	if !sameInfo(s.info, b.Session) {
+		t.touch("@" + id)
+		t.announce = true
+	}
+	s.info = b.Session
+	s.info.Deadline = t.now + t.ttl
+	s.count, s.seen = max(s.count, b.Count), b.Seen
+	t.sweep()
+	return t.changes(b.Seen, beatRows), nil
+}
+
+// sameInfo compares what is logged of a session.
+func sameInfo(a, b Session) bool {
+	return a.ID == b.ID && a.Name == b.Name && a.Host == b.Host && a.Plan == b.Plan && a.State == b.State &&
+		a.Capacity == b.Capacity && a.MaxLeases == b.MaxLeases && slices.Equal(a.Streams, b.Streams)
+}
+
+// sweep removes sessions that lapsed long ago.
+func (t *table) sweep() {
+	left := lapsedABeat
+	for _, id := range sortedKeys(t.sessions) {
+		s := t.sessions[id]
+		if s.info.Deadline > t.now-2*t.ttl || left == 0 {
+			continue
+		}
+		left--
+		delete(t.sessions, id)
+		if t.names[s.info.Name] == id {
+			delete(t.names, s.info.Name)
+		}
+		t.touch("@" + id)
+	}
+}
+
+// changes are the first n rows that changed after seen.
+func (t *table) changes(seen uint64, n int) View {
+	v := View{
+		Incarnation: t.incarnation,
+		Now:         t.now,
+		TTL:         time.Duration(t.ttl) * time.Millisecond,
+		Through:     t.seq,
+		Late:        map[string]int64{},
+	}
+	at, _ := slices.BinarySearchFunc(t.log, seen+1, func(c change, seq uint64) int { return cmp.Compare(c.seq, seq) })
+	for _, c := range t.log[at:] {
+		if t.changed[c.subject] != c.seq {
+			continue
+		}
+		if n == 0 {
+			v.More = true
+			break
+		}
+		n--
+		v.Through = c.seq
+		t.addTo(&v, c)
+	}
+	if !v.More {
+		v.Through = t.seq
+	}
+	for id, s := range t.sessions {
+		if s.info.Deadline < t.now+t.ttl/2 {
+			v.Late[id] = s.info.Deadline
+		}
+	}
+	return v
+}
+
+func (t *table) addTo(v *View, c change) {
+	if id, ok := strings.CutPrefix(c.subject, "@"); ok {
+		if s := t.sessions[id]; s != nil && !s.bye {
+			info := s.info
+			info.Streams = slices.Clone(info.Streams)
+			v.Sessions = append(v.Sessions, info)
+		} else {
+			v.Left = append(v.Left, id)
+		}
+		return
+	}
+	r := t.rows[c.subject]
+	if r == nil {
+		v.Gone = append(v.Gone, c.subject)
+		return
+	}
+	v.Leases = append(v.Leases, Lease{
+		Name: c.subject, Token: r.token, Epoch: r.epoch, Want: r.want, WantUntil: r.wantUntil,
+		Position: r.entry.Position, Weight: r.weight, Seq: c.seq,
+	})
+}
+
+func (t *table) acquire(a Acquire, grants []Grant) {
+	s := t.sessions[a.Session]
+	for i, name := range a.Names {
+		r, number := t.rows[name], a.First+uint64(i)
+		token := checkpoint.Token(a.Session + "#" + strconv.FormatUint(number, 10))
+		switch {
+		case !t.alive(a.Session):
+			grants[i].Err = ErrExpired
+		case !t.ready[StreamOf(name)]:
+			grants[i].Err = ErrNotReady
+		case r == nil:
+			grants[i].Err = ErrGone
+		case r.token == token:
+			grants[i] = r.grant()
+		case number <= s.numbers:
+			grants[i].Err = ErrStale
+		case t.waits(r):
+			grants[i].Err = ErrParent
+		case !t.open(r, a.Session):
+			grants[i].Err = ErrHeld
+		default:
+			r.token, r.want, r.wantUntil = token, "", 0
+			r.epoch = max(r.epoch+1, uint64(time.Now().UnixMicro()))
+			r.shard.Parents = nil
+			t.touch(name)
+			grants[i] = r.grant()
+		}
+	}
+	if s != nil && len(a.Names) > 0 {
+		s.numbers = max(s.numbers, a.First+uint64(len(a.Names))-1)
+	}
+}
+
+// waits reports whether a parent of r was not handled to its end; a parent
+// without a row was not.
+func (t *table) waits(r *row) bool {
+	return slices.ContainsFunc(r.shard.Parents, func(parent string) bool {
+		p := t.rows[parent]
+		return p == nil || !p.entry.Position.IsEnd()
+	})
+}
+
+// open reports whether session may take r: it is free and reserved for nobody
+// else, or its own already, or its owner lapsed.
+func (t *table) open(r *row, session string) bool {
+	owner := SessionOf(r.token)
+	if owner == "" {
+		return !t.wanted(r) || r.want == session
+	}
+	return owner == session || !t.alive(owner)
+}
+
+// wanted reports whether a living session's wish for r stands.
+func (t *table) wanted(r *row) bool {
+	return r.want != "" && r.wantUntil > t.now && t.alive(r.want)
+}
+
+func (t *table) save(u checkpoint.Update) checkpoint.Outcome {
+	r := t.rows[u.Lease]
+	switch {
+	case r == nil:
+		return checkpoint.Outcome{Err: checkpoint.ErrNotFound}
+	case r.token != u.Token && r.last == u.Token && u.Position.Compare(r.entry.Position) <= 0:
+		return checkpoint.Outcome{Position: r.entry.Position} // a repeat
+	case r.token != u.Token:
+		return checkpoint.Outcome{Err: checkpoint.ErrFenced}
+	}
+	next, err := r.entry.Apply(u)
+	if err != nil {
+		return checkpoint.Outcome{Err: err, Position: r.entry.Position}
+	}
+	r.entry = next
+	if u.Weight != 0 && u.Weight != r.weight && (r.weight == 0 || t.now >= r.weightAt+weightQuiet) {
+		r.weight, r.weightAt = u.Weight, t.now
+		t.touch(u.Lease)
+	}
+	if u.Release {
+		t.free(u.Lease, r)
+	}
+	return checkpoint.Outcome{Position: next.Position}
+}
+
+// free gives a lease up; one that was asked for waits for its thief.
+func (t *table) free(name string, r *row) {
+	if t.wanted(r) {
+		r.wantUntil = t.now + reserved
+	} else {
+		r.want, r.wantUntil = "", 0
+	}
+	r.token, r.last = "", r.token
+	t.touch(name)
+	t.announce = true
+}
+
+func (t *table) complete(c Completion) error {
+	r := t.rows[c.Name]
+	switch {
+	case r == nil:
+		return checkpoint.ErrNotFound
+	case r.token != c.Token && r.last == c.Token && r.entry.Position.IsEnd():
+		return nil // a repeat
+	case r.token != c.Token:
+		return checkpoint.ErrFenced
+	}
+	r.entry.Position = checkpoint.ShardEnd()
+	r.want, r.wantUntil = "", 0
+	r.shard.Children = nil
+	for _, child := range c.Children {
+		r.shard.Children = append(r.shard.Children, child.Name)
+		if t.rows[child.Name] == nil {
+			t.insert(child)
+		}
+	}
+	t.free(c.Name, r)
+	return nil
+}
+
+func (t *table) insert(n Row) {
+	n.Shard = n.Shard.clone()
+	if n.Shard.Created.IsZero() {
+		n.Shard.Created = time.UnixMilli(time.Now().UnixMilli()).UTC()
+	}
+	t.rows[n.Name] = &row{shard: n.Shard, entry: checkpoint.Entry{Position: n.Position}}
+	t.touch(n.Name)
+}
+
+func (t *table) create(c Create) error {
+	switch {
+	case !t.alive(c.Session):
+		return ErrExpired
+	case t.ready[c.Stream]:
+		return ErrExists
+	}
+	for _, n := range c.Rows {
+		t.insert(n)
+	}
+	t.ready[c.Stream] = true
+	t.announce = true
+	return nil
+}
+
+func (t *table) request(r Request, name string) error {
+	l := t.rows[name]
+	switch {
+	case !t.alive(r.Session):
+		return ErrExpired
+	case l == nil:
+		return ErrGone
+	case !t.alive(SessionOf(l.token)) || SessionOf(l.token) == r.Session:
+		return nil // to be acquired, not asked for
+	case t.wanted(l) && l.want != r.Session:
+		return ErrHeld
+	}
+	l.want, l.wantUntil = r.Session, t.now+r.For.Milliseconds()
+	t.touch(name)
+	t.announce = true
+	return nil
+}
+
+func (t *table) refuse(name string, token checkpoint.Token) error {
+	r := t.rows[name]
+	switch {
+	case r == nil:
+		return checkpoint.ErrNotFound
+	case r.token != token:
+		return checkpoint.ErrFenced
+	case r.want == "":
+		return nil
+	}
+	r.want, r.wantUntil = "", 0
+	t.touch(name)
+	t.announce = true
+	return nil
+}
+
+func (t *table) bye(session string) {
+	s := t.sessions[session]
+	if s == nil || s.bye {
+		return
+	}
+	s.bye = true
+	s.info.Deadline = t.now
+	if t.names[s.info.Name] == session {
+		delete(t.names, s.info.Name)
+	}
+	t.touch("@" + session)
+	t.announce = true
+}
+
+func (r *row) entryCopy() checkpoint.Entry {
+	e := r.entry
+	e.State = bytes.Clone(e.State)
+	return e
+}
+
+func (r *row) grant() Grant {
+	return Grant{Token: r.token, Epoch: r.epoch, Entry: r.entryCopy(), Shard: r.shard.clone()}
+}

@@ -1,0 +1,446 @@
+package lease
+
+import (
+	"cmp"
+	"hash/fnv"
+	"math"
+	"slices"
+)
+
+// PlanVersion is the version of [Plan]; workers announce it with their
+// sessions.
+const PlanVersion = 1
+
+const (
+	// movesAtLeast and movesPart bound the wishes of one worker that stand at
+	// a time: the larger of 8 and a tenth of its leases.
+	movesAtLeast = 8
+	movesPart    = 10
+	// idleWeight is the load, as log2 of bytes per second, under which a lease
+	// is not moved for its load: 64 KiB/s.
+	idleWeight = 16
+	// lightenBand and lightenLeast are the dead-band of moves for load: the
+	// busier worker must have 5/4 of the other's load and 1 MiB/s more.
+	lightenBand  = 1.25
+	lightenLeast = 1 << 20
+)
+
+// Fleet is what a plan is made from: the same for every worker that has applied
+// the same changes.
+type Fleet struct {
+	// Leases are all leases, in any order. Those that were never acquired have
+	// their Shard.Parents.
+	Leases []Lease
+	// Sessions are the living ones; a lease of another session has lapsed.
+	Sessions []Session
+	// Now is the session time, by which wishes end.
+	Now int64
+	// Rebalance says whether leases of living workers may be asked for.
+	Rebalance bool
+	// Keep are leases that are not to be asked for, for now.
+	Keep map[string]bool
+}
+
+// Assignment is what is to be done.
+type Assignment struct {
+	// Take are free and lapsed leases with the sessions that should acquire them.
+	Take []Step
+	// Move are leases of living workers with the sessions that should ask for
+	// them; wishes that stand already are not repeated.
+	Move []Step
+	// Share is the number of leases that one worker of average capacity has.
+	Share int
+}
+
+// Step is one lease and the session that it should go to.
+type Step struct{ Lease, Session string }
+
+// Plan divides the leases of a fleet. It is a pure function, and every worker
+// computes it for itself:
+//
+//   - leases stay where they are;
+//   - free and lapsed ones go to the worker that asked for them, or to the one
+//     with the fewest for its capacity, then with the least load;
+//   - leases of the living move only to even out: by number when two workers
+//     differ by more than one, by load outside of a dead-band.
+//
+// A shard whose parents are not finished is not planned, and a worker gets only
+// leases of the streams it declared, up to its MaxLeases.
+func Plan(f Fleet) Assignment {
+	p := newPlanner(f)
+	p.place()
+	if f.Rebalance {
+		p.level()
+		p.lighten()
+	}
+	return p.out
+}
+
+// seat is a worker in a plan.
+type seat struct {
+	session Session
+	count   int     // leases that it has after the plan
+	load    float64 // their bytes per second
+	wishes  int     // moves to it that stand or are planned
+	held    []*item // leases that can be asked of it
+	full    bool    // nothing more can be moved to it
+}
+
+// item is a lease in a plan.
+type item struct {
+	Lease
+	load float64
+}
+
+type planner struct {
+	f     Fleet
+	seats []*seat // by session
+	free  []*item
+	out   Assignment
+}
+
+func newPlanner(f Fleet) *planner {
+	p := &planner{f: f}
+	seats, living := map[string]*seat{}, map[string]bool{}
+	for _, s := range f.Sessions {
+		living[s.ID] = true
+		if s.State == StateUp {
+			st := &seat{session: s}
+			seats[s.ID] = st
+			p.seats = append(p.seats, st)
+		}
+	}
+	slices.SortFunc(p.seats, func(a, b *seat) int { return cmp.Compare(a.session.ID, b.session.ID) })
+
+	finished := map[string]bool{}
+	for _, l := range f.Leases {
+		finished[l.Name] = l.Finished()
+	}
+	planned := 0
+	for _, l := range f.Leases {
+		if l.Finished() || waits(l, finished) {
+			continue
+		}
+		planned++
+		it := &item{Lease: l}
+		if l.Weight > 0 {
+			it.load = math.Ldexp(1, int(min(l.Weight, 40)))
+		}
+		p.seat(it, seats, living)
+	}
+	for _, st := range p.seats {
+		slices.SortFunc(st.held, byName)
+	}
+	slices.SortFunc(p.free, byName)
+	if n := len(p.seats); n > 0 {
+		p.out.Share = (planned + n - 1) / n
+	}
+	return p
+}
+
+func byName(a, b *item) int { return cmp.Compare(a.Name, b.Name) }
+
+// waits reports whether a lease that was never acquired has a parent that is
+// not finished; a parent without a row is not.
+func waits(l Lease, finished map[string]bool) bool {
+	return l.Epoch == 0 && slices.ContainsFunc(l.Shard.Parents, func(p string) bool { return !finished[p] })
+}
+
+// seat puts a lease where it is, or where a standing wish will bring it.
+func (p *planner) seat(it *item, seats map[string]*seat, living map[string]bool) {
+	owner := SessionOf(it.Token)
+	wished := seats[it.Want]
+	if it.WantUntil <= p.f.Now {
+		wished = nil
+	}
+	switch {
+	case !living[owner]: // free or lapsed
+		p.free = append(p.free, it)
+	case wished != nil && it.Want != owner:
+		wished.count++
+		wished.load += it.load
+		wished.wishes++
+	case seats[owner] != nil:
+		st := seats[owner]
+		st.count++
+		st.load += it.load
+		st.held = append(st.held, it)
+	}
+}
+
+// place gives free leases to workers.
+func (p *planner) place() {
+	for _, it := range p.free {
+		st := p.wishedBy(it)
+		if st == nil {
+			st = p.lightest(it)
+		}
+		if st == nil {
+			continue // nobody can take it
+		}
+		st.count++
+		st.load += it.load
+		p.out.Take = append(p.out.Take, Step{it.Name, st.session.ID})
+	}
+}
+
+// wishedBy is the worker that a free lease is reserved for.
+func (p *planner) wishedBy(it *item) *seat {
+	if it.Want == "" || it.WantUntil <= p.f.Now {
+		return nil
+	}
+	for _, st := range p.seats {
+		if st.session.ID == it.Want && st.takes(it) {
+			return st
+		}
+	}
+	return nil
+}
+
+// lightest is the worker that should get a lease: the one with the fewest for
+// its capacity, then with the least load, then by rendezvous hash.
+func (p *planner) lightest(it *item) *seat {
+	var best *seat
+	for _, st := range p.seats {
+		if st.takes(it) && (best == nil || st.before(best, it.Name)) {
+			best = st
+		}
+	}
+	return best
+}
+
+func (st *seat) before(o *seat, lease string) bool {
+	return cmp.Or(
+		cmp.Compare(st.per(st.count+1), o.per(o.count+1)),
+		cmp.Compare(st.load/st.capacity(), o.load/o.capacity()),
+		cmp.Compare(rendezvous(lease, o.session.ID), rendezvous(lease, st.session.ID)),
+		cmp.Compare(st.session.ID, o.session.ID),
+	) < 0
+}
+
+func (st *seat) capacity() float64 {
+	if st.session.Capacity <= 0 {
+		return 1
+	}
+	return st.session.Capacity
+}
+
+// per is a number of leases for the worker's capacity.
+func (st *seat) per(count int) float64 { return float64(count) / st.capacity() }
+
+// takes reports whether the worker can have one more lease of that stream.
+func (st *seat) takes(it *item) bool {
+	return (st.session.MaxLeases == 0 || st.count < st.session.MaxLeases) &&
+		slices.Contains(st.session.Streams, StreamOf(it.Name))
+}
+
+// wishesLeft reports whether the worker may ask for one more lease.
+func (st *seat) wishesLeft() bool { return st.wishes < max(movesAtLeast, st.count/movesPart) }
+
+// level moves leases until no two workers differ by more than one lease for
+// their capacity, or enough is on its way.
+func (p *planner) level() {
+	for _, st := range p.seats {
+		st.full = false
+	}
+	for {
+		to := p.emptiest()
+		if to == nil {
+			return
+		}
+		from, it := p.donor(to)
+		if it == nil {
+			to.full = true
+			continue
+		}
+		p.move(it, from, to)
+	}
+}
+
+// emptiest is the worker with the fewest leases that may ask for more.
+func (p *planner) emptiest() *seat {
+	var best *seat
+	for _, st := range p.seats {
+		if !st.full && st.wishesLeft() && (best == nil || st.per(st.count+1) < best.per(best.count+1)) {
+			best = st
+		}
+	}
+	return best
+}
+
+// donor is the fullest worker that would still have no fewer leases than to
+// after a move, and its lease that evens out their load best.
+func (p *planner) donor(to *seat) (*seat, *item) {
+	var (
+		from *seat
+		best *item
+	)
+	for _, st := range p.seats {
+		if st == to || !gains(st, to) || from != nil && st.per(st.count) <= from.per(from.count) {
+			continue
+		}
+		if it := p.bestMove(st, to); it != nil {
+			from, best = st, it
+		}
+	}
+	return from, best
+}
+
+// gains reports whether one lease from a worker to another makes the more
+// burdened of the two less burdened than it is.
+func gains(from, to *seat) bool { return to.per(to.count+1) < from.per(from.count) }
+
+func (p *planner) bestMove(from, to *seat) *item {
+	ideal := (from.load - to.load) / 2
+	var best *item
+	for _, it := range from.held {
+		if p.f.Keep[it.Name] || !to.takes(it) {
+			continue
+		}
+		if best == nil || betterMove(it, best, ideal, to.session.ID) {
+			best = it
+		}
+	}
+	return best
+}
+
+func betterMove(a, b *item, ideal float64, to string) bool {
+	return cmp.Or(
+		cmp.Compare(math.Abs(a.load-ideal), math.Abs(b.load-ideal)),
+		cmp.Compare(rendezvous(b.Name, to), rendezvous(a.Name, to)),
+		cmp.Compare(a.Name, b.Name),
+	) < 0
+}
+
+func (p *planner) move(it *item, from, to *seat) {
+	from.held = slices.DeleteFunc(from.held, func(o *item) bool { return o == it })
+	from.count--
+	from.load -= it.load
+	to.count++
+	to.load += it.load
+	to.wishes++
+	p.out.Move = append(p.out.Move, Step{it.Name, to.session.ID})
+}
+
+// lighten exchanges a busy lease of the busiest worker for a lighter one of the
+// least busy, while that helps by more than the dead-band.
+func (p *planner) lighten() {
+	for {
+		a, b := p.extremes()
+		if a == nil || a == b || !a.wishesLeft() || !b.wishesLeft() || outsideBand(a.load, a.capacity(), b.load, b.capacity()) <= 0 {
+			return
+		}
+		busy, light := p.swap(a, b)
+		if busy == nil {
+			return
+		}
+		p.move(busy, a, b)
+		p.move(light, b, a)
+	}
+}
+
+// extremes are the workers with the most and the least load.
+func (p *planner) extremes() (most, least *seat) {
+	for _, st := range p.seats {
+		if most == nil || st.load/st.capacity() > most.load/most.capacity() {
+			most = st
+		}
+		if least == nil || st.load/st.capacity() < least.load/least.capacity() {
+			least = st
+		}
+	}
+	return most, least
+}
+
+// outsideBand is by how much a's load for its capacity is beyond the dead-band
+// around b's, 0 or less when it is inside.
+func outsideBand(aLoad, aCap, bLoad, bCap float64) float64 {
+	return aLoad/aCap - max(lightenBand*bLoad/bCap, bLoad/bCap+lightenLeast)
+}
+
+// swap is the exchange that brings two workers closest, if it lowers the load
+// of the busier by a tenth at least.
+func (p *planner) swap(a, b *seat) (busy, light *item) {
+	best := 0.9 * a.load / a.capacity()
+	for _, x := range a.held {
+		if x.Weight < idleWeight || p.f.Keep[x.Name] || !b.declares(x) {
+			continue
+		}
+		for _, y := range b.held {
+			if p.f.Keep[y.Name] || !a.declares(y) || y.load >= x.load {
+				continue
+			}
+			d := x.load - y.load
+			if worst := max((a.load-d)/a.capacity(), (b.load+d)/b.capacity()); worst < best {
+				best, busy, light = worst, x, y
+			}
+		}
+	}
+	return busy, light
+}
+
+func (st *seat) declares(it *item) bool {
+	return slices.Contains(st.session.Streams, StreamOf(it.Name))
+}
+
+// Agrees reports whether the owner of a lease should give it to the session
+// that asks for it: whether the division is no worse after it, in number or in
+// load. The other wishes that stand are counted as fulfilled.
+func Agrees(f Fleet, name string) bool {
+	i := slices.IndexFunc(f.Leases, func(l Lease) bool { return l.Name == name })
+	if i < 0 {
+		return false
+	}
+	l := f.Leases[i]
+	wish := l.Want
+	f.Leases = slices.Clone(f.Leases)
+	f.Leases[i].Want = ""
+	p := newPlanner(f)
+	from, to := p.seatOf(SessionOf(l.Token)), p.seatOf(wish)
+	if from == nil || to == nil {
+		return false
+	}
+	it := &item{Lease: l}
+	return to.takes(it) && (to.per(to.count+1) <= from.per(from.count) || l.Weight >= idleWeight && to.load < from.load)
+}
+
+func (p *planner) seatOf(session string) *seat {
+	for _, st := range p.seats {
+		if st.session.ID == session {
+			return st
+		}
+	}
+	return nil
+}
+
+// rendezvous is the weight of a pair, by which all workers order the candidates
+// for a lease alike.
+func rendezvous(lease, session string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(lease))   // a hash never fails
+	_, _ = h.Write([]byte(session)) // a hash never fails
+	x := h.Sum64()
+	// The last bytes of FNV reach only the low bits: mix them into all.
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	return x
+}
+
+// turn is the session whose turn it is, at the k-th asking, to take a lease
+// that nobody takes: the candidates in the order of their rendezvous hash.
+func turn(f Fleet, l Lease, k int) string {
+	var candidates []string
+	for _, s := range f.Sessions {
+		if s.State == StateUp && slices.Contains(s.Streams, StreamOf(l.Name)) {
+			candidates = append(candidates, s.ID)
+		}
+	}
+	if len(candidates) == 0 {
+		return ""
+	}
+	slices.SortFunc(candidates, func(a, b string) int {
+		return cmp.Compare(rendezvous(l.Name, b), rendezvous(l.Name, a))
+	})
+	return candidates[k%len(candidates)]
+}

@@ -1,0 +1,335 @@
+// Package redis keeps a group's leases and positions in Redis 6.2 or later,
+// Valkey, Sentinel or Cluster. Every operation is one Lua script, and so one
+// atomic step; see internal/rediskeys for the keys.
+//
+// Let Redis keep what it is given: maxmemory-policy noeviction, an append-only
+// file. State that is lost all the same costs records handled twice, never
+// records skipped.
+package redis
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	checkpointredis "github.com/shardrun/shardrun/checkpoint/redis"
+	"github.com/shardrun/shardrun/internal/rediskeys"
+	"github.com/shardrun/shardrun/lease"
+)
+
+const (
+	// chunkRows bounds the leases in one call of a script.
+	chunkRows = 250
+	// beatRows and viewRows are the changed rows that one answer has at most.
+	beatRows = 200
+	viewRows = 500
+)
+
+// Config says how to reach Redis. One of Client and Addr is required.
+type Config struct {
+	// Client is a *redis.Client, also of a Sentinel set, or a
+	// *redis.ClusterClient. The store takes its options and makes connections
+	// of its own; the client stays the caller's.
+	Client redis.UniversalClient
+	// Addr is host:port of a server without a password.
+	Addr string
+	// Timeout bounds dialing, reading and writing of each call. Defaults to 1 s.
+	Timeout time.Duration
+	// Logger gets rows that cannot be read, at Warn. Defaults to none.
+	Logger *zap.Logger
+}
+
+// Store is a [lease.Store] in Redis. Its methods may be called concurrently.
+type Store struct {
+	*checkpointredis.Store // Load, Save, Close
+
+	db  *rediskeys.DB
+	log *zap.Logger
+}
+
+var _ lease.Store = (*Store)(nil)
+
+// New checks cfg; it dials nothing, so a server that is away is reported by the
+// first call.
+func New(cfg Config) (*Store, error) {
+	db, err := rediskeys.Open(rediskeys.Options{Client: cfg.Client, Addr: cfg.Addr, Timeout: cfg.Timeout})
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = zap.NewNop()
+	}
+	return &Store{Store: checkpointredis.On(db, refusal), db: db, log: cfg.Logger.Named("redis")}, nil
+}
+
+// refusal is the error of a status that a whole call was answered with.
+func refusal(r rediskeys.Reply) error {
+	switch r.Status {
+	case "LOST", "NONE":
+		return lease.ErrStateLost
+	case "RESET":
+		return lease.ErrReset
+	case "VERSION":
+		return fmt.Errorf("%w: %s", lease.ErrVersion, r.Text(0))
+	case "REGRESSED":
+		count, err := strconv.ParseUint(r.Text(0), 10, 64)
+		seen, err2 := strconv.ParseUint(r.Text(1), 10, 64)
+		if err := errors.Join(err, err2); err != nil {
+			return fmt.Errorf("%w: %w", lease.ErrRegressed, err)
+		}
+		return &lease.RegressedError{Count: count, Seen: seen}
+	}
+	return itemError(r.Status)
+}
+
+// itemError is the error of a status of one lease, nil for OK.
+func itemError(status string) error {
+	switch status {
+	case "OK":
+		return nil
+	case "HELD":
+		return lease.ErrHeld
+	case "PARENT":
+		return lease.ErrParent
+	case "GONE":
+		return lease.ErrGone
+	case "EXPIRED":
+		return lease.ErrExpired
+	case "NOTREADY":
+		return lease.ErrNotReady
+	case "EXISTS":
+		return lease.ErrExists
+	case "STALE":
+		return lease.ErrStale
+	case "PAUSED":
+		return lease.ErrPaused
+	case "SUPERSEDED":
+		return lease.ErrSuperseded
+	case "FENCED":
+		return checkpoint.ErrFenced
+	case "NOTFOUND":
+		return checkpoint.ErrNotFound
+	}
+	return fmt.Errorf("unknown answer %q", status)
+}
+
+// call runs a script whose answer must be OK.
+func (s *Store) call(ctx context.Context, op string, script rediskeys.Script, scope checkpoint.Scope, args ...any) (rediskeys.Reply, error) {
+	reply, err := s.db.Run(ctx, script, scope.Group, scope.Incarnation, args...)
+	if err == nil && reply.Status != "OK" {
+		err = refusal(reply)
+	}
+	if err != nil {
+		return reply, fmt.Errorf("%s group %q: %w", op, scope.Group, err)
+	}
+	return reply, nil
+}
+
+// Beat implements [lease.Store].
+func (s *Store) Beat(ctx context.Context, group string, b lease.Beat) (lease.View, error) {
+	load := strconv.FormatFloat(b.Session.Load, 'g', -1, 64)
+	b.Session.Load = 0 // a change of it alone is not logged
+	info, err := json.Marshal(b.Session)
+	if err != nil {
+		return lease.View{}, fmt.Errorf("beat group %q: %w", group, err)
+	}
+	reply, err := s.call(ctx, "beat", rediskeys.Beat, checkpoint.Scope{Group: group, Incarnation: b.Incarnation},
+		b.NewIncarnation, b.Session.ID, b.Session.Name, strconv.FormatUint(b.Count, 10), strconv.FormatUint(b.Seen, 10),
+		info, load, b.TTL.Milliseconds(), beatRows)
+	if err != nil {
+		return lease.View{Incarnation: reply.Text(0)}, err
+	}
+	return s.view(reply)
+}
+
+// View implements [lease.Store]. It reads page by page; a row that changes on
+// the way is read again.
+func (s *Store) View(ctx context.Context, group string) (lease.View, error) {
+	var whole lease.View
+	leases, sessions := map[string]lease.Lease{}, map[string]lease.Session{}
+	for from := uint64(0); ; from = whole.Through {
+		reply, err := s.db.Run(ctx, rediskeys.View, group, "", strconv.FormatUint(from, 10), viewRows)
+		switch {
+		case err != nil:
+			return lease.View{}, fmt.Errorf("view group %q: %w", group, err)
+		case reply.Status == "NONE":
+			return lease.View{}, nil
+		case reply.Status != "OK":
+			return lease.View{}, fmt.Errorf("view group %q: %w", group, refusal(reply))
+		}
+		page, err := s.view(reply)
+		if err != nil {
+			return lease.View{}, fmt.Errorf("view group %q: %w", group, err)
+		}
+		if whole.Incarnation != "" && page.Incarnation != whole.Incarnation {
+			return lease.View{}, fmt.Errorf("view group %q: %w", group, lease.ErrReset)
+		}
+		merge(leases, sessions, page)
+		whole = page
+		if !page.More {
+			break
+		}
+	}
+	whole.Leases, whole.Sessions, whole.Gone, whole.Left = nil, nil, nil, nil
+	for _, l := range leases {
+		whole.Leases = append(whole.Leases, l)
+	}
+	for _, m := range sessions {
+		whole.Sessions = append(whole.Sessions, m)
+	}
+	return whole, nil
+}
+
+// merge takes a page over what earlier pages said.
+func merge(leases map[string]lease.Lease, sessions map[string]lease.Session, page lease.View) {
+	for _, l := range page.Leases {
+		leases[l.Name] = l
+	}
+	for _, m := range page.Sessions {
+		sessions[m.ID] = m
+	}
+	for _, name := range page.Gone {
+		delete(leases, name)
+	}
+	for _, id := range page.Left {
+		delete(sessions, id)
+	}
+}
+
+// Acquire implements [lease.Store].
+func (s *Store) Acquire(ctx context.Context, scope checkpoint.Scope, a lease.Acquire) ([]lease.Grant, error) {
+	grants := make([]lease.Grant, 0, len(a.Names))
+	for first := a.First; len(a.Names) > 0; {
+		n := min(len(a.Names), chunkRows)
+		args := append(make([]any, 0, n+2), a.Session, strconv.FormatUint(first, 10))
+		for _, name := range a.Names[:n] {
+			args = append(args, name)
+		}
+		reply, err := s.call(ctx, "acquire", rediskeys.Acquire, scope, args...)
+		if err != nil {
+			return nil, err
+		}
+		for i := range n {
+			grants = append(grants, grant(reply.Texts(i)))
+		}
+		a.Names, first = a.Names[n:], first+uint64(n)
+	}
+	return grants, nil
+}
+
+// grant reads {status, token, epoch, c, d, w}.
+func grant(row []string) lease.Grant {
+	if len(row) == 0 {
+		return lease.Grant{Err: errors.New("no answer for the lease")}
+	}
+	if row[0] != "OK" || len(row) < 6 {
+		return lease.Grant{Err: itemError(row[0])}
+	}
+	epoch, err := strconv.ParseUint(row[2], 10, 64)
+	entry, err2 := checkpointredis.Entry(row[3], row[5])
+	var shard lease.Shard
+	err3 := json.Unmarshal([]byte(row[4]), &shard)
+	return lease.Grant{
+		Err: errors.Join(err, err2, err3), Token: checkpoint.Token(row[1]), Epoch: epoch, Entry: entry, Shard: shard,
+	}
+}
+
+// Complete implements [lease.Store].
+func (s *Store) Complete(ctx context.Context, scope checkpoint.Scope, c lease.Completion) error {
+	args, err := rows([]any{c.Name, string(c.Token)}, c.Children)
+	if err != nil {
+		return err
+	}
+	_, err = s.call(ctx, "complete "+c.Name+" in", rediskeys.Complete, scope, args...)
+	return err
+}
+
+// rows appends name, d and c of each new row.
+func rows(args []any, rows []lease.Row) ([]any, error) {
+	for _, r := range rows {
+		if err := r.Position.Validate(); err != nil {
+			return nil, fmt.Errorf("create %s: %w", r.Name, err)
+		}
+		if r.Shard.Created.IsZero() {
+			r.Shard.Created = time.UnixMilli(time.Now().UnixMilli()).UTC()
+		}
+		d, err := json.Marshal(r.Shard)
+		if err != nil {
+			return nil, fmt.Errorf("create %s: %w", r.Name, err)
+		}
+		args = append(args, r.Name, d, checkpointredis.Position(r.Position).Row())
+	}
+	return args, nil
+}
+
+// Create implements [lease.Store].
+func (s *Store) Create(ctx context.Context, scope checkpoint.Scope, c lease.Create) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	set := c.Session + "#" + uuid.NewString() // a repeat begins again
+	for at := 0; at < len(c.Rows); at += chunkRows {
+		chunk := c.Rows[at:min(at+chunkRows, len(c.Rows))]
+		args, err := rows([]any{c.Session, c.Stream, set, flag(at == 0), flag(at+len(chunk) == len(c.Rows))}, chunk)
+		if err != nil {
+			return err
+		}
+		if _, err := s.call(ctx, "create leases of "+c.Stream+" in", rediskeys.Create, scope, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// Request implements [lease.Store].
+func (s *Store) Request(ctx context.Context, scope checkpoint.Scope, r lease.Request) ([]error, error) {
+	out := make([]error, 0, len(r.Names))
+	for len(r.Names) > 0 {
+		n := min(len(r.Names), chunkRows)
+		args := append(make([]any, 0, n+2), r.Session, r.For.Milliseconds())
+		for _, name := range r.Names[:n] {
+			args = append(args, name)
+		}
+		reply, err := s.call(ctx, "request leases of", rediskeys.Request, scope, args...)
+		if err != nil {
+			return nil, err
+		}
+		for i := range n {
+			out = append(out, itemError(reply.Text(i)))
+		}
+		r.Names = r.Names[n:]
+	}
+	return out, nil
+}
+
+// Refuse implements [lease.Store].
+func (s *Store) Refuse(ctx context.Context, scope checkpoint.Scope, name string, token checkpoint.Token) error {
+	_, err := s.call(ctx, "refuse "+name+" in", rediskeys.Refuse, scope, name, string(token))
+	return err
+}
+
+// Bye implements [lease.Store].
+func (s *Store) Bye(ctx context.Context, scope checkpoint.Scope, session string) error {
+	_, err := s.call(ctx, "bye", rediskeys.Bye, scope, session)
+	return err
+}
+
+// Watch implements [lease.Store].
+func (s *Store) Watch(ctx context.Context, group string, notify func()) error {
+	return s.db.Watch(ctx, group, notify)
+}

@@ -1,0 +1,277 @@
+package lease
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/checkpoint"
+)
+
+// run is one life of a worker in its group. All fields belong to the goroutine
+// of loop; store calls and runners have their own goroutines, and post what
+// came of them to the inbox.
+type run struct {
+	cfg   Config
+	log   *zap.Logger
+	inbox *inbox
+	calls sync.WaitGroup // the goroutines of store calls and runners
+	ctx   context.Context
+	saver *saver
+
+	// The session and its beats; beat.go.
+	session    string
+	scope      checkpoint.Scope
+	ttl        time.Duration
+	count      uint64 // answered beats
+	sent       uint64 // beats sent
+	applied    uint64 // the number of the last beat that was fully applied
+	seen       uint64 // the change up to which table is complete
+	beating    bool   // a beat is in flight
+	hinted     bool   // something changed while it was
+	beatStart  time.Time
+	beatDue    time.Time
+	beatErr    error
+	good       time.Time // start of the last good beat that was fully applied
+	joinBy     time.Time // when the first beat must have been answered
+	superseded time.Time // when another worker took the name
+	synced     bool      // table is a whole view of the group
+	paused     bool      // the local deadline has passed
+	stateLost  bool      // the group's state was made anew while we ran
+	hold       bool      // the group is paused by hand
+	table      *mirror
+	viewing    bool      // a view is being read
+	viewDue    time.Time // when the next may be
+
+	// The leases; assign.go and tenure.go.
+	tenures   map[string]*tenure
+	acquiring map[string]bool
+	touched   map[string]uint64    // lease → beats sent when my last call about it ended
+	notBefore map[string]time.Time // lease → when it may be taken again
+	failures  map[string]int       // lease → runners that ended too early in a row
+	asked     map[string]time.Time // lease → when it may be asked for again
+	idle      map[string]time.Time // lease → since when nobody has it
+	streams   map[string]*creation
+	numbers   uint64    // the last token number used
+	planDue   time.Time // zero when no plan is due
+	jitter    time.Duration
+
+	// The end.
+	draining bool
+	drainBy  time.Time
+	leaving  bool // goodbye is being said
+	done     bool
+	fatal    error
+	unsaved  int // leases whose last position did not reach the store
+}
+
+func newRun(cfg Config) *run {
+	r := &run{
+		cfg: cfg, log: cfg.Logger, inbox: newInbox(),
+		session:   uuid.NewString(),
+		scope:     checkpoint.Scope{Group: cfg.Group},
+		ttl:       cfg.TTL,
+		table:     newMirror(),
+		tenures:   map[string]*tenure{},
+		acquiring: map[string]bool{},
+		touched:   map[string]uint64{},
+		notBefore: map[string]time.Time{},
+		failures:  map[string]int{},
+		asked:     map[string]time.Time{},
+		idle:      map[string]time.Time{},
+		streams:   map[string]*creation{},
+		jitter:    rand.N(min(100*time.Millisecond, cfg.TTL/10)),
+	}
+	r.saver = newSaver(cfg, r.timeout())
+	for _, s := range cfg.Streams {
+		r.streams[s] = &creation{}
+	}
+	return r
+}
+
+// timeout bounds one store call.
+func (r *run) timeout() time.Duration { return min(r.cfg.TTL/4, 5*time.Second) }
+
+// loop is the worker's life. It decides in tick and waits for whatever comes
+// next; nothing in it blocks.
+func (r *run) loop(ctx context.Context) error {
+	// Calls and runners outlive ctx, which only asks for the drain.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer r.close(stop)
+	r.ctx = background
+	now := time.Now()
+	r.joinBy, r.beatDue = now.Add(r.cfg.JoinTimeout), now
+	r.calls.Go(func() { r.saver.run(background) })
+	r.calls.Go(func() { r.watch(background) })
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	cancelled := ctx.Done()
+	for !r.done {
+		select {
+		case <-cancelled:
+			cancelled = nil
+			r.drain(time.Now())
+		case <-r.inbox.wake:
+		case <-timer.C:
+		}
+		for _, f := range r.inbox.take() {
+			f()
+		}
+		timer.Reset(time.Until(r.tick(time.Now())))
+	}
+	return r.result()
+}
+
+// close waits for all goroutines.
+func (r *run) close(stop context.CancelFunc) {
+	stop()
+	r.calls.Wait()
+	r.inbox.close()
+}
+
+// result is what Run returns.
+func (r *run) result() error {
+	switch {
+	case r.fatal != nil:
+		return r.fatal
+	case r.good.IsZero() && r.beatErr != nil:
+		return fmt.Errorf("join group %q: %w", r.cfg.Group, r.beatErr)
+	case r.unsaved > 0:
+		return fmt.Errorf("drain group %q: the last positions of %d leases were not saved", r.cfg.Group, r.unsaved)
+	}
+	return nil
+}
+
+// async makes a store call in its own goroutine, and runs what it returns on
+// the loop's.
+func (r *run) async(f func(ctx context.Context) (then func())) {
+	r.calls.Go(func() {
+		ctx, cancel := context.WithTimeout(r.ctx, r.timeout())
+		defer cancel()
+		r.inbox.post(f(ctx))
+	})
+}
+
+// watch turns announcements into early beats.
+func (r *run) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := r.cfg.Store.Watch(ctx, r.cfg.Group, func() { r.inbox.post(func() { r.beatSoon(time.Now()) }) })
+		if ctx.Err() == nil {
+			r.log.Warn("watch the group, will try again", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(r.cfg.TTL / 3):
+		}
+	}
+}
+
+// tick does all that is due, and returns when it wants to be called again.
+func (r *run) tick(now time.Time) time.Time {
+	r.checkDeadline(now)
+	r.checkTenures(now)
+	switch {
+	case r.fatal != nil || r.draining:
+		r.leave()
+	case r.plans():
+		r.createStreams(now)
+		r.viewShards(now)
+		if !r.planDue.IsZero() && !now.Before(r.planDue) {
+			r.plan(now)
+		}
+	}
+	if !r.beating && !r.leaving && !now.Before(r.beatDue) {
+		r.beat(now)
+	}
+	return r.next(now)
+}
+
+// plans reports whether the worker may take leases: it knows the table, and its
+// session is good.
+func (r *run) plans() bool { return r.synced && !r.paused && !r.draining && r.fatal == nil }
+
+// next is when something becomes due that no call will tell of.
+func (r *run) next(now time.Time) time.Time {
+	// The clocks are compared at least ten times a lease time: after a
+	// suspension of the machine timers come late.
+	at := now.Add(r.ttl / 10)
+	earlier := func(t time.Time) {
+		if !t.IsZero() && t.Before(at) {
+			at = t
+		}
+	}
+	if !r.beating && !r.leaving {
+		earlier(r.beatDue)
+	}
+	if !r.paused && !r.good.IsZero() {
+		earlier(r.good.Add(r.validity()))
+	}
+	if r.plans() {
+		earlier(r.planDue)
+	}
+	earlier(r.drainBy)
+	for _, t := range r.tenures {
+		earlier(t.handoffBy)
+	}
+	return at
+}
+
+// planSoon has the leases planned at a time, or earlier if that is due already.
+func (r *run) planSoon(at time.Time) {
+	if r.planDue.IsZero() || at.Before(r.planDue) {
+		r.planDue = at
+	}
+}
+
+// drain begins the end: every runner is asked to return.
+func (r *run) drain(now time.Time) {
+	r.log.Info("drain", zap.Int("leases", len(r.tenures)))
+	r.draining, r.drainBy = true, now.Add(r.cfg.DrainTimeout)
+	for _, t := range r.tenures {
+		t.drain()
+	}
+	r.beatSoon(now) // tells the others
+}
+
+// fail ends the run with an error, which others must not wait for.
+func (r *run) fail(err error) {
+	if r.fatal == nil {
+		r.fatal = err
+		r.cancelAll()
+	}
+}
+
+// leave says goodbye when nothing is held any more.
+func (r *run) leave() {
+	switch {
+	case r.paused && !r.running():
+		// The store did not answer until the leases ran out.
+		r.saver.abandon()
+	case r.fatal != nil && !r.running():
+		r.saver.abandon()
+	}
+	if r.leaving || r.beating || len(r.tenures) > 0 || len(r.acquiring) > 0 {
+		return
+	}
+	r.leaving = true
+	if r.scope.Incarnation == "" || r.fatal != nil {
+		r.done = true // never joined, or not welcome
+		return
+	}
+	scope, session := r.scope, r.session
+	r.async(func(ctx context.Context) func() {
+		err := r.cfg.Store.Bye(ctx, scope, session)
+		return func() {
+			if err != nil {
+				r.log.Warn("leave the group; its session will lapse", zap.Error(err))
+			}
+			r.done = true
+		}
+	})
+}

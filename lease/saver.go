@@ -1,0 +1,242 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/checkpoint"
+)
+
+// saver sends the positions of all held leases to the store, many in one call,
+// one call at a time. What cannot be sent is kept and sent again.
+type saver struct {
+	store    checkpoint.Store
+	interval time.Duration // how long a position waits for others
+	timeout  time.Duration // of one call
+	hooks    Hooks
+	log      *zap.Logger
+	wake     chan struct{} // holds one: something was added
+
+	mu     sync.Mutex     // guards all below
+	dirty  map[*Held]bool // leases with something to save; true when it is urgent
+	urgent int            // how many of them are
+	since  time.Time      // when the first was added
+}
+
+func newSaver(cfg Config, timeout time.Duration) *saver {
+	return &saver{
+		store: cfg.Store, interval: cfg.CheckpointInterval, timeout: timeout, hooks: cfg.Hooks,
+		log:   cfg.Logger,
+		wake:  make(chan struct{}, 1),
+		dirty: map[*Held]bool{},
+	}
+}
+
+// add puts h on the next save; an urgent one is sent now.
+func (s *saver) add(h *Held, urgent bool) {
+	s.mu.Lock()
+	was, known := s.dirty[h]
+	if len(s.dirty) == 0 {
+		s.since = time.Now()
+	}
+	s.dirty[h] = was || urgent
+	if urgent && !was {
+		s.urgent++
+	}
+	s.mu.Unlock()
+	if !known || urgent && !was {
+		select {
+		case s.wake <- struct{}{}:
+		default: // a wake-up is waiting already
+		}
+	}
+}
+
+// run sends until ctx ends. What is left then is given up.
+func (s *saver) run(ctx context.Context) {
+	defer s.abandon()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	var pause time.Duration // after a failed call
+	for {
+		wait, any := s.due(time.Now())
+		if any {
+			timer.Reset(max(wait, pause))
+		} else {
+			timer.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+			if pause == 0 {
+				continue // look again when it is due
+			}
+			// A failed call is repeated after its pause, whatever is added.
+			select {
+			case <-ctx.Done():
+				return
+			case <-timer.C:
+			}
+		case <-timer.C:
+		}
+		if err := s.flush(ctx); err != nil {
+			pause = min(max(2*pause, 10*time.Millisecond), s.timeout/2)
+		} else {
+			pause = 0
+		}
+	}
+}
+
+// due is how long the next save waits, and whether there is one.
+func (s *saver) due(now time.Time) (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case len(s.dirty) == 0:
+		return 0, false
+	case s.urgent > 0:
+		return 0, true
+	}
+	return max(s.interval-now.Sub(s.since), 0), true
+}
+
+// take empties the set of leases to save.
+func (s *saver) take() []*Held {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*Held, 0, len(s.dirty))
+	for h := range s.dirty {
+		out = append(out, h)
+	}
+	clear(s.dirty)
+	s.urgent = 0
+	return out
+}
+
+// flush sends all that is to be saved, in one call.
+func (s *saver) flush(ctx context.Context) error {
+	var (
+		held     []*Held
+		versions []uint64
+		updates  []checkpoint.Update
+		scope    checkpoint.Scope
+	)
+	for _, h := range s.take() {
+		u, version, ok := h.pending()
+		switch {
+		case !ok: // lost, completed or saved meanwhile
+			h.settle()
+		case len(held) > 0 && h.scope != scope:
+			s.add(h, true) // another incarnation: its own call
+		default:
+			scope = h.scope
+			held, versions, updates = append(held, h), append(versions, version), append(updates, u)
+		}
+	}
+	if len(updates) == 0 {
+		return nil
+	}
+	start := time.Now()
+	callCtx, cancel := context.WithTimeout(ctx, s.timeout)
+	outcomes, err := s.store.Save(callCtx, scope, updates...)
+	cancel()
+	if s.hooks.Saved != nil {
+		s.hooks.Saved(len(updates), time.Since(start), err)
+	}
+	if errors.Is(err, ErrReset) || errors.Is(err, ErrStateLost) {
+		for _, h := range held {
+			h.lose(err)
+			h.settle()
+		}
+		return nil
+	}
+	if err != nil {
+		s.log.Warn("save positions, will try again", zap.Int("leases", len(updates)), zap.Error(err))
+		for _, h := range held {
+			s.add(h, true)
+		}
+		return err
+	}
+	for i, h := range held {
+		if h.outcome(versions[i], updates[i], outcomes[i]) {
+			s.add(h, true)
+		}
+		if r := outcomes[i].Err; r != nil && s.hooks.Fenced != nil {
+			s.hooks.Fenced(h.lease.Name, updates[i].Position, r)
+		}
+	}
+	return nil
+}
+
+// abandon gives up what cannot be saved any more.
+func (s *saver) abandon() {
+	for _, h := range s.take() {
+		h.end(ErrLost)
+		h.settle()
+	}
+}
+
+// pending is what the store does not have yet.
+func (h *Held) pending() (checkpoint.Update, uint64, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.gone == nil && h.saved < h.version {
+		u := h.next
+		u.Release = h.final != nil && h.final.release
+		return u, h.version, true
+	}
+	return checkpoint.Update{}, 0, false
+}
+
+// outcome takes the store's answer to u, and reports whether the lease is to be
+// saved again.
+func (h *Held) outcome(version uint64, u checkpoint.Update, o checkpoint.Outcome) (again bool) {
+	switch {
+	case errors.Is(o.Err, checkpoint.ErrRegress):
+		h.log.Warn("position is before the stored one, which stays",
+			zap.Stringer("position", u.Position), zap.Stringer("stored", o.Position))
+	case o.Err != nil:
+		h.lose(o.Err)
+		h.settle()
+		return false
+	}
+	h.mu.Lock()
+	if o.Err != nil && h.next.Position.Compare(o.Position) < 0 {
+		h.next.Position, h.next.State = o.Position, nil
+	}
+	if o.Err == nil || !u.Release {
+		h.saved = version
+		if h.version == version {
+			h.next.State = nil // the store has it
+		}
+		h.wake()
+	}
+	again = h.saved < h.version
+	h.mu.Unlock()
+	if !again {
+		h.settle()
+	}
+	return again
+}
+
+// settle ends the tenure if its runner has returned.
+func (h *Held) settle() {
+	h.mu.Lock()
+	f, err := h.final, h.gone
+	if f == nil {
+		h.mu.Unlock()
+		return
+	}
+	h.final = nil
+	if h.gone == nil {
+		h.gone = ErrLost
+		h.wake()
+	}
+	h.mu.Unlock()
+	f.done(err)
+}

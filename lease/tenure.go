@@ -1,0 +1,181 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// maxCoolDown is the longest pause after a runner that ended too early.
+const maxCoolDown = time.Minute
+
+// tenure is a held lease as the loop sees it.
+type tenure struct {
+	*Held
+	since     uint64    // beats sent when it was acquired
+	started   time.Time // when the runner started
+	running   bool      // the runner has not returned
+	asked     bool      // to return: drain, hand-over
+	handoffBy time.Time // when the hand-over is refused, zero when none is under way
+	keep      bool      // the hand-over was refused: keep the lease when the runner returns
+}
+
+// begin starts the runner of a lease that was granted.
+func (r *run) begin(l Lease, g Grant, now time.Time) {
+	h := newHeld(l, g, r.scope, r.cfg.Store, r.saver, r.log, r.timeout())
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	h.cancel = cancel
+	t := &tenure{Held: h, since: r.sent, started: now, running: true}
+	h.ended = func(children []Row) { r.inbox.post(func() { r.completed(t, children) }) }
+	r.tenures[l.Name] = t
+	switch {
+	case r.draining:
+		t.drain()
+	case r.paused || r.fatal != nil:
+		cancel(ErrLost)
+	}
+	h.log.Info("lease acquired", zap.Stringer("position", h.entry.Position))
+	call(r.cfg.Hooks.Acquired, h.lease)
+	r.calls.Go(func() {
+		err := r.cfg.Run(ctx, h)
+		cause := context.Cause(ctx)
+		cancel(nil)
+		r.inbox.post(func() { r.returned(t, err, cause) })
+	})
+}
+
+// drain asks the runner to return.
+func (t *tenure) drain() {
+	t.asked = true
+	t.Held.drain()
+}
+
+// returned goes on when a runner has: it saves the last position and gives the
+// lease back, unless it is completed, lost, or to be kept.
+func (r *run) returned(t *tenure, err, cause error) {
+	t.running, t.handoffBy = false, time.Time{}
+	name := t.lease.Name
+	if cause == nil && !t.asked && t.over() == nil {
+		r.coolDown(t, err)
+	}
+	// After the local deadline the lease may still be ours: its position is
+	// saved, and it is acquired anew when the store answers.
+	release := !t.keep && !r.paused && !errors.Is(cause, ErrLost) || r.draining
+	t.finish(release, func(err error) {
+		r.inbox.post(func() { r.settled(t, release, err, time.Now()) })
+	})
+	if err != nil && cause == nil {
+		r.log.Warn("runner ended with an error", zap.String("lease", name), zap.Error(err))
+	}
+}
+
+// coolDown keeps a lease from being taken again at once by this worker, when
+// its runner ended without being asked to.
+func (r *run) coolDown(t *tenure, err error) {
+	name := t.lease.Name
+	if err == nil || time.Since(t.started) > maxCoolDown {
+		r.failures[name] = 0
+	}
+	r.failures[name]++
+	pause := min(r.ttl<<min(r.failures[name]-1, 16), maxCoolDown)
+	r.notBefore[name] = time.Now().Add(pause)
+}
+
+// settled ends a tenure: nothing of it is in flight any more.
+func (r *run) settled(t *tenure, released bool, err error, now time.Time) {
+	name := t.lease.Name
+	delete(r.tenures, name)
+	r.touched[name] = r.sent
+	switch {
+	case errors.Is(err, errCompleted):
+		delete(r.failures, name)
+		delete(r.notBefore, name)
+		t.log.Info("shard completed")
+		call(r.cfg.Hooks.Completed, t.lease)
+	case err != nil:
+		if r.draining {
+			r.unsaved++
+		}
+		call(r.cfg.Hooks.Lost, t.lease)
+	case released:
+		t.log.Info("lease released")
+		call(r.cfg.Hooks.Released, t.lease)
+	default:
+		call(r.cfg.Hooks.Lost, t.lease)
+	}
+	if !r.draining {
+		r.beatSoon(now)
+	}
+}
+
+// completed has the children planned at once, without waiting for the runner.
+func (r *run) completed(t *tenure, children []Row) {
+	for _, c := range children {
+		if _, known := r.table.leases[c.Name]; !known {
+			r.table.learn(c.Name, c.Shard)
+		}
+	}
+	r.touched[t.lease.Name] = r.sent
+	r.beatSoon(time.Now())
+}
+
+// cancelAll cancels all runners, because their leases may not be ours.
+func (r *run) cancelAll() {
+	for _, t := range r.tenures {
+		t.cancel(ErrLost)
+	}
+}
+
+// running reports whether a runner has not returned.
+func (r *run) running() bool {
+	for _, t := range r.tenures {
+		if t.running {
+			return true
+		}
+	}
+	return false
+}
+
+// checkTenures acts on what takes too long.
+func (r *run) checkTenures(now time.Time) {
+	if r.draining && !r.drainBy.IsZero() && !now.Before(r.drainBy) {
+		r.drainBy = time.Time{}
+		for _, t := range r.tenures {
+			if t.running {
+				t.log.Warn("runner did not return in time; cancelled")
+				t.cancel(ErrDrainTimeout)
+			}
+		}
+	}
+	for _, t := range r.tenures {
+		if !t.handoffBy.IsZero() && !now.Before(t.handoffBy) {
+			t.handoffBy, t.keep = time.Time{}, true
+			t.log.Warn("hand-over takes too long; refused")
+			r.refuse(t)
+		}
+	}
+}
+
+// reconcile compares what this worker runs with what beat number no said, as
+// far as it was sent after the last call about each lease.
+func (r *run) reconcile(no uint64) {
+	for name, t := range r.tenures {
+		row, known := r.table.leases[name]
+		if t.since < no && t.running && t.over() == nil && (!known || row.Token != t.lease.Token) {
+			t.lose(ErrLost)
+		}
+	}
+	for name, row := range r.table.leases {
+		if SessionOf(row.Token) == r.session && r.orphan(name, no) {
+			r.notBefore[name] = time.Time{}
+		}
+	}
+}
+
+// orphan reports whether a lease that the table shows as ours, by beat number
+// no, has no runner, and no call of ours about it explains that.
+func (r *run) orphan(name string, no uint64) bool {
+	return r.tenures[name] == nil && !r.acquiring[name] && r.touched[name] < no
+}
