@@ -1,0 +1,151 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/internal/awserr"
+	"github.com/shardrun/shardrun/internal/hashkey"
+	"github.com/shardrun/shardrun/lease"
+)
+
+// goneTwice is how long after a first list without the shard the second one is
+// asked for.
+const goneTwice = 5 * time.Second
+
+// complete ends the shard after its last record: its children get their
+// leases in the same step. The children that the last read named are taken
+// when they cover the shard's hash keys; else the shards are listed, as often
+// as it takes, because a child that is missed would never be read.
+func (s *shard) complete(ctx context.Context) error {
+	children, err := s.childRows(s.queue.children)
+	for failed := 1; err != nil; failed++ {
+		s.log.Info("the children of the ended shard are to be listed", zap.Error(err))
+		var listed []types.ChildShard
+		if listed, err = s.listChildren(ctx); err == nil {
+			if children, err = s.childRows(listed); err == nil {
+				break
+			}
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if class := awserr.Classify(err); class == awserr.Gone || class == awserr.Fatal {
+			return s.fail("list the children of", err)
+		}
+		if err := s.pause(ctx, retryKinesis.Next(failed, nil)); err != nil {
+			return err
+		}
+	}
+	if err := s.held.Complete(ctx, children); err != nil {
+		return s.fail("end", err)
+	}
+	s.progress.moved(checkpoint.ShardEnd(), 0)
+	s.log.Info("shard handled to its end", zap.Int("children", len(children)))
+	return nil
+}
+
+// childRows are the leases of the shards that follow this one. It fails unless
+// they take over all of its hash keys.
+func (s *shard) childRows(children []types.ChildShard) ([]lease.Row, error) {
+	l := s.held.Lease()
+	mine, err := hashkey.ParseRange(l.Shard.StartingHashKey, l.Shard.EndingHashKey)
+	if err != nil {
+		return nil, fmt.Errorf("lease %s: %w", l.Name, err)
+	}
+	var (
+		out  []lease.Row
+		keys []hashkey.Range
+	)
+	for _, child := range children {
+		if !slices.Contains(child.ParentShards, s.name) {
+			return nil, fmt.Errorf("child %s names other parents: %v", aws.ToString(child.ShardId), child.ParentShards)
+		}
+		r, err := row(s.stream.id, aws.ToString(child.ShardId), child.HashKeyRange, child.ParentShards)
+		if err != nil {
+			return nil, err
+		}
+		k, err := rangeOf(child.HashKeyRange)
+		if err != nil {
+			return nil, err
+		}
+		out, keys = append(out, r), append(keys, within(k, mine))
+	}
+	if err := covers(keys, mine); err != nil {
+		return nil, fmt.Errorf("children of %s: %w", s.name, err)
+	}
+	return out, nil
+}
+
+// within cuts a range to the part that lies in another.
+func within(r, whole hashkey.Range) hashkey.Range {
+	if r.Start.Compare(whole.Start) < 0 {
+		r.Start = whole.Start
+	}
+	if r.End.Compare(whole.End) > 0 {
+		r.End = whole.End
+	}
+	return r
+}
+
+// listChildren lists the shards and picks those that follow this one.
+func (s *shard) listChildren(ctx context.Context) ([]types.ChildShard, error) {
+	shards, err := s.c.listShards(ctx, s.stream, nil)
+	if err != nil {
+		return nil, err
+	}
+	return childrenOf(s.name, shards), nil
+}
+
+func childrenOf(id string, shards []types.Shard) []types.ChildShard {
+	var out []types.ChildShard
+	for _, c := range shards {
+		if parents := parentsOf(c, nil); slices.Contains(parents, id) {
+			out = append(out, types.ChildShard{ShardId: c.ShardId, HashKeyRange: c.HashKeyRange, ParentShards: parents})
+		}
+	}
+	return out
+}
+
+// vanished deals with a shard that Kinesis does not know. When the stream is
+// still the same and two lists, some time apart, lack the shard, its last
+// records have expired: there is nothing left to read, and its children may
+// start. Anything else is returned, and the shard keeps its position.
+func (s *shard) vanished(ctx context.Context, cause error) error {
+	if err := s.c.confirmGone(ctx, s.stream); err != nil {
+		s.c.quit(err)
+		return err
+	}
+	for i := range 2 {
+		if i > 0 {
+			if err := s.pause(ctx, goneTwice); err != nil {
+				return err
+			}
+		}
+		shards, err := s.c.listShards(ctx, s.stream, nil)
+		if err != nil {
+			return errors.Join(cause, err)
+		}
+		if slices.ContainsFunc(shards, func(o types.Shard) bool { return aws.ToString(o.ShardId) == s.name }) {
+			return cause
+		}
+		s.queue.children = childrenOf(s.name, shards)
+	}
+	if _, err := s.childRows(s.queue.children); err != nil {
+		return errors.Join(cause, err)
+	}
+	s.log.Error("the shard has expired before it was read to its end; what was left of it is lost",
+		zap.Stringer("position", s.queue.end))
+	if f := s.c.cfg.Hooks.RecordsExpired; f != nil {
+		f(s.name, s.queue.end, checkpoint.ShardEnd())
+	}
+	return s.complete(ctx)
+}

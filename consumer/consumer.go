@@ -1,0 +1,193 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/internal/awserr"
+	"github.com/shardrun/shardrun/lease"
+)
+
+// Consumer is one worker of a group. All its methods may be called
+// concurrently.
+type Consumer struct {
+	cfg    Config
+	policy policy
+	budget *budget
+	log    *zap.Logger
+
+	mu      sync.Mutex // guards all below
+	running bool
+	manager *lease.Manager          // nil before the stream was found
+	cancel  context.CancelCauseFunc // of Run's context
+	shards  map[*progress]struct{}
+	totals  Status // the counts of shards that ended, and names
+}
+
+// New checks cfg and returns a worker that has not begun.
+func New(cfg Config) (*Consumer, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return &Consumer{
+		cfg: cfg, policy: retryPolicy(cfg), budget: newBudget(cfg.MemoryBudget),
+		log:    cfg.Logger.Named("consumer").With(zap.String("worker", cfg.WorkerName), zap.String("stream", cfg.Stream)),
+		shards: map[*progress]struct{}{},
+		totals: Status{Stream: cfg.Stream},
+	}, nil
+}
+
+// Run joins the group, works on its share of the shards, and blocks until ctx
+// is cancelled. Then it stops reading, lets handlers finish for up to
+// Config.DrainTimeout, saves the positions, gives the shards back and returns
+// nil. When it returns, nothing of it runs any more; a handler that ignores its
+// context is waited for.
+//
+// Before it begins it fails with [ErrStreamNotFound], when the stream or the
+// store cannot be reached for Config.StartTimeout, and when Kinesis refuses the
+// credentials. Once it has begun, failures of Kinesis, of the store and of the
+// handler do not end it; it returns an error when the stream is deleted
+// (ErrStreamNotFound), when another worker takes its WorkerName
+// (lease.ErrSuperseded), and when positions could not be saved at the end.
+//
+// A worker may be run again after Run has returned.
+func (c *Consumer) Run(ctx context.Context) error {
+	ctx, quit := context.WithCancelCause(ctx)
+	defer quit(nil)
+	if !c.start(quit) {
+		return ErrRunning
+	}
+	defer c.stop()
+
+	st, err := c.find(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // cancelled before it began
+		}
+		return err
+	}
+	manager, err := c.join(st)
+	if err != nil {
+		return err
+	}
+	err = manager.Run(ctx)
+	if cause, ok := errors.AsType[*quitError](context.Cause(ctx)); ok {
+		return errors.Join(cause.err, err)
+	}
+	if err != nil {
+		return fmt.Errorf("worker %s of group %q: %w", c.cfg.WorkerName, c.cfg.Group, err)
+	}
+	return nil
+}
+
+// start marks the worker as running; false when it is already.
+func (c *Consumer) start(quit context.CancelCauseFunc) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running {
+		return false
+	}
+	c.running, c.cancel = true, quit
+	return true
+}
+
+func (c *Consumer) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running, c.manager = false, nil
+}
+
+// quitError is the cause of a Run that ends by itself.
+type quitError struct{ err error }
+
+func (e *quitError) Error() string { return e.err.Error() }
+
+// quit ends Run as if its context were cancelled, with an error.
+func (c *Consumer) quit(err error) {
+	c.mu.Lock()
+	cancel := c.cancel
+	c.mu.Unlock()
+	cancel(&quitError{err})
+}
+
+// join makes the manager of the leases of the stream.
+func (c *Consumer) join(st stream) (*lease.Manager, error) {
+	cfg := c.cfg
+	manager, err := lease.NewManager(lease.Config{
+		Store: cfg.Store, Group: cfg.Group, WorkerName: cfg.WorkerName, Streams: []string{st.id},
+		TTL: cfg.LeaseTTL, CheckpointInterval: cfg.CheckpointInterval,
+		HandoffTime: cfg.HandoffTime, DrainTimeout: cfg.DrainTimeout, JoinTimeout: cfg.StartTimeout,
+		Capacity: cfg.Capacity, MaxLeases: cfg.MaxLeases, Logger: cfg.Logger,
+		Run:        func(ctx context.Context, h *lease.Held) error { return c.runShard(ctx, st, h) },
+		Discover:   c.discoverFrom(cfg.StartAt, st),
+		Rediscover: c.discoverFrom(TrimHorizon(), st),
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.manager, c.totals.Stream = manager, st.name
+	return manager, nil
+}
+
+// discoverFrom lists the first leases of a stream. Latest becomes a time at the
+// first call, and stays that time when the call is repeated.
+func (c *Consumer) discoverFrom(at StartAt, st stream) func(context.Context, string) ([]lease.Row, error) {
+	var (
+		mu    sync.Mutex // guards start
+		start *checkpoint.Position
+	)
+	return func(ctx context.Context, _ string) ([]lease.Row, error) {
+		mu.Lock()
+		from := start
+		mu.Unlock()
+		if from == nil {
+			var now time.Time
+			if at.latest {
+				d, err := c.describe(ctx)
+				if err != nil {
+					return nil, err
+				}
+				now = d.now
+			}
+			p := at.resolve(now)
+			from = &p
+			mu.Lock()
+			start = from
+			mu.Unlock()
+		}
+		return c.discover(ctx, st, *from)
+	}
+}
+
+// runShard works on one lease until it is given up.
+func (c *Consumer) runShard(ctx context.Context, st stream, h *lease.Held) error {
+	s := newShard(c, st, h)
+	c.begin(s.progress)
+	if f := c.cfg.Hooks.Started; f != nil {
+		f(s.name, h.Entry().Position)
+	}
+	err := s.run(ctx)
+	if err != nil && awserr.Classify(err) == awserr.Gone {
+		err = s.vanished(ctx, err)
+		if errors.Is(err, errDraining) || ctx.Err() != nil {
+			err = nil
+		}
+	}
+	if err != nil {
+		s.log.Error("work on the shard ended", zap.Error(err))
+	}
+	c.end(s.progress, err)
+	if f := c.cfg.Hooks.Ended; f != nil {
+		f(s.name, err)
+	}
+	return err
+}

@@ -1,0 +1,401 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/lease"
+)
+
+func TestDrain(t *testing.T) {
+	t.Run("lets the handler finish and saves what it did", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 9)
+			b.h.then = func(int, context.Context, *Batch) error { time.Sleep(10 * time.Second); return nil }
+			r := run(t, b.cfg)
+			time.Sleep(5 * time.Second)
+			start := time.Now()
+			r.stop()
+			if took := time.Since(start); took < 5*time.Second || took > 6*time.Second {
+				t.Errorf("drained in %v, the handler needed 5 s", took)
+			}
+			b.wantBatches("1 2 3")
+			b.wantPosition("103:0")
+		})
+	})
+	t.Run("ends the pause before a retry", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 9)
+			b.h.then = func(n int, _ context.Context, _ *Batch) error {
+				if n == 1 {
+					return FailFrom(2, RetryAfter(time.Hour, errBoom))
+				}
+				return nil
+			}
+			r := run(t, b.cfg)
+			time.Sleep(time.Second)
+			start := time.Now()
+			r.stop()
+			if took := time.Since(start); took > 100*time.Millisecond {
+				t.Errorf("drained in %v", took)
+			}
+			b.wantBatches("1 2 3")
+			b.wantPosition("102:0")
+		})
+	})
+	t.Run("cancels a handler that takes too long, with the cause", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 9)
+			b.cfg.DrainTimeout = 3 * time.Second
+			var cause error
+			b.h.then = func(_ int, ctx context.Context, _ *Batch) error {
+				<-ctx.Done()
+				cause = context.Cause(ctx)
+				return FailFrom(1, cause)
+			}
+			r := run(t, b.cfg)
+			time.Sleep(time.Second)
+			start := time.Now()
+			r.stop()
+			if took := time.Since(start); took < 3*time.Second || took > 4*time.Second {
+				t.Errorf("drained in %v", took)
+			}
+			if !errors.Is(cause, ErrDraining) {
+				t.Errorf("cause %v", cause)
+			}
+			b.wantPosition("101:0")
+		})
+	})
+	t.Run("ends a stopped shard and an idle one at once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 2, 3)
+			b.h.then = func(int, context.Context, *Batch) error { return Stop(errBoom) }
+			r := run(t, b.cfg)
+			time.Sleep(time.Minute)
+			start := time.Now()
+			r.stop()
+			if took := time.Since(start); took > 100*time.Millisecond {
+				t.Errorf("drained in %v", took)
+			}
+		})
+	})
+}
+
+// cutStore is a store that a worker can be cut from.
+type cutStore struct {
+	lease.Store
+	cut atomic.Bool
+}
+
+var errCut = errors.New("dial tcp: connection refused")
+
+func (s *cutStore) Beat(ctx context.Context, group string, b lease.Beat) (lease.View, error) {
+	if s.cut.Load() {
+		return lease.View{}, errCut
+	}
+	return s.Store.Beat(ctx, group, b)
+}
+
+func (s *cutStore) Save(ctx context.Context, scope checkpoint.Scope, u ...checkpoint.Update) ([]checkpoint.Outcome, error) {
+	if s.cut.Load() {
+		return nil, errCut
+	}
+	return s.Store.Save(ctx, scope, u...)
+}
+
+func (s *cutStore) Acquire(ctx context.Context, scope checkpoint.Scope, a lease.Acquire) ([]lease.Grant, error) {
+	if s.cut.Load() {
+		return nil, errCut
+	}
+	return s.Store.Acquire(ctx, scope, a)
+}
+
+func (s *cutStore) Bye(ctx context.Context, scope checkpoint.Scope, session string) error {
+	if s.cut.Load() {
+		return errCut
+	}
+	return s.Store.Bye(ctx, scope, session)
+}
+
+func TestCutFromTheStore(t *testing.T) {
+	t.Run("the handler is cancelled before the lease can be taken", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 9)
+			store := &cutStore{Store: b.store}
+			b.cfg.Store = store
+			var cause error
+			var cutAt, ended time.Time
+			b.h.then = func(n int, ctx context.Context, _ *Batch) error {
+				if n > 1 {
+					return nil
+				}
+				store.cut.Store(true)
+				cutAt = time.Now()
+				<-ctx.Done()
+				cause, ended = context.Cause(ctx), time.Now()
+				return ctx.Err()
+			}
+			r := run(t, b.cfg)
+			time.Sleep(20 * time.Second)
+			if !errors.Is(cause, lease.ErrLost) || ended.Sub(cutAt) > time.Second {
+				t.Errorf("cancelled with %v after %v, the lease time is 1 s", cause, ended.Sub(cutAt))
+			}
+			b.wantBatches("1 2 3")
+			store.cut.Store(false)
+			time.Sleep(20 * time.Second)
+			b.wantBatches("1 2 3 | 1 2 3 | 4 5 6 | 7 8 9")
+			r.stop()
+			b.wantPosition("109:0")
+		})
+	})
+	t.Run("another worker goes on, and the late one moves nothing", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 9)
+			store := &cutStore{Store: b.store}
+			one, two := b.cfg, b.cfg
+			one.Store, two.WorkerName = store, "two"
+			late := &recorder{}
+			one.Handler = late
+			late.then = func(int, context.Context, *Batch) error {
+				store.cut.Store(true)
+				time.Sleep(time.Minute) // it ignores its context
+				store.cut.Store(false)
+				return nil
+			}
+			first := run(t, one)
+			time.Sleep(500 * time.Millisecond)
+			second := run(t, two)
+			time.Sleep(10 * time.Second)
+			b.wantBatches("1 2 3 | 4 5 6 | 7 8 9")
+			b.wantPosition("109:0")
+			time.Sleep(2 * time.Minute)
+			second.stop()
+			first.stop()
+			if got := late.got(); got != "1 2 3" {
+				t.Errorf("the late worker was given %q", got)
+			}
+			b.wantPosition("109:0")
+		})
+	})
+}
+
+func TestUnknownStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for stream, want := range map[string]string{
+			"nobody": `stream "nobody"`,
+			"arn:aws:kinesis:eu-west-3:123456789012:stream/nobody": `stream "nobody" in eu-west-3`,
+		} {
+			b := newBench(t, 1, 0)
+			b.fake.setGone()
+			b.cfg.Stream = stream
+			start := time.Now()
+			err := <-run(t, b.cfg).done
+			if !errors.Is(err, ErrStreamNotFound) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "123456789012") {
+				t.Errorf("error %v", err)
+			}
+			if time.Since(start) > 0 {
+				t.Errorf("it took %v", time.Since(start))
+			}
+		}
+	})
+}
+
+func TestStartTimeout(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault  error
+		status types.StreamStatus
+		store  bool // cut
+		want   []string
+	}{
+		"endpoint unreachable":  {fault: errors.New("dial tcp 10.0.0.1:443: i/o timeout"), want: []string{`"orders"`, "30s", "i/o timeout"}},
+		"still being created":   {status: types.StreamStatusCreating, want: []string{`"orders"`, "30s", "created"}},
+		"the store unreachable": {store: true, want: []string{"group \"test\"", "connection refused"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, 1, 1)
+				b.fake.status = types.StreamStatusActive
+				if test.status != "" {
+					b.fake.status = test.status
+				}
+				b.fake.fault = failing("DescribeStreamSummary", 1e9, test.fault)
+				store := &cutStore{Store: b.store}
+				store.cut.Store(test.store)
+				b.cfg.Store = store
+				start := time.Now()
+				err := <-run(t, b.cfg).done
+				if err == nil {
+					t.Fatal("no error")
+				}
+				for _, w := range test.want {
+					if !strings.Contains(err.Error(), w) {
+						t.Errorf("error %q does not name %q", err, w)
+					}
+				}
+				if took := time.Since(start); took < 20*time.Second || took > 35*time.Second {
+					t.Errorf("gave up after %v", took)
+				}
+			})
+		})
+	}
+	t.Run("what passes in time is waited for", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 1)
+			b.fake.fault = failing("DescribeStreamSummary", 4, errors.New("connection refused"))
+			b.runs(time.Minute)
+			b.wantBatches("1")
+		})
+	})
+	t.Run("refused credentials are not", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 1)
+			b.fake.fault = failing("DescribeStreamSummary", 1, apiError("AccessDeniedException", "not authorized"))
+			start := time.Now()
+			if err := <-run(t, b.cfg).done; err == nil || time.Since(start) > 0 {
+				t.Errorf("error %v after %v", err, time.Since(start))
+			}
+		})
+	})
+	t.Run("a worker that is cancelled before it began ends in peace", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 1)
+			b.fake.status = types.StreamStatusCreating
+			r := run(t, b.cfg)
+			time.Sleep(5 * time.Second)
+			r.stop()
+		})
+	})
+}
+
+func TestStreamDeletedWhileItIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 2, 3)
+		r := run(t, b.cfg)
+		time.Sleep(time.Second)
+		b.fake.setGone()
+		start := time.Now()
+		err := <-r.done
+		if !errors.Is(err, ErrStreamNotFound) || !strings.Contains(err.Error(), `stream "orders" was deleted`) {
+			t.Errorf("error %v", err)
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("noticed after %v", took)
+		}
+		b.wantPosition("103:0") // not the end
+	})
+	t.Run("one wrong answer ends nothing", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 0)
+			b.fake.fault = func(op string, call int) error {
+				if op == "GetRecords" && call == 1 || op == "DescribeStreamSummary" && call == 2 {
+					return errNotFound
+				}
+				return nil
+			}
+			r := run(t, b.cfg)
+			time.Sleep(30 * time.Second)
+			b.fake.put(0, "k", []byte("1"))
+			time.Sleep(5 * time.Second)
+			r.stop()
+			b.wantBatches("1")
+		})
+	})
+}
+
+func TestRunTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 3)
+		r := run(t, b.cfg)
+		time.Sleep(time.Second)
+		if s := r.Status(); !s.Running || !s.Ready || !s.Healthy || s.Stream != "orders" || s.Worker != "one" || s.Handled != 3 {
+			t.Errorf("status %+v", s)
+		}
+		if err := r.Run(t.Context()); !errors.Is(err, ErrRunning) {
+			t.Errorf("a second Run at the same time: %v", err)
+		}
+		r.stop()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		b.fake.put(0, "k", []byte("4"))
+		if err := r.Run(ctx); err != nil {
+			t.Errorf("Run after Run: %v", err)
+		}
+		b.wantBatches("1 2 3 | 4")
+	})
+}
+
+func TestStartPositions(t *testing.T) {
+	// Records arrive at 0 s, 10 s, 20 s; the shard splits at 12 s; the group
+	// begins soon after, or an hour.
+	for name, test := range map[string]struct {
+		start StartAt
+		want  string
+	}{
+		"TrimHorizon":             {TrimHorizon(), "0 10 20"},
+		"Latest":                  {Latest(), "20"},
+		"AtTimestamp":             {AtTimestamp(time.Date(2000, 1, 1, 0, 0, 5, 0, time.UTC)), "10 20"},
+		"AtTimestamp at a record": {AtTimestamp(time.Date(2000, 1, 1, 0, 0, 10, 0, time.UTC)), "10 20"},
+		"AtTimestamp before all":  {AtTimestamp(time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)), "0 10 20"},
+	} {
+		for _, pause := range []time.Duration{3 * time.Second, time.Hour} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newBench(t, 1, 0)
+					b.cfg.StartAt = test.start
+					b.fake.put(0, "k", []byte("0"))
+					time.Sleep(10 * time.Second)
+					b.fake.put(0, "k", []byte("10"))
+					time.Sleep(2 * time.Second)
+					b.fake.split(0)
+					time.Sleep(pause)
+					r := run(t, b.cfg)
+					time.Sleep(5 * time.Second)
+					b.fake.put(1, "k", []byte("20"))
+					time.Sleep(2 * time.Second)
+					r.stop()
+					if got := strings.ReplaceAll(b.h.got(), " |", ""); got != test.want {
+						t.Errorf("delivered %q, want %q", got, test.want)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestLatestStaysWhereItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 2)
+		b.cfg.StartAt = Latest()
+		time.Sleep(time.Second)
+		b.runs(time.Second) // reads nothing, saves nothing
+		b.fake.put(0, "k", []byte("between"))
+		time.Sleep(time.Hour)
+		b.runs(time.Second)
+		b.wantBatches("between")
+	})
+}
+
+func TestLostStateIsReadFromTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 2)
+		b.cfg.StartAt = Latest()
+		time.Sleep(time.Second)
+		r := run(t, b.cfg)
+		time.Sleep(time.Second)
+		b.fake.put(0, "k", []byte("3"))
+		time.Sleep(2 * time.Second)
+		b.wantBatches("3")
+		b.store.Forget("test")
+		time.Sleep(10 * time.Second)
+		b.wantBatches("3 | 1 2 3")
+		r.stop()
+	})
+}

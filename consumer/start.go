@@ -1,0 +1,51 @@
+package consumer
+
+import (
+	"time"
+
+	"github.com/shardrun/shardrun/checkpoint"
+)
+
+// StartAt says where a group begins to read a stream that it has not read
+// before. The zero value is [TrimHorizon].
+type StartAt struct {
+	latest bool
+	at     time.Time
+}
+
+// TrimHorizon begins at the oldest records that the stream has.
+func TrimHorizon() StartAt { return StartAt{} }
+
+// Latest begins with the records that arrive from now on. "Now" is when the
+// group's leases are made, is saved with them, and stays the same however often
+// workers restart before their first checkpoint.
+func Latest() StartAt { return StartAt{latest: true} }
+
+// AtTimestamp begins with the records that arrived at t or later, to the
+// millisecond.
+func AtTimestamp(t time.Time) StartAt { return StartAt{at: t} }
+
+// String is the name that Kinesis has for it, with the time if there is one.
+func (s StartAt) String() string {
+	switch {
+	case s.latest:
+		return "LATEST"
+	case !s.at.IsZero():
+		return "AT_TIMESTAMP " + s.at.UTC().Format(time.RFC3339Nano)
+	default:
+		return "TRIM_HORIZON"
+	}
+}
+
+// resolve is the position that every lease of a new group starts with, when the
+// group begins at now.
+func (s StartAt) resolve(now time.Time) checkpoint.Position {
+	switch {
+	case s.latest:
+		return checkpoint.StartAt(now)
+	case !s.at.IsZero():
+		return checkpoint.StartAt(s.at)
+	default:
+		return checkpoint.Start()
+	}
+}

@@ -1,0 +1,153 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/internal/awserr"
+	"github.com/shardrun/shardrun/internal/backoff"
+)
+
+// stream is a data stream as it was found.
+type stream struct {
+	name, arn string
+	// id is account:region:stream:creationEpochMs. Streams of one name in two
+	// accounts or regions, or made anew, have different ones.
+	id      string
+	created time.Time
+	status  types.StreamStatus
+	// now is the time by the service's clock when it answered.
+	now time.Time
+}
+
+// describe asks what the stream of the configuration is now.
+func (c *Consumer) describe(ctx context.Context) (stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	in := &kinesis.DescribeStreamSummaryInput{StreamName: aws.String(c.cfg.Stream)}
+	if strings.HasPrefix(c.cfg.Stream, "arn:") {
+		in = &kinesis.DescribeStreamSummaryInput{StreamARN: aws.String(c.cfg.Stream)}
+	}
+	out, err := c.cfg.Client.DescribeStreamSummary(ctx, in)
+	if awserr.Classify(err) == awserr.Gone && err != nil {
+		return stream{}, fmt.Errorf("describe stream %s: %w: %w", c.place(), ErrStreamNotFound, err)
+	}
+	if err != nil {
+		return stream{}, fmt.Errorf("describe stream %s: %w", c.place(), err)
+	}
+	if out.StreamDescriptionSummary == nil {
+		return stream{}, fmt.Errorf("describe stream %s: the answer is empty", c.place())
+	}
+	st, err := readSummary(out.StreamDescriptionSummary)
+	if err != nil {
+		return stream{}, fmt.Errorf("describe stream %s: %w", c.place(), err)
+	}
+	server, ok := awsmiddleware.GetServerTime(out.ResultMetadata)
+	st.now = serviceTime(time.Now(), server, ok)
+	return st, nil
+}
+
+// readSummary takes from a description what names the stream for good.
+func readSummary(d *types.StreamDescriptionSummary) (stream, error) {
+	a, err := arn.Parse(aws.ToString(d.StreamARN))
+	if err != nil {
+		return stream{}, fmt.Errorf("stream ARN %q: %w", aws.ToString(d.StreamARN), err)
+	}
+	st := stream{
+		name: aws.ToString(d.StreamName), arn: aws.ToString(d.StreamARN),
+		created: aws.ToTime(d.StreamCreationTimestamp), status: d.StreamStatus,
+	}
+	st.id = strings.Join([]string{a.AccountID, a.Region, st.name, strconv.FormatInt(st.created.UnixMilli(), 10)}, ":")
+	return st, nil
+}
+
+// serviceTime is what the service's clock shows when ours shows local and its
+// answer was dated server, which is cut to the second. Our clock counts while
+// it can be right: it is more precise.
+func serviceTime(local, server time.Time, known bool) time.Time {
+	if !known || !local.Before(server) && local.Before(server.Add(time.Second)) {
+		return local
+	}
+	return server
+}
+
+// place names the stream and where it was looked for, for errors.
+func (c *Consumer) place() string {
+	if a, err := arn.Parse(c.cfg.Stream); err == nil {
+		return fmt.Sprintf("%q in %s", strings.TrimPrefix(a.Resource, "stream/"), a.Region)
+	}
+	if o, ok := c.cfg.Client.(interface{ Options() kinesis.Options }); ok {
+		if region := o.Options().Region; region != "" {
+			return fmt.Sprintf("%q in %s", c.cfg.Stream, region)
+		}
+	}
+	return fmt.Sprintf("%q", c.cfg.Stream)
+}
+
+// find waits until the stream can be read. A stream that does not exist is an
+// error at once; one that is being created or out of reach, after StartTimeout.
+func (c *Consumer) find(ctx context.Context) (stream, error) {
+	deadline := time.Now().Add(c.cfg.StartTimeout)
+	for attempt := 1; ; attempt++ {
+		st, err := c.describe(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return stream{}, context.Cause(ctx)
+		case err == nil && st.status == types.StreamStatusDeleting:
+			return stream{}, fmt.Errorf("describe stream %s: %w: it is being deleted", c.place(), ErrStreamNotFound)
+		case err == nil && st.status != types.StreamStatusCreating:
+			return st, nil
+		case err == nil:
+			err = fmt.Errorf("describe stream %s: it is still being created", c.place())
+		default:
+			if class := awserr.Classify(err); class == awserr.Gone || class == awserr.Fatal {
+				return stream{}, err
+			}
+		}
+		pause := retryKinesis.Next(attempt, nil)
+		if time.Now().Add(pause).After(deadline) {
+			return stream{}, fmt.Errorf("gave up after %v: %w", c.cfg.StartTimeout, err)
+		}
+		c.log.Warn("stream not ready, will try again", zap.Duration("pause", pause), zap.Error(err))
+		if err := backoff.Sleep(ctx, pause); err != nil {
+			return stream{}, err
+		}
+	}
+}
+
+// confirmGone looks whether the stream itself is gone after Kinesis did not
+// know a shard of it. It asks twice: one answer may come from a part of the
+// service that is behind. It returns nil when the stream is there.
+func (c *Consumer) confirmGone(ctx context.Context, was stream) error {
+	var gone error
+	for range 2 {
+		now, err := c.describe(ctx)
+		switch {
+		case err == nil && now.id == was.id && now.status != types.StreamStatusDeleting:
+			return nil
+		case err == nil && now.id == was.id:
+			gone = fmt.Errorf("stream %s was deleted while it was read: %w", c.place(), ErrStreamNotFound)
+		case err == nil:
+			gone = fmt.Errorf("stream %s was deleted and made anew while it was read: %w", c.place(), ErrStreamNotFound)
+		case errors.Is(err, ErrStreamNotFound):
+			gone = fmt.Errorf("stream %s was deleted while it was read: %w", c.place(), ErrStreamNotFound)
+		default:
+			return nil // not known to be gone
+		}
+		if err := backoff.Sleep(ctx, time.Second); err != nil {
+			return nil
+		}
+	}
+	return gone
+}
