@@ -12,6 +12,9 @@ import (
 
 // explain puts what helps before an error that a person meets often.
 func explain(err error) error {
+	if redis, ok := errors.AsType[*redisError](err); ok {
+		return redis
+	}
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted")
 	}

@@ -86,7 +86,10 @@ needs neither credentials nor region.`,
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON (one object a line) instead of tables")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.streamsCommand(), a.shardsCommand(), a.splitCommand(), a.mergeCommand(), a.scaleCommand())
+	root.AddCommand(
+		a.demoCommand(), a.serveCommand(), a.putCommand(), a.tailCommand(),
+		a.streamsCommand(), a.shardsCommand(), a.splitCommand(), a.mergeCommand(), a.scaleCommand(), a.leasesCommand(),
+	)
 	for _, c := range root.Commands() {
 		usageErrors(c)
 	}

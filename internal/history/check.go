@@ -1,6 +1,9 @@
 package history
 
-import "fmt"
+import (
+	"crypto/sha256"
+	"fmt"
+)
 
 // mostExamples bounds the examples in a verdict.
 const mostExamples = 10
@@ -13,17 +16,20 @@ type Verdict struct {
 	Handled int
 	// Lost counts the acknowledged records that no handler finished.
 	Lost int
-	// Duplicates counts the deliveries after a record's first. At-least-once
-	// allows them.
+	// Duplicates counts the deliveries after a record's first, and those of
+	// Repeated. At-least-once allows them.
 	Duplicates int
+	// Repeated counts records delivered under an id that was not acknowledged
+	// while the same record was acknowledged under another: its producer sent
+	// it twice, as it must when a shard is split under an aggregate.
+	Repeated int
 	// OrderViolations counts first deliveries of a key after a later put of
 	// the same key was delivered.
 	OrderViolations int
 	// Altered counts deliveries whose key or bytes are not those put.
 	Altered int
-	// Unknown counts deliveries that no acknowledged put explains: a put that
-	// ended with an error and was written all the same, or a repeat by the
-	// producer.
+	// Unknown counts records delivered that no acknowledged put explains: a
+	// put that ended with an error was written all the same.
 	Unknown int
 	// Examples describes the first few of each that should not be.
 	Examples []string
@@ -43,12 +49,16 @@ func (h *History) Check() Verdict {
 		}
 	}
 
-	order := make(map[ID]int, len(h.puts))
+	type content struct {
+		key string
+		sum [sha256.Size]byte
+	}
+	contents := make(map[content]bool, len(h.puts))
 	for n, p := range h.puts {
 		if !p.acked {
 			continue
 		}
-		order[p.id] = n
+		contents[content{p.key, p.sum}] = true
 		if d := h.byID[p.id]; d != nil && d.handled {
 			v.Handled++
 			continue
@@ -59,8 +69,14 @@ func (h *History) Check() Verdict {
 
 	latest := make(map[string]int) // key: the latest put delivered
 	for _, d := range h.first {
-		n, known := order[d.id]
-		if !known {
+		n, known := h.ackedAs[d.id]
+		switch {
+		case known:
+		case contents[content{d.key, d.sum}]:
+			v.Repeated++
+			v.Duplicates++
+			continue
+		default:
 			v.Unknown++
 			continue
 		}

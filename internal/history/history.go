@@ -42,12 +42,15 @@ type History struct {
 
 	first   []*delivery // in the order of first delivery
 	byID    map[ID]*delivery
-	handled int // unique
+	ackedAs map[ID]int // the put
+	handled int        // acknowledged records that were handled
 	repeats int
 }
 
 // New is an empty history.
-func New() *History { return &History{byID: make(map[ID]*delivery)} }
+func New() *History {
+	return &History{byID: make(map[ID]*delivery), ackedAs: make(map[ID]int)}
+}
 
 // Put notes that a record is about to be given to the producer, and returns
 // its number. For each key, the order of the calls is the put order.
@@ -64,7 +67,11 @@ func (h *History) Acked(n int, id ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.puts[n].id, h.puts[n].acked = id, true
+	h.ackedAs[id] = n
 	h.acked++
+	if d := h.byID[id]; d != nil && d.handled {
+		h.handled++
+	}
 }
 
 // Failed notes that put n ended with an error: it may or may not be in the stream.
@@ -90,26 +97,36 @@ func (h *History) Delivered(worker string, id ID, key string, data []byte) {
 	h.first = append(h.first, d)
 }
 
-// Handled notes that the handler returned without an error for a record, and
-// reports whether that was the first time.
-func (h *History) Handled(id ID) bool {
+// Handled notes that the handler returned without an error for a record.
+func (h *History) Handled(id ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	d := h.byID[id]
 	if d == nil || d.handled {
-		return false
+		return
 	}
 	d.handled = true
-	h.handled++
-	return true
+	if _, acked := h.ackedAs[id]; acked {
+		h.handled++
+	}
+}
+
+// IsAcked reports whether the stream acknowledged a record under this id. A
+// record that a producer sent twice has one id that was acknowledged and one
+// that was not.
+func (h *History) IsAcked(id ID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, acked := h.ackedAs[id]
+	return acked
 }
 
 // Counts are the running totals of a history.
 type Counts struct {
 	// Put, Acked and Failed count records given to the producer.
 	Put, Acked, Failed int
-	// Handled counts records handled at least once, Repeats the deliveries
-	// after a record's first.
+	// Handled counts acknowledged records that were handled, Repeats the
+	// deliveries after a record's first.
 	Handled, Repeats int
 }
 
@@ -118,4 +135,16 @@ func (h *History) Counts() Counts {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return Counts{Put: len(h.puts), Acked: h.acked, Failed: h.fails, Handled: h.handled, Repeats: h.repeats}
+}
+
+// FirstFailure is the error of the first put that ended with one, nil for none.
+func (h *History) FirstFailure() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.puts {
+		if p.err != nil {
+			return p.err
+		}
+	}
+	return nil
 }

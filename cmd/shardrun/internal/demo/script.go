@@ -90,4 +90,4 @@ func toMerge(open []shard) (lower, upper shard, err error) {
 
 // width is a coarse measure of a range: ranges that differ by the rounding of
 // an even cut are equal.
-func width(r hashkey.Range) uint64 { return (r.End.Hi - r.Start.Hi + 1<<31) >> 32 }
+func width(r hashkey.Range) uint64 { return (r.End.Hi>>1 - r.Start.Hi>>1 + 1<<30) >> 31 }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/shardrun/shardrun/internal/rediskeys"
+	"github.com/shardrun/shardrun/lease"
+	leaseredis "github.com/shardrun/shardrun/lease/redis"
+)
+
+// redisStore is a store and the connection that it was made from.
+type redisStore struct {
+	lease.Store
+	store  *leaseredis.Store
+	client *redis.Client
+}
+
+// redisError is a Redis that cannot be used.
+type redisError struct {
+	addr string
+	err  error
+}
+
+func (e *redisError) Error() string {
+	return fmt.Sprintf("no Redis answers at %s (start one, or use the address of shardrun serve --redis-listen): %v", e.addr, e.err)
+}
+
+func (e *redisError) Unwrap() error { return e.err }
+
+// quiet is where the Redis client logs: what it has to say comes back as an
+// error too.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
+// openRedis reaches the Redis at host:port or at a redis:// URL.
+func openRedis(ctx context.Context, address string) (*redisStore, error) {
+	options := &redis.Options{Addr: address}
+	if strings.Contains(address, "://") {
+		var err error
+		if options, err = redis.ParseURL(address); err != nil {
+			return nil, usageError{errors.New("--redis: not a URL like redis://user:password@host:6379/0")} // the cause would show the password
+		}
+	} else if _, _, err := net.SplitHostPort(address); err != nil {
+		return nil, usagef("--redis %q: want host:port, or a URL like redis://host:6379/0", address)
+	}
+	options.MaxRetries, options.DialerRetries = -1, 1 // a person waits
+	client := redis.NewClient(options)
+	if err := client.Ping(ctx).Err(); err != nil {
+		return nil, errors.Join(&redisError{options.Addr, err}, client.Close())
+	}
+	store, err := leaseredis.New(leaseredis.Config{Client: client})
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	return &redisStore{store, store, client}, nil
+}
+
+// forget removes a group.
+func (s *redisStore) forget(ctx context.Context, group string) error {
+	if err := s.client.Unlink(ctx, rediskeys.Keys(group)...).Err(); err != nil {
+		return fmt.Errorf("remove group %s from Redis: %w", group, err)
+	}
+	return nil
+}
+
+func (s *redisStore) close() error { return errors.Join(s.store.Close(), s.client.Close()) }

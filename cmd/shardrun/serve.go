@@ -1,0 +1,178 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/shardrun/shardrun/localstream"
+)
+
+// serveFlags are what a person says to serve.
+type serveFlags struct {
+	listen      string
+	redisListen string
+	noAuth      bool
+	durability  string
+	limits      string
+	logLevel    string
+	shardLimit  int
+	config      localstream.Config
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var f serveFlags
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve a local Kinesis on a durable log",
+		Long: `Serve a local Kinesis Data Streams on a durable log, for the AWS SDKs and CLI.
+Once it is ready, the first line on standard output says where it listens. SIGTERM and
+SIGINT end it: requests in flight are answered, and everything is made durable.
+
+There is no authentication yet, so it listens on addresses of this machine only; a
+client's access key id of 12 digits is its account, and the region of its signature is
+its region.`,
+		Example: `  shardrun serve
+  shardrun serve --listen 127.0.0.1:0 --durability memory
+  shardrun serve --redis-listen 127.0.0.1:6399    # several workers, nothing to install
+  aws --endpoint-url http://127.0.0.1:4567 kinesis list-streams`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), f) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:4567", "address to listen on; port 0 picks one")
+	flags.BoolVar(&f.noAuth, "insecure-no-auth", false, "allow a --listen address that others can reach, without authentication")
+	flags.StringVar(&f.redisListen, "redis-listen", "", "also serve an embedded Redis for development, in memory, on this address")
+	flags.StringVar(&f.config.DataDir, "data-dir", "./shardrun-data", "directory of the log (not used with --durability memory)")
+	flags.StringVar(&f.durability, "durability", "sync", "what an acknowledged put survives: sync (power loss), async (kill -9), memory (nothing)")
+	flags.StringVar(&f.config.AccountID, "account-id", "000000000000", "account of clients whose access key id is not 12 digits")
+	flags.StringVar(&f.config.Region, "region", "us-east-1", "region of clients that sign for none")
+	flags.IntVar(&f.shardLimit, "shard-limit", 500, "open shards an account may have in a region; 0 for no limit")
+	flags.DurationVar(&f.config.CreateDelay, "create-delay", 0, "how long a new stream is CREATING")
+	flags.DurationVar(&f.config.UpdateDelay, "update-delay", 0, "how long a reshard leaves the stream UPDATING")
+	flags.DurationVar(&f.config.DeleteDelay, "delete-delay", 0, "how long a deleted stream is DELETING")
+	flags.DurationVar(&f.config.ConsumerDelay, "consumer-delay", 0, "how long a new consumer is CREATING")
+	flags.StringVar(&f.limits, "limits", "off", "rate limits of shards: off, or aws")
+	flags.StringSliceVar(&f.config.AllowHosts, "allow-host", nil, "name that clients may use for this server, besides localhost and addresses (repeatable)")
+	flags.StringSliceVar(&f.config.AllowOrigins, "allow-origin", nil, "web origin that browsers may call from (repeatable)")
+	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error, on standard error")
+	return c
+}
+
+// serve runs the server until ctx ends.
+func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
+	cfg, err := f.localstream(a)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.listen)
+	if err != nil {
+		return usagef("--listen: %w", err)
+	}
+	defer listener.Close()
+	server, err := localstream.Open(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+
+	ready := struct {
+		Listening  string `json:"listening"`
+		Redis      string `json:"redis,omitempty"`
+		DataDir    string `json:"data_dir,omitempty"`
+		Durability string `json:"durability"`
+	}{Listening: "http://" + listener.Addr().String(), Durability: cfg.Durability.String()}
+	if cfg.Durability != localstream.Memory {
+		ready.DataDir = cfg.DataDir
+	}
+	if f.redisListen != "" {
+		redis := miniredis.NewMiniRedis()
+		if err := redis.StartAddr(f.redisListen); err != nil {
+			return usagef("--redis-listen: %w", err)
+		}
+		defer redis.Close()
+		ready.Redis = redis.Addr()
+	}
+	if a.json {
+		if err := printJSON(a.out, ready); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(a.out, "listening on %s\n", ready.Listening)
+		fmt.Fprintf(a.out, "durability %s, data in %s\n", ready.Durability, cmp.Or(ready.DataDir, "memory"))
+		if ready.Redis != "" {
+			fmt.Fprintf(a.out, "redis on %s (embedded, in memory, for development)\n", ready.Redis)
+		}
+	}
+	return server.Serve(ctx, listener)
+}
+
+// localstream checks the flags and makes the server's configuration of them.
+func (f serveFlags) localstream(a *app) (localstream.Config, error) {
+	cfg := f.config
+	var err error
+	if cfg.Durability, err = localstream.ParseDurability(f.durability); err != nil {
+		return cfg, usagef("--durability: %w", err)
+	}
+	if cfg.Limits, err = localstream.ParseLimits(f.limits); err != nil {
+		return cfg, usagef("--limits: %w", err)
+	}
+	if f.shardLimit < 0 {
+		return cfg, usagef("--shard-limit %d: a number of shards, or 0 for no limit", f.shardLimit)
+	}
+	cfg.ShardLimit = cmp.Or(f.shardLimit, -1)
+	for name, d := range map[string]time.Duration{
+		"create": cfg.CreateDelay, "update": cfg.UpdateDelay, "delete": cfg.DeleteDelay, "consumer": cfg.ConsumerDelay,
+	} {
+		if d < 0 {
+			return cfg, usagef("--%s-delay %v: it must not be negative", name, d)
+		}
+	}
+	for flag, address := range map[string]string{"--listen": f.listen, "--redis-listen": f.redisListen} {
+		if address == "" {
+			continue
+		}
+		if err := checkListen(address, f.noAuth); err != nil {
+			return cfg, usagef("%s: %w", flag, err)
+		}
+	}
+	if f.noAuth {
+		fmt.Fprintln(a.err, "shardrun: warning: whoever reaches this server may read, write and delete its streams")
+	}
+	level, err := zapcore.ParseLevel(f.logLevel)
+	if err != nil {
+		return cfg, usagef("--log-level %q: want debug, info, warn or error", f.logLevel)
+	}
+	cfg.Logger = newLogger(zapcore.AddSync(a.err), level)
+	cfg.Version = version()
+	return cfg, nil
+}
+
+// checkListen refuses an address that other machines can reach, unless that
+// was asked for.
+func checkListen(address string, allowed bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is not an address like 127.0.0.1:4567", address)
+	}
+	ip := net.ParseIP(host)
+	if allowed || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("%s can be reached by others and there is no authentication: use an address like 127.0.0.1:4567, or say --insecure-no-auth", address)
+}
+
+// newLogger logs to w in lines for people.
+func newLogger(w zapcore.WriteSyncer, level zapcore.Level) *zap.Logger {
+	encoder := zap.NewDevelopmentEncoderConfig()
+	encoder.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(encoder), zapcore.Lock(w), level))
+}
