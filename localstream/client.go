@@ -33,10 +33,13 @@ func (s *Server) Client(options ...func(*kinesis.Options)) *kinesis.Client {
 
 // HTTPClient gives the transport of [Server.Client], for a client with options
 // of its own: each request is handled in this process.
-func (s *Server) HTTPClient() kinesis.HTTPClient { return inProcess{s} }
+func (s *Server) HTTPClient() kinesis.HTTPClient { return inProcess{s, s.Handler()} }
 
 // inProcess is an HTTP client that calls the handler of a server.
-type inProcess struct{ server *Server }
+type inProcess struct {
+	server  *Server
+	handler http.Handler
+}
 
 // ownedBody is a request body that the handler may keep for the request.
 type ownedBody struct {
@@ -79,7 +82,7 @@ func (t inProcess) Do(req *http.Request) (*http.Response, error) {
 	go func() {
 		defer t.server.requests.Done()
 		defer w.finish()
-		t.server.serveHTTP(w, r)
+		t.handler.ServeHTTP(w, r)
 	}()
 	select {
 	case <-w.ready:
@@ -110,7 +113,8 @@ func takeBody(req *http.Request) (*ownedBody, error) {
 type reply struct {
 	request *http.Request
 	cancel  context.CancelFunc
-	header  http.Header
+	header  http.Header // the handler's
+	sent    http.Header // the client's
 	status  int
 	body    bytes.Buffer
 	stream  *io.PipeWriter // after the first Flush
@@ -141,6 +145,7 @@ func (w *reply) Flush() {
 	if w.stream == nil {
 		w.WriteHeader(http.StatusOK)
 		w.source, w.stream = io.Pipe()
+		w.sent = w.header.Clone() // the handler goes on with its own
 		w.once.Do(func() { close(w.ready) })
 	}
 }
@@ -149,7 +154,7 @@ func (w *reply) Flush() {
 // handler cuts the connection.
 func (w *reply) finish() {
 	if p := recover(); p != nil {
-		if p != http.ErrAbortHandler {
+		if err, ok := p.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 			panic(p)
 		}
 		w.err = io.ErrUnexpectedEOF
@@ -157,17 +162,18 @@ func (w *reply) finish() {
 	if w.stream != nil {
 		w.stream.CloseWithError(w.err) // EOF, if it is nil
 	}
-	w.WriteHeader(http.StatusOK)
-	w.once.Do(func() { close(w.ready) })
 	if w.stream == nil {
+		w.WriteHeader(http.StatusOK)
+		w.sent = w.header
 		w.cancel()
 	}
+	w.once.Do(func() { close(w.ready) })
 }
 
 // response is what the client gets. It is called once w.ready is closed.
 func (w *reply) response() (*http.Response, error) {
 	resp := &http.Response{
-		Status: http.StatusText(w.status), StatusCode: w.status, Header: w.header, Request: w.request,
+		Status: http.StatusText(w.status), StatusCode: w.status, Header: w.sent, Request: w.request,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(w.body.Len()),
 	}
 	if w.source == nil {
@@ -178,7 +184,6 @@ func (w *reply) response() (*http.Response, error) {
 		return resp, nil
 	}
 	resp.ContentLength = -1
-	resp.Header = w.header.Clone() // the handler goes on
 	resp.Body = streamBody{io.MultiReader(bytes.NewReader(w.body.Bytes()), w.source), w}
 	return resp, nil
 }

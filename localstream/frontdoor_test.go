@@ -152,7 +152,7 @@ func TestAllowedHostsAndOrigins(t *testing.T) {
 	url, _ := socket(t, s)
 	header := map[string]string{"Content-Type": contentJSON, "X-Amz-Target": listStreams, "Authorization": auth, "X-Amz-Date": "x",
 		"Host": "Kinesis.Test:4567", "Origin": "http://localhost:3000"}
-	if resp, body := do(t, url, request{header: header, body: "{}"}); resp.StatusCode != 200 {
+	if resp, body := do(t, url, request{header: header, body: "{}"}); resp.StatusCode != http.StatusOK {
 		t.Errorf("got %d %s", resp.StatusCode, body)
 	}
 }
@@ -162,7 +162,7 @@ func TestHealth(t *testing.T) {
 	url, _ := socket(t, s)
 	resp, body := do(t, url, request{method: "GET", path: healthPath})
 	var health map[string]any
-	if err := json.Unmarshal([]byte(body), &health); err != nil || resp.StatusCode != 200 {
+	if err := json.Unmarshal([]byte(body), &health); err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%d %s: %v", resp.StatusCode, body, err)
 	}
 	for name, want := range map[string]any{"status": "ok", "version": "1.2.3", "durability": "memory", "account_id": "000000000000", "region": "us-east-1"} {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -174,112 +172,6 @@ func (m *metadata) setCatalog(key state.Key, st *stream) {
 	m.server.catalog.Store(&c)
 }
 
-// create makes a stream: its log first, so that what is visible works.
-func (m *metadata) create(st *state.Stream) error {
-	opened, err := m.openStream(st)
-	if err != nil {
-		return internalFailure(err)
-	}
-	if err := m.save(state.Event{Created: st}); err != nil {
-		return internalFailure(errors.Join(err, opened.log.Close()))
-	}
-	m.setCatalog(st.Key, opened)
-	return nil
-}
-
-// activate ends CREATING.
-func (m *metadata) activate(st *stream) error {
-	if m.state.Streams[st.id].Status != state.Creating {
-		return nil
-	}
-	return m.setStatus(st, state.Active, nil)
-}
-
-// finishUpdate ends UPDATING with the reshard that was asked for.
-func (m *metadata) finishUpdate(st *stream) error {
-	now := m.state.Streams[st.id]
-	if now.Status != state.Updating {
-		return nil
-	}
-	return m.reshard(st, now.Pending)
-}
-
-// setStatus changes the status of a stream and what is to follow.
-func (m *metadata) setStatus(st *stream, status state.Status, pending []state.Step) error {
-	if err := m.save(state.Event{Status: &state.StatusChanged{ID: st.id, Status: status, Pending: pending}}); err != nil {
-		return internalFailure(err)
-	}
-	m.publish(st)
-	return nil
-}
-
-// reshard splits and merges shards in one step. No record is lost or goes
-// astray: the parents are sealed first, so that every put to them has either
-// been committed or finds the new shards; then the change is made durable, and
-// then visible.
-func (m *metadata) reshard(st *stream, steps []state.Step) error {
-	event, err := m.state.Streams[st.id].Reshard(steps, time.Now())
-	if err != nil {
-		return internalFailure(err)
-	}
-	for _, c := range event.Closed {
-		// A seal cannot be taken back, so damage has to be seen before the first.
-		if _, err := st.log.Read(c.Number, math.MaxUint64, 0, 1, 1); isDamage(err) {
-			return internalFailure(err)
-		}
-	}
-	for _, c := range event.Closed {
-		if err := st.log.Seal(c.Number); err != nil {
-			return m.broke(st, fmt.Errorf("seal %s: %w", state.ShardID(c.Number), err))
-		}
-	}
-	if err := m.save(state.Event{Resharded: event}); err != nil {
-		return m.broke(st, err)
-	}
-	for _, sh := range event.Opened {
-		st.log.OpenShard(sh.Number, m.floor())
-		if sh.IsClosed() {
-			if err := st.log.Seal(sh.Number); err != nil {
-				return m.broke(st, fmt.Errorf("seal %s: %w", state.ShardID(sh.Number), err))
-			}
-		}
-	}
-	m.publish(st)
-	return nil
-}
-
-// isDamage reports whether an error of a log is about damaged records, which
-// concerns their shards alone.
-func isDamage(err error) bool {
-	_, ok := errors.AsType[*wal.DamageError](err)
-	return ok
-}
-
-// broke tells those who wait for new shards that none will come.
-func (m *metadata) broke(st *stream, err error) error {
-	v := newView(m.state.Streams[st.id])
-	v.broken = err
-	st.publish(v)
-	m.server.logger.Error("reshard failed, the stream takes no more records", zap.String("stream", st.key.Name), zap.Error(err))
-	return internalFailure(err)
-}
-
-// remove forgets a stream and its records.
-func (m *metadata) remove(st *stream) error {
-	if err := m.save(state.Event{Removed: &state.Removed{ID: st.id}}); err != nil {
-		return internalFailure(err)
-	}
-	m.setCatalog(st.key, nil)
-	v := newView(st.view.Load().Stream)
-	v.gone = true
-	st.publish(v)
-	if err := errors.Join(st.log.Close(), vfs.RemoveAll(m.server.fs, streamsDir+"/"+st.id)); err != nil {
-		// The next opening tries again.
-		m.server.logger.Warn("files of a deleted stream remain", zap.String("stream", st.key.Name), zap.Error(err))
-	}
-	return nil
-}
-
 // change runs f where the metadata is owned, and gives its error. f runs to
 // its end once it has started, whatever becomes of ctx.
 func (s *Server) change(ctx context.Context, f func(*metadata) error) error {
@@ -309,52 +201,4 @@ func (s *Server) keep(m *metadata) {
 			return
 		}
 	}
-}
-
-// later makes a change of a stream after a delay, 0 meaning now. It does not
-// happen if the server closes or the stream is removed before; the next
-// opening makes up for the former.
-func (s *Server) later(m *metadata, delay time.Duration, st *stream, f func(*metadata) error) error {
-	if delay <= 0 {
-		return f(m)
-	}
-	s.background.Go(func() {
-		timer := time.NewTimer(delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.closing.Done():
-			return
-		}
-		err := s.change(s.closing, func(m *metadata) error {
-			if m.state.Streams[st.id] == nil {
-				return nil
-			}
-			return f(m)
-		})
-		if err != nil && s.closing.Err() == nil {
-			s.logger.Error("stream did not change its state", zap.String("stream", st.key.Name), zap.Error(err))
-		}
-	})
-	return nil
-}
-
-// resume goes on with the transitions that the last closing interrupted.
-func (m *metadata) resume() error {
-	s := m.server
-	for _, st := range *s.catalog.Load() {
-		var err error
-		switch st.view.Load().Status {
-		case state.Creating:
-			err = s.later(m, s.cfg.CreateDelay, st, func(m *metadata) error { return m.activate(st) })
-		case state.Updating:
-			err = s.later(m, s.cfg.UpdateDelay, st, func(m *metadata) error { return m.finishUpdate(st) })
-		case state.Deleting:
-			err = s.later(m, s.cfg.DeleteDelay, st, func(m *metadata) error { return m.remove(st) })
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -99,10 +99,9 @@ func newStream(key state.Key, in *kinesis.CreateStreamInput, now time.Time) (*st
 		return nil, invalid("ShardCount must not be specified for a stream in ON_DEMAND mode.")
 	}
 	st.OnDemand = mode == types.StreamModeOnDemand
-	if warm := aws.ToInt32(in.WarmThroughputMiBps); warm > 0 && !st.OnDemand {
+	st.WarmMiBps = aws.ToInt32(in.WarmThroughputMiBps)
+	if st.WarmMiBps > 0 && !st.OnDemand {
 		return nil, invalid("WarmThroughputMiBps can only be specified for a stream in ON_DEMAND mode.")
-	} else {
-		st.WarmMiBps = warm
 	}
 	if in.RecordDistributionStrategy == types.RecordDistributionStrategyAuto {
 		return nil, invalidArgument("RecordDistributionStrategy AUTO is not emulated by localstream yet.")

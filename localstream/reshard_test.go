@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -102,7 +103,7 @@ func TestReshardUnderLoad(t *testing.T) {
 				}
 				out, err := h.client.PutRecords(t.Context(), in)
 				if err != nil || *out.FailedRecordCount != 0 {
-					errs[w] = fmt.Errorf("put: %v", err)
+					errs[w] = fmt.Errorf("put: %w", err)
 					return
 				}
 				for i, r := range out.Records {
@@ -213,4 +214,108 @@ func TestClosedShardsExpire(t *testing.T) {
 		h.must(err)
 		equal(t, "shards that are remembered", len(v.Shards), 2)
 	})
+}
+
+// A closed shard that has more than one page is read to its end before its
+// children are named.
+func TestAClosedShardIsReadInPages(t *testing.T) {
+	h := start(t, 1)
+	for i := range 5 {
+		h.putAt("1", fmt.Sprint(i))
+	}
+	h.split("0", "100")
+	it := aws.String(h.iterator("0", types.ShardIteratorTypeTrimHorizon))
+	var got []string
+	for it != nil {
+		out, err := h.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: it, Limit: aws.Int32(2)})
+		h.must(err)
+		got = append(got, fmt.Sprint(dataOf(out.Records), len(out.ChildShards)))
+		it = out.NextShardIterator
+	}
+	equal(t, "pages and children", got, "[[0 1] 0 [2 3] 0 [4] 2]")
+}
+
+// A put that meets a sealed shard waits for the new shards and goes there, all
+// of it but what was refused before.
+func TestPutWaitsForNewShards(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 2)
+		st, _, err := h.server.lookup(testKey("s"))
+		h.must(err)
+		h.must(st.log.Seal(0)) // as the beginning of a split does
+		// Readers learn of the end when the children are there, not before.
+		out0 := h.get(h.iterator("0", types.ShardIteratorTypeTrimHorizon))
+		if out0.NextShardIterator == nil {
+			t.Error("a shard has ended without children")
+		}
+		h.server.Inject(Fault{Shard: "shardId-000000000001"})
+		in := &kinesis.PutRecordsInput{StreamName: aws.String("s")}
+		for i, hash := range []string{hashkey.Max.String(), "1", hashkey.Max.String(), "200"} {
+			in.Records = append(in.Records, types.PutRecordsRequestEntry{PartitionKey: aws.String("k"), ExplicitHashKey: aws.String(hash), Data: fmt.Append(nil, i)})
+		}
+		done := make(chan *kinesis.PutRecordsOutput)
+		go func() {
+			out, err := h.client.PutRecords(t.Context(), in)
+			if err != nil {
+				t.Error(err)
+			}
+			done <- out
+		}()
+		synctest.Wait()
+		select {
+		case <-done:
+			t.Fatal("the put did not wait")
+		default:
+		}
+		h.split("0", "100")
+		out := <-done
+		equal(t, "failed", *out.FailedRecordCount, 1)
+		var places []string
+		for _, r := range out.Records {
+			places = append(places, shortID(r.ShardId))
+		}
+		equal(t, "shards", places, "[- 2 1 3]")
+		equal(t, "shard 1", h.read(h.iterator("1", types.ShardIteratorTypeTrimHorizon)), "[2]")
+		equal(t, "shard 2", h.read(h.iterator("2", types.ShardIteratorTypeTrimHorizon)), "[1]")
+		equal(t, "shard 3", h.read(h.iterator("3", types.ShardIteratorTypeTrimHorizon)), "[3]")
+	})
+}
+
+// A put that waits for new shards ends when there will be none: its client has
+// gone, the stream is deleted, or the server closes.
+func TestPutThatWaitsInVain(t *testing.T) {
+	for name, end := range map[string]func(h *harness, cancel context.CancelFunc){
+		"cancel": func(_ *harness, cancel context.CancelFunc) { cancel() },
+		"delete": func(h *harness, _ context.CancelFunc) {
+			_, err := h.client.DeleteStream(h.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")})
+			h.must(err)
+		},
+		"close": func(h *harness, _ context.CancelFunc) { h.must(h.server.Close()) },
+		"broken": func(h *harness, _ context.CancelFunc) {
+			st, _, err := h.server.lookup(testKey("s"))
+			h.must(err)
+			_ = h.server.change(h.Context(), func(m *metadata) error { return m.broke(st, errDisk) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h := start(t, 1)
+				st, _, err := h.server.lookup(testKey("s"))
+				h.must(err)
+				h.must(st.log.Seal(0))
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				done := make(chan error)
+				go func() {
+					_, err := h.client.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("k"), Data: []byte("x")})
+					done <- err
+				}()
+				synctest.Wait()
+				end(h, cancel)
+				if err := <-done; err == nil {
+					t.Error("no error")
+				}
+			})
+		})
+	}
 }

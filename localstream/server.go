@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,8 +133,8 @@ func (s *Server) closeFiles() error {
 	if s.metadata != nil {
 		errs = append(errs, s.metadata.journal.Close())
 	}
-	for i := len(s.release) - 1; i >= 0; i-- {
-		errs = append(errs, s.release[i].Close())
+	for _, c := range slices.Backward(s.release) {
+		errs = append(errs, c.Close())
 	}
 	s.release = nil
 	return errors.Join(errs...)

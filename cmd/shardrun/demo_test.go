@@ -49,7 +49,7 @@ func TestDemo(t *testing.T) {
 func TestDemoShowsWhatHappens(t *testing.T) {
 	out := ok(t, "", "demo", "--rate", "0", "--records", "2500", "--stream", "shown")
 	for _, want := range []string{
-		"stream shown with 2 shards, in this process; leases in memory", "split shard 0 into shard 2 shard 3", "merged shard 3 and shard 4",
+		"stream shown with 2 shards, in this process; leases in memory", "split shard 0 into shard 2 and shard 3", "merged shard 3 and shard 4",
 		"worker-3 joined", "was killed with a batch handled", "drained", "all 2500 records are sent",
 		"airports of most flights", "matches the file  yes", "lost              0",
 	} {

@@ -50,11 +50,15 @@ func (l *Log) flushLoop() {
 	}
 }
 
-// flush syncs the active segment.
+// flush syncs the active segment, if something was written since it last was.
 func (l *Log) flush() {
 	l.mu.Lock()
-	seg, end := l.segs[len(l.segs)-1], l.segs[len(l.segs)-1].size
+	seg := l.segs[len(l.segs)-1]
+	end, synced := seg.size, l.synced
 	l.mu.Unlock()
+	if end <= synced {
+		return
+	}
 	file, err := l.files.get(seg)
 	if err == nil {
 		err = file.Sync()

@@ -39,7 +39,7 @@ const (
 // mismatch is the error of a value, whose first byte is c, in the place of
 // something else.
 func mismatch(c byte, target string) error {
-	class := ""
+	var class string
 	switch c {
 	case '[':
 		return &SerializationError{"Start of list found where not expected"}

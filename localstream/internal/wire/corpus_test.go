@@ -122,7 +122,7 @@ func TestResponseCorpus(t *testing.T) {
 				t.Fatal(err)
 			}
 			res := reflect.ValueOf(client).MethodByName(op).Call([]reflect.Value{reflect.ValueOf(context.Background()), reflect.ValueOf(in)})
-			if err, _ := res[1].Interface().(error); err != nil {
+			if err, _ := reflect.TypeAssert[error](res[1]); err != nil {
 				t.Fatal(err)
 			}
 			var j JSON

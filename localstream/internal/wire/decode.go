@@ -58,8 +58,9 @@ func (d *Decoder) JSON(b *Buffers, in any) error {
 // too many, so that a request cannot make the server allocate without bound.
 const maxElements = 500
 
-// members calls member for each member of an object that is not null.
-func (s *scanner) members(member func(name string) error) error {
+// members calls member for each member of an object that is not null. The name
+// is member's only during the call.
+func (s *scanner) members(member func(name []byte) error) error {
 	if s.null() {
 		return nil
 	}
@@ -81,7 +82,7 @@ func (s *scanner) members(member func(name string) error) error {
 		if s.null() {
 			continue
 		}
-		if err := member(string(name)); err != nil {
+		if err := member(name); err != nil {
 			return err
 		}
 	}
@@ -105,8 +106,8 @@ func (d *Decoder) fields(t reflect.Type) map[string]int {
 
 func (d *Decoder) structure(s *scanner, v reflect.Value) error {
 	fields := d.fields(v.Type())
-	return s.members(func(name string) error {
-		i, ok := fields[name]
+	return s.members(func(name []byte) error {
+		i, ok := fields[string(name)]
 		if !ok {
 			return s.skip()
 		}
@@ -199,7 +200,7 @@ func (d *Decoder) mapping(s *scanner, v reflect.Value) error {
 		return mismatch(c, toMap)
 	}
 	out := reflect.MakeMap(v.Type())
-	err := s.members(func(name string) error {
+	err := s.members(func(name []byte) error {
 		if out.Len() > maxElements {
 			return s.skip()
 		}
@@ -207,7 +208,7 @@ func (d *Decoder) mapping(s *scanner, v reflect.Value) error {
 		if err := d.value(s, elem); err != nil {
 			return err
 		}
-		out.SetMapIndex(reflect.ValueOf(name), elem)
+		out.SetMapIndex(reflect.ValueOf(string(name)), elem)
 		return nil
 	})
 	v.Set(out)

@@ -17,8 +17,8 @@ func (b *Buffers) room() []byte {
 
 // put reads the members of a record into what the fields point to, and reports
 // whether it knew the name.
-func (s *scanner) put(b *Buffers, name string, data *[]byte, key, hashKey **string) (known bool, err error) {
-	switch name {
+func (s *scanner) put(b *Buffers, name []byte, data *[]byte, key, hashKey **string) (known bool, err error) {
+	switch string(name) {
 	case "Data":
 		b.blobs, *data, err = s.blob(b.blobs)
 	case "PartitionKey":
@@ -47,11 +47,11 @@ func (s *scanner) flag(to **bool) error {
 
 func (s *scanner) putRecord(b *Buffers, in *kinesis.PutRecordInput) error {
 	b.blobs = b.room()
-	return s.members(func(name string) error {
+	return s.members(func(name []byte) error {
 		if known, err := s.put(b, name, &in.Data, &in.PartitionKey, &in.ExplicitHashKey); known {
 			return err
 		}
-		switch name {
+		switch string(name) {
 		case "SequenceNumberForOrdering":
 			return s.optional(&in.SequenceNumberForOrdering)
 		case "StreamName":
@@ -69,8 +69,8 @@ func (s *scanner) putRecord(b *Buffers, in *kinesis.PutRecordInput) error {
 
 func (s *scanner) putRecords(b *Buffers, in *kinesis.PutRecordsInput) error {
 	b.blobs = b.room()
-	return s.members(func(name string) error {
-		switch name {
+	return s.members(func(name []byte) error {
+		switch string(name) {
 		case "Records":
 			return s.entries(b, in)
 		case "StreamName":
@@ -109,7 +109,7 @@ func (s *scanner) entries(b *Buffers, in *kinesis.PutRecordsInput) error {
 		}
 		in.Records = append(in.Records, types.PutRecordsRequestEntry{})
 		e := &in.Records[len(in.Records)-1]
-		err = s.members(func(name string) error {
+		err = s.members(func(name []byte) error {
 			if known, err := s.put(b, name, &e.Data, &e.PartitionKey, &e.ExplicitHashKey); known {
 				return err
 			}
@@ -122,8 +122,8 @@ func (s *scanner) entries(b *Buffers, in *kinesis.PutRecordsInput) error {
 }
 
 func (s *scanner) getRecords(in *kinesis.GetRecordsInput) error {
-	return s.members(func(name string) error {
-		switch name {
+	return s.members(func(name []byte) error {
+		switch string(name) {
 		case "ShardIterator":
 			return s.optional(&in.ShardIterator)
 		case "Limit":

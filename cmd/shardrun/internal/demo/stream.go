@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -117,13 +118,13 @@ func (r *run) resharded(ctx context.Context, before []shard, what string) error 
 	if err != nil {
 		return err
 	}
-	text := ""
+	var made []string
 	for _, s := range after {
 		if !slices.ContainsFunc(before, func(old shard) bool { return old.id == s.id }) {
-			text += " " + short(s.id)
+			made = append(made, short(s.id))
 		}
 	}
-	r.view.event("%s into%s: %d open shards", what, text, len(after))
+	r.view.event("%s into %s: %d open shards", what, strings.Join(made, " and "), len(after))
 	return nil
 }
 

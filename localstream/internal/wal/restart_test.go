@@ -1,0 +1,201 @@
+package wal_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/localstream/internal/wal"
+)
+
+// A process that is killed leaves what it wrote in the memory of the operating
+// system, where the next one finds it as if it were durable. The tests here
+// kill a process at every operation, start another that goes on, stop that at
+// every operation too, and only then fail the power.
+
+// killedRun appends to a log, of which each batch fills a segment or half of it.
+func killedRun(fsys vfs.FS, d wal.Durability, m *model, rng *rand.Rand) error {
+	l, err := wal.Open(wal.Config{FS: fsys, Dir: "logs/stream", Durability: d, SegmentBytes: 4 << 10})
+	if err != nil {
+		return err
+	}
+	m.opened(l, 0)
+	for i := range 3 {
+		c := &modelCall{recs: []wal.Record{{Key: "k", Data: randomBytes(rng, 1800+300*(i%2))}}}
+		err := l.Append(c.recs)
+		c.acked = err == nil
+		m.calls = append(m.calls, c)
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+	}
+	return l.Close()
+}
+
+func TestAPowerFailureAfterAKilledProcess(t *testing.T) {
+	for _, d := range []wal.Durability{wal.Sync, wal.Async} {
+		changes := func(disk vfs.FS) (n int) {
+			synctest.Test(t, func(t *testing.T) {
+				fsys := vfs.Fault(disk, vfs.Plan{})
+				if err := killedRun(fsys, d, &model{shards: 1}, rand.New(rand.NewPCG(1, 1))); err != nil {
+					t.Fatal(err)
+				}
+				n = fsys.Changes()
+			})
+			return n
+		}
+		for first := range changes(vfs.NewCrash()) {
+			for second := range 12 {
+				synctest.Test(t, func(t *testing.T) { testKilled(t, d, first+1, second+1) })
+			}
+		}
+	}
+}
+
+func testKilled(t *testing.T, d wal.Durability, first, second int) {
+	rng := rand.New(rand.NewPCG(uint64(first), uint64(second)))
+	disk := vfs.NewCrash()
+	m := &model{shards: 1}
+	for _, plan := range []vfs.Plan{{Kind: vfs.CrashBefore, At: first}, {Kind: vfs.CrashAfter, At: second}} {
+		if err := killedRun(vfs.Fault(disk, plan), d, m, rng); err != nil && !isCrash(err) {
+			t.Fatalf("%s, killed at %d and %d: %v", d, first, second, err)
+		}
+		l, err := wal.Open(wal.Config{FS: vfs.Fault(disk, vfs.Plan{Kind: vfs.CrashBefore, At: 1}), Dir: "logs/stream", Durability: d})
+		if err == nil || !isCrash(err) {
+			t.Fatalf("a log was opened that could change nothing: %v", errors.Join(err, l.Close()))
+		}
+	}
+	for range 6 {
+		clone := disk.CrashClone(rng)
+		copied := &model{shards: 1, calls: slices.Clone(m.calls)}
+		if err := reopen(clone, d, copied, d == wal.Async); err != nil {
+			t.Fatalf("%s, killed at %d and %d: %v", d, first, second, err)
+		}
+	}
+}
+
+func TestAJournalSurvivesAPowerFailureAfterAKilledProcess(t *testing.T) {
+	work := func(fsys vfs.FS, acked *[]string, name string) (open string, err error) {
+		j, got, err := openJournal(fsys)
+		if err != nil {
+			return "", err
+		}
+		*acked = got // what was found is acknowledged by being shown
+		for i := range 2 {
+			e := fmt.Sprint(name, i)
+			if err := j.Append([]byte(e)); err != nil {
+				return e, errors.Join(err, j.Close())
+			}
+			*acked = append(*acked, e)
+		}
+		return "", j.Close()
+	}
+	rng := rand.New(rand.NewPCG(9, 9))
+	for first := range 20 {
+		for second := range 12 {
+			disk := vfs.NewCrash()
+			var acked []string
+			var open string
+			for i, plan := range []vfs.Plan{{Kind: vfs.CrashAfter, At: first + 1}, {Kind: vfs.CrashAfter, At: second + 1}} {
+				var err error
+				if open, err = work(vfs.Fault(disk, plan), &acked, fmt.Sprint("life ", i, " entry ")); err != nil && !isCrash(err) {
+					t.Fatal(err)
+				}
+			}
+			for range 6 {
+				_, got, err := openJournal(disk.CrashClone(rng))
+				if err != nil || !slices.Equal(got, acked) && !slices.Equal(got, append(slices.Clone(acked), open)) {
+					t.Fatalf("killed at %d and %d: %q, %v; acknowledged were %q", first+1, second+1, got, err, acked)
+				}
+			}
+		}
+	}
+}
+
+func TestABatchWhoseSyncFailedIsNotFoundLater(t *testing.T) {
+	count := vfs.Fault(vfs.NewMemory(), vfs.Plan{})
+	openLog(t, count, wal.Sync)
+	disk := vfs.NewMemory()
+	l := openLog(t, vfs.Fault(disk, vfs.Plan{Kind: vfs.FailEIO, At: count.Changes() + 2}), wal.Sync) // write, sync
+	l.OpenShard(0, 0)
+	if err := l.Append([]wal.Record{{Key: "k"}}); err == nil {
+		t.Fatal("the append succeeded")
+	}
+	if l.Close() == nil {
+		t.Error("close reports nothing")
+	}
+	if r := openLog(t, disk, wal.Sync).Recovery(); r.Records != 0 || r.TornBytes != 0 {
+		t.Errorf("found: %+v", r)
+	}
+
+	countJournal := vfs.Fault(vfs.NewMemory(), vfs.Plan{})
+	mustJournal(t, countJournal)
+	disk = vfs.NewMemory()
+	j, _ := mustJournal(t, vfs.Fault(disk, vfs.Plan{Kind: vfs.FailEIO, At: countJournal.Changes() + 2}))
+	if err := j.Append([]byte("e")); err == nil {
+		t.Fatal("the append to the journal succeeded")
+	}
+	if _, got := mustJournal(t, disk); len(got) > 0 {
+		t.Errorf("the journal holds %q", got)
+	}
+}
+
+// TestABatchOutOfPlaceEndsTheLog takes a batch out of the middle of a log that
+// was never synced, so that nothing proves that it was there but the numbers.
+func TestABatchOutOfPlaceEndsTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := vfs.NewCrash()
+		l := openLog(t, disk, wal.Async)
+		l.OpenShard(0, 0)
+		ends := []int64{l.Size()}
+		for range 4 {
+			mustAppend(t, l, wal.Record{Key: "k", Data: make([]byte, 100)})
+			ends = append(ends, l.Size())
+		}
+		clone := damaged(t, disk, firstSegment, func([]byte) []byte {
+			b, err := disk.ReadFile(firstSegment)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.Delete(b, int(ends[1]), int(ends[2]))
+		})
+		if r := openLog(t, clone, wal.Async).Recovery(); r.Records != 1 || r.TornBytes != ends[4]-ends[2] {
+			t.Errorf("recovery: %+v", r)
+		}
+	})
+}
+
+// TestASyncThatEndsAfterItsSegmentWasSealed must not count for the next segment.
+func TestASyncThatEndsAfterItsSegmentWasSealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &slowDisk{FS: vfs.NewMemory()}
+		l := openLog(t, disk, wal.Async)
+		l.OpenShard(0, 0)
+		mustAppend(t, l, wal.Record{Key: "k", Data: make([]byte, 3500)})
+		disk.holdOne()
+		time.Sleep(flushTime) // the flusher waits in its sync
+		synctest.Wait()
+		for range 2 { // the first begins the next segment
+			mustAppend(t, l, wal.Record{Key: "k", Data: make([]byte, 1000)})
+		}
+		disk.release()
+		synctest.Wait()
+		mustAppend(t, l, wal.Record{Key: "k"})
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		again := openLog(t, disk, wal.Async)
+		again.OpenShard(0, 0)
+		if p := mustRead(t, again, 0, 0, 0, 10, 1<<20); len(p.Records) != 4 {
+			t.Errorf("%d records of 4 are left: %+v", len(p.Records), again.Recovery())
+		}
+	})
+}
+
+// flushTime is longer than a written batch stays unsynced with Async.
+const flushTime = 150 * time.Millisecond

@@ -1,0 +1,128 @@
+package localstream
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/localstream/internal/wire"
+)
+
+func (s *Server) writeAnswer(w http.ResponseWriter, b *buffers, out output) {
+	b.answer.Reset()
+	switch {
+	case out.answer != nil:
+		b.answer.Write(out.answer)
+	case out.shape != nil:
+		out.shape.Serialize(&b.answer)
+	}
+	write(w, http.StatusOK, contentJSON, b.answer.Bytes())
+}
+
+func serializationError(err *wire.SerializationError) *apiError {
+	return &apiError{Type: typeSerialization, Message: err.Message, Status: http.StatusBadRequest}
+}
+
+// writeError answers with an error of the API. Any other error is one of the
+// server's own.
+func (s *Server) writeError(w http.ResponseWriter, err error) {
+	e, ok := errors.AsType[*apiError](err)
+	switch {
+	case ok:
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		e = unavailable() // nobody waits for it any more
+	default:
+		e = internalFailure(err)
+	}
+	if e.Status == http.StatusInternalServerError {
+		s.logger.Warn("request failed", zap.Error(err))
+	}
+	body := struct {
+		Type    string `json:"__type"`
+		Message string `json:"message,omitempty"`
+		Capital string `json:"Message,omitempty"` // of serialization errors
+	}{Type: e.Type, Message: e.Message}
+	if e.Type == typeSerialization {
+		body.Message, body.Capital = "", e.Message
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		b = []byte(`{"__type":"` + typeInternal + `"}`)
+	}
+	write(w, e.Status, contentJSON, b)
+}
+
+// writeXML answers in the way AWS does before it knows the protocol.
+func writeXML(w http.ResponseWriter, status int, kind, message string) {
+	body := "<" + kind + "/>\n"
+	if message != "" {
+		body = "<" + kind + ">\n  <Message>" + message + "</Message>\n</" + kind + ">\n"
+	}
+	write(w, status, "", []byte(body))
+}
+
+func write(w http.ResponseWriter, status int, contentType string, body []byte) {
+	h := w.Header()
+	if contentType != "" {
+		h["Content-Type"] = []string{contentType}
+	} else {
+		h["Content-Type"] = nil // or net/http guesses one
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+	w.WriteHeader(status)
+	// An error means that the client has gone, which concerns nobody else.
+	_, _ = w.Write(body)
+}
+
+// setRequestID gives the answer the two ids that AWS gives every answer.
+func setRequestID(h http.Header) {
+	var b [16 + 76]byte
+	for i := 0; i+8 <= len(b); i += 8 {
+		n := rand.Uint64()
+		for j := range 8 {
+			b[i+j] = byte(n >> (8 * j))
+		}
+	}
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // a random UUID
+	h["X-Amzn-Requestid"] = []string{fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])}
+	h["X-Amz-Id-2"] = []string{base64.StdEncoding.EncodeToString(b[16:])}
+}
+
+// serveHealth answers the health page.
+func (s *Server) serveHealth(w http.ResponseWriter) {
+	health := struct {
+		Status     string  `json:"status"`
+		Version    string  `json:"version"`
+		Durability string  `json:"durability"`
+		DataDir    string  `json:"data_dir,omitempty"`
+		Account    string  `json:"account_id"`
+		Region     string  `json:"region"`
+		Streams    int     `json:"streams"`
+		Uptime     float64 `json:"uptime_seconds"`
+	}{
+		Status: "ok", Version: s.cfg.Version, Durability: s.cfg.Durability.String(),
+		Account: s.cfg.AccountID, Region: s.cfg.Region,
+		Streams: len(*s.catalog.Load()), Uptime: time.Since(s.started).Seconds(),
+	}
+	if s.cfg.Durability != Memory {
+		health.DataDir = s.cfg.DataDir
+	}
+	if s.closing.Err() != nil {
+		health.Status = "closing"
+	}
+	b, err := json.Marshal(health)
+	if err != nil {
+		s.writeError(w, err)
+		return
+	}
+	write(w, http.StatusOK, contentOld, append(b, '\n'))
+}
