@@ -86,8 +86,9 @@ type Config struct {
 	RequestTimeout time.Duration
 
 	// RecordTTL is how long a record may live from Put to its sequence number;
-	// it then fails with ErrExpired. Negative never expires. Defaults to 30 s,
-	// the KPL's.
+	// it then fails with ErrExpired. It is observed in steps of 1/32, and not
+	// while a call carries the record. Negative never expires. Defaults to
+	// 30 s, the KPL's.
 	RecordTTL time.Duration
 	// NotFoundTimeout is how long the stream may be missing before records fail
 	// instead of waiting: it may be about to be created. Negative fails at

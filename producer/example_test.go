@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -97,31 +96,4 @@ func ExampleProducer_TryPut() {
 	fmt.Println(accepted >= 100, p.Close(ctx))
 	// Output:
 	// true <nil>
-}
-
-func BenchmarkPut(b *testing.B) {
-	for _, ordered := range []bool{false, true} {
-		for _, size := range []int{100, 1024} {
-			b.Run(fmt.Sprintf("ordered=%v/%dB", ordered, size), func(b *testing.B) {
-				p := must(producer.New(producer.Config{Client: answering{4}, Stream: "s", RateLimit: -1, Ordered: ordered}))
-				keys := make([]string, 10_000)
-				for i := range keys {
-					keys[i] = fmt.Sprintf("customer-%06d", i)
-				}
-				data := make([]byte, size)
-				b.SetBytes(int64(size))
-				b.ReportAllocs()
-				i := 0
-				for b.Loop() {
-					if err := p.Put(b.Context(), producer.Record{Key: keys[i%len(keys)], Data: data}); err != nil {
-						b.Fatal(err)
-					}
-					i++
-				}
-				if err := p.Close(b.Context()); err != nil {
-					b.Fatal(err)
-				}
-			})
-		}
-	}
 }

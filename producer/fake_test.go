@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/shardrun/shardrun/internal/aggregate"
 	"github.com/shardrun/shardrun/internal/hashkey"
@@ -175,6 +176,9 @@ func (f *fakeKinesis) PutRecords(ctx context.Context, in *kinesis.PutRecordsInpu
 	bytes := 0
 	for _, e := range in.Records {
 		bytes += len(*e.PartitionKey) + len(e.Data)
+		if e.Data == nil {
+			panic("fake: an entry without data")
+		}
 		e.PartitionKey, e.Data = aws.String(*e.PartitionKey), append([]byte{}, e.Data...)
 		if e.ExplicitHashKey != nil {
 			e.ExplicitHashKey = aws.String(*e.ExplicitHashKey)
@@ -294,6 +298,12 @@ func (f *fakeKinesis) calls() []putCall {
 	return slices.Clone(f.puts)
 }
 
+func (f *fakeKinesis) listings() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lists
+}
+
 // ends collects what Done was called with.
 type ends struct {
 	mu   sync.Mutex // guards the fields below
@@ -325,7 +335,7 @@ func (e *ends) all() []end {
 	return slices.Clone(e.list)
 }
 
-// errors are the distinct errors, by name.
+// failed are the errors, by name.
 func (e *ends) failed() map[string]error {
 	out := map[string]error{}
 	for _, x := range e.all() {
@@ -348,6 +358,15 @@ func (e *ends) checkOnce(t *testing.T, n int) {
 		if times != 1 {
 			t.Errorf("the promise of %s was kept %d times", name, times)
 		}
+	}
+}
+
+// gather makes the first listing take a second, so that what is put before
+// leaves together.
+func (f *fakeKinesis) gather() {
+	f.list = func(int) error {
+		time.Sleep(time.Second)
+		return nil
 	}
 }
 
@@ -384,7 +403,10 @@ func flush(t *testing.T, p *Producer) {
 	}
 }
 
-var errReset = errors.New("read tcp: connection reset by peer")
+var (
+	errReset       = errors.New("read tcp: connection reset by peer")
+	invalid  error = &smithy.GenericAPIError{Code: "ValidationException", Message: "bad", Fault: smithy.FaultClient}
+)
 
 // checkOrder checks that data, which counts up by key, comes first in order,
 // and that nothing is lost.

@@ -119,10 +119,12 @@ func (l *lane) land(explode func(*entry) []*entry) {
 			again = append(again, e)
 		}
 	}
-	clear(l.queue[:l.flying])
-	l.queue = l.queue[l.flying:]
-	if len(again) > 0 {
-		l.queue = append(again, l.queue...)
+	if gone := l.flying - len(again); gone >= 0 {
+		clear(l.queue[:gone])
+		copy(l.queue[gone:], again)
+		l.queue = l.queue[gone:]
+	} else { // more than there were: some were taken apart
+		l.queue = append(again, l.queue[l.flying:]...)
 	}
 	l.flying = 0
 }

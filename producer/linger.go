@@ -10,7 +10,8 @@ const lingerSteps = 4
 // one waited for a time before it was sent and got its last record at lastAdd
 // into that wait. If records were still coming in the second half, waiting
 // longer will gather more, and the time doubles; if not, waiting brought
-// nothing but delay, and it halves. So an idle shard, and a caller who waits for each result, have none.
+// nothing but delay, and it halves. So there is none for an idle shard, and for
+// a caller who waits for each result before the next Put.
 func nextLinger(current, longest, waited, lastAdd time.Duration) time.Duration {
 	if longest <= 0 {
 		return 0

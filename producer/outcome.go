@@ -52,7 +52,7 @@ func (c *core) kept(outcomes []outcome) {
 		for i := range o.entry.records {
 			c.freed = c.flushes.settle(o.entry.records[i].batch, c.freed)
 		}
-		if len(c.spare) < maxSpare {
+		if len(c.spare) < maxSpare && o.entry.build.Size() <= max(maxSpareSize, c.cfg.aggregateLimit()) {
 			o.entry.reset()
 			c.spare = append(c.spare, o.entry)
 		}
@@ -126,7 +126,7 @@ func (c *core) landed(now time.Time, cl *call, answers []answer, err error) (out
 			i++
 			if v == misplaced {
 				cl.misplaced++
-				v = c.place(s.lane, e, at)
+				v = c.elsewhere(s.lane, e, at)
 			}
 			switch v {
 			case ok:
@@ -173,9 +173,9 @@ func (c *core) pause(now time.Time, l *lane, bad, slow bool) {
 	l.notBefore = now.Add(retryPause.Next(l.failures, c.rnd))
 }
 
-// place decides about an entry that was written to another shard than its
+// elsewhere decides about an entry that was written to another shard than its
 // lane's: ok, or misplaced, and then its records stay in the lane.
-func (c *core) place(l *lane, e *entry, at place) verdict {
+func (c *core) elsewhere(l *lane, e *entry, at place) verdict {
 	where := c.routes.byShard(at.shard)
 	if where == nil {
 		c.mapWanted = true

@@ -16,12 +16,13 @@ import (
 // concurrently. It owns goroutines until Close: one that decides (run), one for
 // each PutRecords call in flight, and one while it lists the shards.
 type Producer struct {
-	cfg  Config
-	log  *zap.Logger
-	ctx  context.Context // of calls; ends when Close gives up or is done
-	stop context.CancelCauseFunc
-	wake chan struct{} // tells run to look again; capacity 1, so a signal is never lost and never waits
-	work sync.WaitGroup
+	cfg    Config
+	log    *zap.Logger
+	ctx    context.Context // of calls; ends when Close gives up or is done
+	stop   context.CancelCauseFunc
+	hashes *hashkey.Cache
+	wake   chan struct{} // tells run to look again; capacity 1, so a signal is never lost and never waits
+	work   sync.WaitGroup
 
 	closing chan struct{} // closed when Close begins: Puts that wait give up
 	closed  chan struct{} // closed when Close has ended
@@ -45,6 +46,7 @@ func New(cfg Config) (*Producer, error) {
 		log:     cfg.Logger.Named("producer").With(zap.String("stream", cfg.Stream)),
 		ctx:     ctx,
 		stop:    stop,
+		hashes:  hashkey.NewCache(),
 		wake:    make(chan struct{}, 1),
 		closing: make(chan struct{}),
 		closed:  make(chan struct{}),
@@ -62,7 +64,7 @@ func New(cfg Config) (*Producer, error) {
 // An error wraps ErrClosed, ErrTooLarge or the cause of ctx's end, or says what
 // is wrong with the record.
 func (p *Producer) Put(ctx context.Context, r Record) error {
-	hash, err := r.check(p.cfg.MaxRecordBytes)
+	hash, err := r.check(p.cfg.MaxRecordBytes, p.hashes)
 	if err != nil {
 		return err
 	}
@@ -120,7 +122,7 @@ func (p *Producer) wait(ctx context.Context, w *waiter) error {
 // TryPut is Put that does not wait: when the buffer is full it returns an error
 // that wraps ErrBufferFull.
 func (p *Producer) TryPut(r Record) error {
-	hash, err := r.check(p.cfg.MaxRecordBytes)
+	hash, err := r.check(p.cfg.MaxRecordBytes, p.hashes)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -331,7 +332,7 @@ func TestRepackKeepsOrderLimitsAndHistory(t *testing.T) {
 	}
 	n := 0
 	for _, e := range r.out {
-		if e.build.Size() > 1000 || e.attempts != 3 || !e.maybeSent || e.err != errReset {
+		if e.build.Size() > 1000 || e.attempts != 3 || !e.maybeSent || !errors.Is(e.err, errReset) {
 			t.Errorf("an entry of %d bytes, %d attempts", e.build.Size(), e.attempts)
 		}
 		for i, rec := range e.contents() {

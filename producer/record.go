@@ -46,7 +46,7 @@ func (r *Record) size() int { return len(r.Key) + len(r.HashKey) + len(r.Data) }
 
 // check gives the record's hash key, or what is wrong with the record and what
 // is accepted.
-func (r *Record) check(maxBytes int) (hashkey.Key, error) {
+func (r *Record) check(maxBytes int, hashes *hashkey.Cache) (hashkey.Key, error) {
 	if r.Key == "" {
 		return hashkey.Key{}, fmt.Errorf("put record: partition key is empty, 1 to %d characters are accepted", MaxKeyLength)
 	}
@@ -62,7 +62,7 @@ func (r *Record) check(maxBytes int) (hashkey.Key, error) {
 		return hashkey.Key{}, fmt.Errorf("put record: %w: %d bytes of key and data, at most %d are accepted (MaxRecordBytes)", ErrTooLarge, n, maxBytes)
 	}
 	if r.HashKey == "" {
-		return hashkey.Of(r.Key), nil
+		return hashes.Of(r.Key), nil
 	}
 	k, err := hashkey.Parse(r.HashKey)
 	if err != nil {

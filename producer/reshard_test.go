@@ -169,8 +169,8 @@ func TestAggregateThatStraddlesASplitIsSentAgainWhole(t *testing.T) {
 			}
 		}
 		checkOrder(t, f.read(t, true), map[string]int{low: 2, high: 1})
-		if f.lists != 2 {
-			t.Errorf("the shards were listed %d times", f.lists)
+		if f.listings() != 2 {
+			t.Errorf("the shards were listed %d times", f.listings())
 		}
 	})
 }
@@ -248,8 +248,8 @@ func TestShardsAreListedOnceForABurstOfNews(t *testing.T) {
 			put(t, p, &e, fmt.Sprint(i), "y")
 		}
 		flush(t, p)
-		if f.lists > 4 { // of two pages each
-			t.Errorf("the shards were listed %d times", f.lists)
+		if f.listings() > 4 { // of two pages each
+			t.Errorf("the shards were listed %d times", f.listings())
 		}
 	})
 }

@@ -84,17 +84,19 @@ func (b *Builder) place(key, hashKey string, data []byte) place {
 func fieldLen(n int) int { return 1 + uvarintLen(uint64(n)) + n }
 
 func (b *Builder) add(at place, key, hashKey string, data []byte) {
-	if b.keyIndex == nil {
-		b.keyIndex = make(map[string]uint64)
-		b.hashIndex = make(map[string]uint64)
-	}
 	if at.newKey {
+		if b.keyIndex == nil {
+			b.keyIndex = make(map[string]uint64)
+		}
 		b.keyIndex[key] = at.key
 		b.keys = append(b.keys, tagPartitionKey)
 		b.keys = binary.AppendUvarint(b.keys, uint64(len(key)))
 		b.keys = append(b.keys, key...)
 	}
 	if at.newHash {
+		if b.hashIndex == nil {
+			b.hashIndex = make(map[string]uint64)
+		}
 		b.hashIndex[hashKey] = at.hash
 		b.hashKeys = append(b.hashKeys, tagHashKey)
 		b.hashKeys = binary.AppendUvarint(b.hashKeys, uint64(len(hashKey)))
