@@ -75,6 +75,14 @@ func TestBudgetLetsGiveUp(t *testing.T) {
 		if used := b.used(); used != 0 {
 			t.Errorf("who gave up holds %d", used)
 		}
+
+		w := &waiter{n: 10, ready: make(chan struct{})}
+		b.waiting = append(b.waiting, w)
+		b.serve() // served, and gives up at the same moment
+		b.leave(w)
+		if used := b.used(); used != 0 {
+			t.Errorf("who gave up when it was served holds %d", used)
+		}
 	})
 }
 

@@ -93,12 +93,6 @@ func (f *fake) split(i int) {
 	f.open(hashkey.Range{Start: middle, End: p.keys.End}, p)
 }
 
-func (f *fake) setFault(fault func(op string, call int) error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fault = fault
-}
-
 func (f *fake) setGone() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -156,6 +156,34 @@ func TestCutFromTheStore(t *testing.T) {
 			b.wantPosition("109:0")
 		})
 	})
+	t.Run("records of a cancelled handler are not given up", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			for _, verdict := range []func(error) error{func(err error) error { return err }, Poison, Stop} {
+				b := newBench(t, 1, 3)
+				store := &cutStore{Store: b.store}
+				b.cfg.Store, b.cfg.MaxAttempts = store, 1
+				b.cfg.OnFailure = FailureFunc(func(_ context.Context, f *Failure) error {
+					t.Errorf("given up: %+v", f)
+					return nil
+				})
+				b.h.then = func(n int, ctx context.Context, _ *Batch) error {
+					if n > 1 {
+						return nil
+					}
+					store.cut.Store(true)
+					<-ctx.Done()
+					return verdict(ctx.Err())
+				}
+				r := run(t, b.cfg)
+				time.Sleep(10 * time.Second)
+				store.cut.Store(false)
+				time.Sleep(10 * time.Second)
+				b.wantBatches("1 2 3 | 1 2 3")
+				r.stop()
+				b.wantPosition("103:0")
+			}
+		})
+	})
 	t.Run("another worker goes on, and the late one moves nothing", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(t, 1, 9)
@@ -291,6 +319,20 @@ func TestStreamDeletedWhileItIsRead(t *testing.T) {
 		}
 		b.wantPosition("103:0") // not the end
 	})
+	t.Run("and made anew", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 3)
+			r := run(t, b.cfg)
+			time.Sleep(time.Second)
+			b.fake.mu.Lock()
+			b.fake.created = time.Now()
+			b.fake.shards[0].id = "shardId-other"
+			b.fake.mu.Unlock()
+			if err := <-r.done; !errors.Is(err, ErrStreamNotFound) || !strings.Contains(err.Error(), "made anew") {
+				t.Errorf("error %v", err)
+			}
+		})
+	})
 	t.Run("one wrong answer ends nothing", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(t, 1, 0)
@@ -375,7 +417,7 @@ func TestLatestStaysWhereItWas(t *testing.T) {
 		b := newBench(t, 1, 2)
 		b.cfg.StartAt = Latest()
 		time.Sleep(time.Second)
-		b.runs(time.Second) // reads nothing, saves nothing
+		b.runs(100 * time.Millisecond) // reads nothing, saves nothing
 		b.fake.put(0, "k", []byte("between"))
 		time.Sleep(time.Hour)
 		b.runs(time.Second)

@@ -202,9 +202,6 @@ func (s *shard) take(p *page, ok bool, feed *<-chan *page) {
 		*feed = nil
 		return
 	}
-	if p.last {
-		*feed = nil // the reader sends nothing after it
-	}
 	s.progress.page(p)
 	if s.queue.add(p) {
 		s.held.Save(s.queue.end, 0, nil)

@@ -328,6 +328,10 @@ func TestDestinationThatFailsHoldsThePosition(t *testing.T) {
 		var open atomic.Bool
 		var sends atomic.Int64
 		b.cfg.OnFailure = FailureFunc(func(_ context.Context, f *Failure) error {
+			if got := string(f.Records[0].Data); got != "1" {
+				t.Errorf("record %q sent, want what was delivered first", got)
+			}
+			clear(f.Records) // its own
 			if n := sends.Add(1); !open.Load() {
 				if n == 1 {
 					panic("no such queue")
@@ -380,6 +384,16 @@ func TestBatchWindow(t *testing.T) {
 		r.stop()
 		b.wantBatches("1 2 | 3 4 5") // what waits is left for the next owner
 		b.wantPosition("105:0")
+	})
+}
+
+func TestWhatWasReadAheadJoinsTheBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 8)
+		b.cfg.PageSize = 4
+		b.h.then = func(int, context.Context, *Batch) error { time.Sleep(time.Second); return nil }
+		b.runs(time.Minute)
+		b.wantBatches("1 2 3 | 4 5 6 | 7 8")
 	})
 }
 
@@ -527,6 +541,40 @@ func TestExpiredRecordsAreReported(t *testing.T) {
 			t.Errorf("gaps %v after nothing was lost", gaps)
 		}
 	})
+}
+
+func TestListedShardNeverEndsUnread(t *testing.T) {
+	for name, list := range map[string]func(n int, s []types.Shard) []types.Shard{
+		"listed":                  func(_ int, s []types.Shard) []types.Shard { return s },
+		"listed the second time":  func(n int, s []types.Shard) []types.Shard { return s[n%2:] },
+		"listed, and no children": func(_ int, s []types.Shard) []types.Shard { return s[:1] },
+		"not listed, no children": func(_ int, s []types.Shard) []types.Shard { return s[3:] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, 1, 3)
+				b.runs(time.Second)
+				b.fake.split(0)
+				b.fake.put(0, "k", []byte("4"))
+				lists := 0
+				b.fake.list = func(_ *kinesis.ListShardsInput, s []types.Shard) []types.Shard {
+					lists++
+					return list(lists, s)
+				}
+				b.fake.fault = func(op string, _ int) error {
+					if op == "GetRecords" {
+						return apiError("ResourceNotFoundException", "Shard shardId-000000000000 does not exist")
+					}
+					return nil
+				}
+				b.runs(time.Minute)
+				b.wantPosition("103:0")
+				b.fake.fault = nil
+				b.runs(5 * time.Minute)
+				b.wantBatches("1 2 3 | 4")
+			})
+		})
+	}
 }
 
 func TestExpiredShardLetsItsChildrenStart(t *testing.T) {

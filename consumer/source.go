@@ -52,8 +52,8 @@ type source struct {
 	refused  int                       // invalid iterators in a row
 }
 
-// run sends the pages of the shard, in order, to out until the shard ends or
-// ctx does; it returns nil for both. It reads one page ahead: the page that
+// run sends the pages of the shard, in order, to out until the shard ends, for
+// which it returns nil, or ctx does. It reads one page ahead: the page that
 // nobody has taken yet. Failures that may pass are retried for as long as it
 // takes; the others are returned.
 func (s *source) run(ctx context.Context, out chan<- *page) error {
@@ -62,52 +62,52 @@ func (s *source) run(ctx context.Context, out chan<- *page) error {
 		start := time.Now()
 		held, err := s.budget.acquire(ctx, min(max(s.reserve, minReserve), maxReserve))
 		if err != nil {
-			return nil // ctx has ended
+			return err
 		}
 		p, err := s.read(ctx)
 		if err != nil {
 			s.budget.release(held)
 			if ctx.Err() != nil {
-				return nil
+				return context.Cause(ctx)
 			}
 			failed++
 			pause, err := s.afterError(err, failed)
 			if err != nil {
 				return err
 			}
-			if backoff.Sleep(ctx, pause) != nil {
-				return nil
+			if err := backoff.Sleep(ctx, pause); err != nil {
+				return err
 			}
 			continue
 		}
 		failed = 0
 		s.reserve = int64(p.size)
 		s.budget.release(held - s.reserve)
-		if !s.send(ctx, out, p) || p.last {
-			return nil
+		if err := s.send(ctx, out, p); err != nil || p.last {
+			return err
 		}
 		idle := p.counts.raw == 0 && p.behind == 0
-		wait := s.pace.next(p.counts.bytes, idle) - time.Since(start)
-		if wait > 0 && backoff.Sleep(ctx, wait) != nil {
-			return nil
+		if wait := s.pace.next(p.counts.bytes, idle) - time.Since(start); wait > 0 {
+			if err := backoff.Sleep(ctx, wait); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// send hands a page over; it reports false when ctx ended first. A page with
-// nothing in it is kept back, so that it does not take the place of a page read
-// ahead.
-func (s *source) send(ctx context.Context, out chan<- *page, p *page) bool {
+// send hands a page over, unless ctx ends first. A page with nothing in it is
+// kept back, so that it does not take the place of a page read ahead.
+func (s *source) send(ctx context.Context, out chan<- *page, p *page) error {
 	s.tip(p.behind)
 	if p.counts.raw == 0 && !p.last {
-		return true
+		return nil
 	}
 	select {
 	case out <- p:
-		return true
+		return nil
 	case <-ctx.Done():
 		s.budget.release(int64(p.size))
-		return false
+		return context.Cause(ctx)
 	}
 }
 
@@ -224,7 +224,7 @@ func (s *source) afterError(err error, failed int) (time.Duration, error) {
 			// A server may forget the key that it signed its iterators with.
 			s.iterator = nil
 			s.refused++
-		case s.iterator == nil && s.last == "" && s.from.Rank == checkpoint.RankStart && awserr.Code(err) == "InvalidArgumentException":
+		case s.iterator == nil && s.last == "" && !s.from.Since.IsZero() && awserr.Code(err) == "InvalidArgumentException":
 			// The server's clock has not reached the time to start from.
 		default:
 			return 0, err

@@ -59,6 +59,9 @@ func TestReadErrorsPass(t *testing.T) {
 					}
 					r.stop()
 					b.wantPosition("104:0")
+					if m := r.Status().Memory; m != 0 {
+						t.Errorf("%d bytes are not given back", m)
+					}
 				})
 			})
 		}
@@ -103,6 +106,25 @@ func TestInvalidIteratorIsGotAnew(t *testing.T) {
 		b.runs(time.Minute)
 		b.wantBatches("1 2")
 	})
+	t.Run("as often as the server forgets", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 9)
+			b.cfg.PageSize = 1
+			b.fake.fault = func(op string, call int) error {
+				if op == "GetRecords" && call%3 != 0 {
+					return invalid
+				}
+				return nil
+			}
+			b.cfg.Hooks.Ended = func(_ string, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			b.runs(time.Minute)
+			b.wantPosition("109:0")
+		})
+	})
 	t.Run("but not for ever", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(t, 1, 2)
@@ -115,6 +137,21 @@ func TestInvalidIteratorIsGotAnew(t *testing.T) {
 			}
 			r.stop()
 		})
+	})
+}
+
+func TestStartThatTheServersClockHasNotReached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 2)
+		b.cfg.StartAt = AtTimestamp(time.Now())
+		b.fake.fault = failing("GetShardIterator", 4, apiError("InvalidArgumentException", "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis."))
+		b.cfg.Hooks.Ended = func(_ string, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		b.runs(time.Minute)
+		b.wantBatches("1 2")
 	})
 }
 
@@ -158,10 +195,53 @@ func TestOnePageIsReadAhead(t *testing.T) {
 		if n := b.fake.count("GetRecords"); n != 2 {
 			t.Errorf("%d pages read while the first is handled, want 2", n)
 		}
-		close(release)
+		r.cancel() // with a page that nobody takes any more
 		time.Sleep(time.Second)
+		close(release)
 		r.stop()
-		b.wantPosition("110:0")
+		b.wantPosition("102:0")
+		if m := r.Status().Memory; m != 0 {
+			t.Errorf("%d bytes are not given back", m)
+		}
+	})
+}
+
+func TestTheTipIsWatchedWhileAHandlerIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 1)
+		b.h.then = func(int, context.Context, *Batch) error { time.Sleep(time.Hour); return nil }
+		b.runs(time.Minute)
+		if len(b.fake.iterators) != 1 {
+			t.Errorf("iterators %v: one expired", b.fake.iterators)
+		}
+		if n := b.fake.count("GetRecords"); n < 50 {
+			t.Errorf("%d reads in a minute", n)
+		}
+	})
+}
+
+// hangingFake never answers its first reads.
+type hangingFake struct {
+	*fake
+	hangs atomic.Int64
+}
+
+func (h *hangingFake) GetRecords(ctx context.Context, in *kinesis.GetRecordsInput, o ...func(*kinesis.Options)) (*kinesis.GetRecordsOutput, error) {
+	if h.hangs.Add(-1) >= 0 {
+		<-ctx.Done()
+		return nil, &smithy.CanceledError{Err: ctx.Err()}
+	}
+	return h.fake.GetRecords(ctx, in, o...)
+}
+
+func TestDeadConnectionIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 1)
+		h := &hangingFake{fake: b.fake}
+		h.hangs.Store(2)
+		b.cfg.Client = h
+		b.runs(2 * time.Minute)
+		b.wantBatches("1")
 	})
 }
 

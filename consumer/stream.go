@@ -127,27 +127,33 @@ func (c *Consumer) find(ctx context.Context) (stream, error) {
 }
 
 // confirmGone looks whether the stream itself is gone after Kinesis did not
-// know a shard of it. It asks twice: one answer may come from a part of the
-// service that is behind. It returns nil when the stream is there.
+// know a shard of it, and says how. It asks twice: one answer may come from a
+// part of the service that is behind. It returns nil when the stream is there,
+// and when that cannot be found out.
 func (c *Consumer) confirmGone(ctx context.Context, was stream) error {
-	var gone error
-	for range 2 {
-		now, err := c.describe(ctx)
-		switch {
-		case err == nil && now.id == was.id && now.status != types.StreamStatusDeleting:
-			return nil
-		case err == nil && now.id == was.id:
-			gone = fmt.Errorf("stream %s was deleted while it was read: %w", c.place(), ErrStreamNotFound)
-		case err == nil:
-			gone = fmt.Errorf("stream %s was deleted and made anew while it was read: %w", c.place(), ErrStreamNotFound)
-		case errors.Is(err, ErrStreamNotFound):
-			gone = fmt.Errorf("stream %s was deleted while it was read: %w", c.place(), ErrStreamNotFound)
-		default:
-			return nil // not known to be gone
-		}
-		if err := backoff.Sleep(ctx, time.Second); err != nil {
-			return nil
-		}
+	if c.howGone(ctx, was) == "" || backoff.Sleep(ctx, time.Second) != nil {
+		return nil
 	}
-	return gone
+	how := c.howGone(ctx, was)
+	if how == "" {
+		return nil
+	}
+	return fmt.Errorf("stream %s was %s while it was read: %w", c.place(), how, ErrStreamNotFound)
+}
+
+// howGone is what became of the stream, empty while it is there or not known
+// to be gone.
+func (c *Consumer) howGone(ctx context.Context, was stream) string {
+	now, err := c.describe(ctx)
+	switch {
+	case errors.Is(err, ErrStreamNotFound):
+		return "deleted"
+	case err != nil:
+		return ""
+	case now.id != was.id:
+		return "deleted and made anew"
+	case now.status == types.StreamStatusDeleting:
+		return "deleted"
+	}
+	return ""
 }

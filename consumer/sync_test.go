@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -138,7 +139,10 @@ func (p pagingFake) ListShards(_ context.Context, in *kinesis.ListShardsInput, _
 	}
 	i := 0
 	if in.NextToken != nil {
-		fmt.Sscan(*in.NextToken, &i)
+		var err error
+		if i, err = strconv.Atoi(*in.NextToken); err != nil {
+			return nil, err
+		}
 	}
 	out, err := p.fake.ListShards(context.Background(), &kinesis.ListShardsInput{})
 	if err != nil {
