@@ -73,8 +73,13 @@ func (s *Stream) Reshard(steps []Step, now time.Time) (*Resharded, error) {
 			return nil, errors.New("reshard step is neither a split nor a merge")
 		}
 		for _, p := range parents {
+			if p != nil { // no shard is open for no time at all: a time must find either it or its children
+				child.Opened = max(child.Opened, p.Opened+1)
+			}
+		}
+		for _, p := range parents {
 			if p != nil {
-				p.Closed, p.EndSecs = now.UnixMilli(), child.CreateSecs-1
+				p.Closed, p.EndSecs = child.Opened, child.CreateSecs-1
 			}
 		}
 		for _, rng := range ranges {

@@ -234,3 +234,27 @@ func TestShardsAtAnyTimeTile(t *testing.T) {
 		}
 	}
 }
+
+// A shard that was made, filled and closed within one millisecond, or while the
+// clock went back, is still found by a time: its records are.
+func TestAShardIsOpenForSomeTime(t *testing.T) {
+	for name, later := range map[string]time.Duration{"at once": 0, "the clock went back": -time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			st := testStream(1)
+			st = do(t, st, split(0, hashkey.Key{Hi: 1 << 63}), testTime.Add(later))
+			st = do(t, st, merge(1, 2), testTime.Add(later))
+			for ms, want := range []string{"[0]", "[1 2]", "[3]", "[3]"} {
+				var got []uint32
+				for _, sh := range st.List(Filter{Kind: AtTimestamp, At: testTime.UnixMilli() + int64(ms)}, testTime.Add(time.Minute)) {
+					got = append(got, sh.Number)
+				}
+				if fmt.Sprint(got) != want {
+					t.Errorf("after %d ms: got %v, want %s", ms, got, want)
+				}
+			}
+			if got := st.List(Filter{Kind: AtTrimHorizon}, testTime.Add(time.Minute)); len(got) != 1 || got[0].Number != 0 {
+				t.Errorf("at the horizon: %+v, want the first shard", got)
+			}
+		})
+	}
+}
