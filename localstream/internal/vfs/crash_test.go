@@ -128,7 +128,8 @@ func TestTheSameSeedGivesTheSameClone(t *testing.T) {
 		}
 		return s
 	}
-	if dump(1) != dump(1) || dump(1) == dump(2) {
+	one, again, two := dump(1), dump(1), dump(2)
+	if one != again || one == two {
 		t.Error("clones do not depend on the seed, or not on it alone")
 	}
 }

@@ -57,5 +57,5 @@ func freeSpace(d *os.File) (int64, error) {
 	if err := unix.Fstatfs(int(d.Fd()), &st); err != nil {
 		return 0, err
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil
+	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // the types differ between systems
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/shardrun/shardrun/localstream/internal/vfs"
 )
 
-// benchCalls are the shapes of appends that matter: the largest PutRecords, and
-// PutRecord.
+// benchRecords makes records of random data, spread over the shards in turn.
 func benchRecords(n, size, shards int) []Record {
 	recs := make([]Record, n)
 	for i := range recs {

@@ -131,7 +131,7 @@ func checkDamaged(l *wal.Log, m *model, want *wal.DamageError) error {
 		appendErr := l.Append([]wal.Record{{Shard: id, Key: "k"}})
 		for _, err := range []error{readErr, appendErr} {
 			if d, ok := errors.AsType[*wal.DamageError](err); ok != concerned || ok && d.Segment != firstSegment {
-				return fmt.Errorf("%v is reported, and shard %d answers %v", want, id, err)
+				return fmt.Errorf("shard %d answers %w, and reported is: %s", id, err, want.Error())
 			}
 		}
 		if concerned {

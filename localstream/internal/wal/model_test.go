@@ -236,4 +236,6 @@ func openLog(t *testing.T, fsys vfs.FS, d wal.Durability) *wal.Log {
 	return l
 }
 
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }
+
 func isCrash(err error) bool { return errors.Is(err, vfs.ErrCrashed) }
