@@ -3,6 +3,7 @@ package lease
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -19,6 +20,9 @@ const (
 	// idleTurns is how many thirds of the lease time a lease may be without
 	// an owner before other workers than the planned one take it, in turn.
 	idleTurns = 3
+	// askAgain is for how many lease times a worker asks others for nothing
+	// after an acquire that failed.
+	askAgain = 5
 	// drainWait is for how many lease times a draining worker puts off moves.
 	drainWait = 10
 )
@@ -38,6 +42,9 @@ func (r *run) fleet(now time.Time) Fleet {
 		if t := r.tenures[name]; t != nil {
 			l.Token = t.lease.Token
 		}
+		if _, sent := r.asking[name]; sent {
+			l.Want, l.WantUntil = r.session, f.Now+r.wishTime().Milliseconds()
+		}
 		f.Leases = append(f.Leases, l)
 	}
 	for name, until := range r.asked {
@@ -47,7 +54,7 @@ func (r *run) fleet(now time.Time) Fleet {
 			delete(r.asked, name)
 		}
 	}
-	f.Rebalance = r.quiet(now, f.Sessions)
+	f.Rebalance = r.quiet(now, f.Sessions) && !now.Before(r.askDue)
 	return f
 }
 
@@ -135,9 +142,14 @@ func (r *run) overdue(f Fleet, l Lease, now time.Time) bool {
 // take acquires leases, so many at a time that workers that start together
 // share.
 func (r *run) take(names []string, share int, now time.Time) {
+	if now.Before(r.takeDue) {
+		r.planSoon(r.takeDue)
+		return
+	}
 	if most := max(takeAtLeast, share/takePart); len(names) > most {
 		names = names[:most]
-		r.planSoon(now.Add(takePause))
+		r.takeDue = now.Add(takePause)
+		r.planSoon(r.takeDue)
 	}
 	if len(names) == 0 {
 		return
@@ -177,6 +189,8 @@ func (r *run) acquired(a Acquire, grants []Grant, err error, now time.Time) {
 	case errors.Is(err, ErrReset), errors.Is(err, ErrStateLost):
 		r.beatSoon(now)
 	case err != nil:
+		// Who cannot take what is free must not empty the hands of others.
+		r.askDue = now.Add(askAgain * r.ttl)
 		r.log.Warn("acquire leases, will try again", zap.Int("leases", len(a.Names)), zap.Error(err))
 		r.beatSoon(now.Add(r.ttl / 16))
 	}
@@ -207,6 +221,7 @@ func (r *run) ask(a Assignment, now time.Time) {
 			names = append(names, s.Lease)
 			// Refused or forgotten wishes are not repeated at once.
 			r.asked[s.Lease] = now.Add(r.wishTime())
+			r.asking[s.Lease] = math.MaxUint64 // until the call has ended
 		}
 	}
 	if len(names) == 0 {
@@ -216,6 +231,9 @@ func (r *run) ask(a Assignment, now time.Time) {
 	r.async(func(ctx context.Context) func() {
 		_, err := r.cfg.Store.Request(ctx, scope, req) // a wish that another has is seen by the next beat
 		return func() {
+			for _, name := range names {
+				r.asking[name] = r.sent
+			}
 			if err != nil {
 				r.log.Warn("ask for leases", zap.Int("leases", len(names)), zap.Error(err))
 			}
@@ -227,13 +245,16 @@ func (r *run) ask(a Assignment, now time.Time) {
 func (r *run) wishTime() time.Duration { return r.cfg.HandoffTime + r.ttl }
 
 // answerWishes begins the hand-over of leases that others asked for, or refuses.
+// A refused wish does not count against the next.
 func (r *run) answerWishes(f Fleet, now time.Time) {
-	for _, l := range f.Leases {
+	f.Leases = slices.Clone(f.Leases)
+	for i, l := range f.Leases {
 		t := r.tenures[l.Name]
 		if t == nil || !t.running || t.asked || l.Want == "" || l.Want == r.session || l.WantUntil <= f.Now {
 			continue
 		}
 		if !Agrees(f, l.Name) {
+			f.Leases[i].Want = ""
 			r.refuse(t)
 			continue
 		}

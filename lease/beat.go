@@ -60,7 +60,7 @@ func (r *run) describe() Session {
 	}
 	return Session{
 		ID: r.session, Name: r.cfg.WorkerName, Host: r.cfg.Host, Plan: PlanVersion, Streams: r.cfg.Streams,
-		Capacity: r.cfg.Capacity, MaxLeases: r.cfg.MaxLeases, State: state, Load: float64(len(r.tenures)),
+		Capacity: r.cfg.Capacity, MaxLeases: r.cfg.MaxLeases, State: state,
 	}
 }
 
@@ -124,7 +124,7 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 	if r.hinted {
 		r.beatDue = later(now, r.beatStart.Add(coalesce))
 	}
-	r.reconcile(no)
+	r.reconcile(no, v.Gone)
 	r.planSoon(now)
 }
 
@@ -143,6 +143,7 @@ func (r *run) restart(incarnation string, err error, now time.Time) {
 	clear(r.touched)
 	clear(r.idle)
 	clear(r.asked)
+	clear(r.asking)
 	r.beatDue = now
 }
 

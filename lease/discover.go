@@ -95,7 +95,7 @@ func (r *run) viewShards(now time.Time) {
 		v, err := r.cfg.Store.View(ctx, r.cfg.Group)
 		return func() {
 			r.viewing = false
-			r.viewDue = time.Now().Add(r.ttl / 10) // if that did not tell all
+			r.viewDue = time.Now().Add(r.ttl / 10) // if that told nothing new
 			switch {
 			case err != nil:
 				r.log.Warn("read the shards of the group, will try again", zap.Error(err))
@@ -104,12 +104,10 @@ func (r *run) viewShards(now time.Time) {
 				return // the next beat tells
 			}
 			for _, l := range v.Leases {
-				if l.Epoch == 0 {
+				if _, known := r.table.shards[l.Name]; l.Epoch == 0 && !known {
 					r.table.learn(l.Name, l.Shard)
+					r.viewDue = time.Time{}
 				}
-			}
-			if !r.table.unknown() {
-				r.viewDue = time.Time{}
 			}
 			r.planSoon(time.Now())
 		}

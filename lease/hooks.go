@@ -8,7 +8,7 @@ import (
 
 // Hooks are called on what happens to a worker's leases, for metrics. Nil
 // functions are skipped. They are called in line, never with a lock held, from
-// several goroutines, and must not block.
+// several goroutines, and must neither block nor call the manager.
 type Hooks struct {
 	// Acquired is called when a lease was taken, before its runner starts.
 	Acquired func(Lease)

@@ -145,9 +145,12 @@ func TestASilentWorkerIsCancelledBeforeItsLeasesAreTaken(t *testing.T) {
 
 func TestAnOutageOfTheStoreMovesNothing(t *testing.T) {
 	bubble(t, 20, func(t *testing.T, w *world) {
-		a, b := w.start("a"), w.start("b")
+		a := w.start("a")
+		wait(2 * time.Second)
+		b := w.start("b")
 		wait(5 * time.Second)
-		before := w.owners()
+		expectCounts(t, w, map[string]int{"a": 10, "b": 10})
+		before, starts := w.owners(), w.started()
 		a.gate.set(true)
 		b.gate.set(true)
 		wait(30 * time.Second)
@@ -163,13 +166,13 @@ func TestAnOutageOfTheStoreMovesNothing(t *testing.T) {
 		if after := w.owners(); !maps.Equal(before, after) {
 			t.Errorf("owners after the outage: %v, before: %v", after, before)
 		}
-		// What was handled before the pause was saved by its owner after it.
+		if n := w.started() - starts; n != 20 {
+			t.Errorf("%d runners were started after the outage, want 20", n)
+		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		for _, s := range w.starts[20:] {
-			if s.worker == "" {
-				t.Error(s)
-			}
+		if w.again != 0 {
+			t.Errorf("%d numbers are handled again, though their owner had no need to lose them", w.again)
 		}
 	})
 }
@@ -257,6 +260,110 @@ func TestARunnerThatIsSlowToHandOverKeepsItsLease(t *testing.T) {
 		w.mu.Unlock()
 		wait(10 * time.Second)
 		expectCounts(t, w, map[string]int{"a": 1, "b": 1})
+	})
+}
+
+func TestAWorkerAsksOnlyForItsShare(t *testing.T) {
+	bubble(t, 20, func(t *testing.T, w *world) {
+		w.start("a")
+		wait(time.Second)
+		b := w.start("b", func(c *lease.Config) {
+			g := c.Store.(*gate)
+			g.slow = 150 * time.Millisecond // it plans again before it is answered
+		})
+		for range 100 {
+			wait(30 * time.Millisecond)
+			b.gate.hint()
+		}
+		expectCounts(t, w, map[string]int{"a": 10, "b": 10})
+		if n := b.gate.hint(); n != 10 {
+			t.Errorf("%d leases were asked for, want 10", n)
+		}
+	})
+}
+
+func TestALeaseThatItsPlannedOwnerLeavesAloneIsTakenByAnother(t *testing.T) {
+	bubble(t, 10, func(t *testing.T, w *world) {
+		w.start("a", func(c *lease.Config) { c.Store.(*gate).barren = true })
+		w.start("b")
+		wait(4 * time.Second)
+		expectCounts(t, w, map[string]int{"b": 10})
+	})
+}
+
+func TestAWishWithoutGainIsRefused(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, w *world) {
+		w.start("a")
+		wait(time.Second)
+		other := lease.Session{ID: "other", Name: "other", State: lease.StateUp, Streams: []string{"another stream"}}
+		if _, err := w.store.Beat(t.Context(), "billing", lease.Beat{Session: other, Count: 1}); err != nil {
+			t.Fatal(err)
+		}
+		scope := checkpoint.Scope{Group: "billing"}
+		name := lease.Name(stream, "shard-000")
+		if _, err := w.store.Request(t.Context(), scope, lease.Request{Session: "other", For: 10 * time.Second, Names: []string{name}}); err != nil {
+			t.Fatal(err)
+		}
+		wait(100 * time.Millisecond)
+		if got := wishes(t, w.store); len(got) != 0 {
+			t.Errorf("wishes %v stand", got)
+		}
+		expectCounts(t, w, map[string]int{"a": 1})
+	})
+}
+
+func TestLeasesAreTakenInSteps(t *testing.T) {
+	bubble(t, 200, func(t *testing.T, w *world) {
+		w.start("a")
+		for i, want := range []int{64, 128, 192, 200} {
+			wait(100 * time.Millisecond)
+			expectCounts(t, w, map[string]int{"a": want})
+			if i < 3 {
+				wait(150 * time.Millisecond)
+			}
+		}
+	})
+}
+
+func TestADrainIsToldAtOnce(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, w *world) {
+		w.deaf = true
+		a := w.start("a", func(c *lease.Config) { c.DrainTimeout = 3 * time.Second })
+		wait(1100 * time.Millisecond)
+		a.stop()
+		wait(20 * time.Millisecond)
+		view, err := w.store.View(t.Context(), "billing")
+		if err != nil || len(view.Sessions) != 1 || view.Sessions[0].State != lease.StateDrain {
+			t.Errorf("sessions %+v, %v", view.Sessions, err)
+		}
+	})
+}
+
+func TestAChildDoesNotWaitForItsParentsRunnerToReturn(t *testing.T) {
+	bubble(t, 0, func(t *testing.T, w *world) {
+		w.shards = []lease.Row{shard("p")}
+		w.end("p", 100, shard("c", "p"))
+		w.linger = 300 * time.Millisecond
+		w.start("a", func(c *lease.Config) { c.Store.(*gate).silent = true })
+		wait(1200 * time.Millisecond)
+		if gap := w.lastStart("c").at.Sub(w.lastStart("p").at); gap > 1050*time.Millisecond {
+			t.Errorf("the child starts %v after its parent did, want 1 s", gap)
+		}
+	})
+}
+
+func TestAChangeDuringABeatIsNotMissed(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, w *world) {
+		a := w.start("a")
+		b := w.start("b", func(c *lease.Config) { c.Store.(*gate).late = 100 * time.Millisecond })
+		wait(5 * time.Second)
+		expectCounts(t, w, map[string]int{"a": 2, "b": 2})
+		wait(350 * time.Millisecond)
+		b.gate.hint()
+		wait(20 * time.Millisecond) // its beat is under way: the answer is late
+		a.stop()
+		wait(220 * time.Millisecond)
+		expectCounts(t, w, map[string]int{"b": 4})
 	})
 }
 
@@ -358,14 +465,24 @@ func TestStateThatWasLostIsMadeAnewFromTheStart(t *testing.T) {
 		w.start("a")
 		w.start("b")
 		wait(3 * time.Second)
+		lost := time.Now()
 		store.Forget("billing")
 		wait(5 * time.Second)
 		expectCounts(t, w, map[string]int{"a": 2, "b": 2})
-		view, _ := store.View(t.Context(), "billing")
-		for _, l := range view.Leases {
-			if !l.Position.Since.IsZero() {
-				t.Errorf("%s starts at %v, which skips records", l.Name, l.Position)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		anew := 0
+		for _, s := range w.starts {
+			if s.at.Before(lost) {
+				continue
 			}
+			anew++
+			if !s.from.Since.IsZero() {
+				t.Errorf("%s starts at %v, which skips records", s.lease, s.from)
+			}
+		}
+		if anew < 4 {
+			t.Errorf("%d runners were started anew, want 4", anew)
 		}
 	})
 }

@@ -55,9 +55,12 @@ type run struct {
 	notBefore map[string]time.Time // lease → when it may be taken again
 	failures  map[string]int       // lease → runners that ended too early in a row
 	asked     map[string]time.Time // lease → when it may be asked for again
+	asking    map[string]uint64    // lease → beats sent when it was asked for, until a later one is applied
 	idle      map[string]time.Time // lease → since when nobody has it
 	streams   map[string]*creation
 	numbers   uint64    // the last token number used
+	takeDue   time.Time // when leases may be taken again, after a full step
+	askDue    time.Time // when leases of others may be asked for, after an acquire that failed
 	planDue   time.Time // zero when no plan is due
 	jitter    time.Duration
 
@@ -83,6 +86,7 @@ func newRun(cfg Config) *run {
 		notBefore: map[string]time.Time{},
 		failures:  map[string]int{},
 		asked:     map[string]time.Time{},
+		asking:    map[string]uint64{},
 		idle:      map[string]time.Time{},
 		streams:   map[string]*creation{},
 		jitter:    rand.N(min(100*time.Millisecond, cfg.TTL/10)),

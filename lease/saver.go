@@ -193,8 +193,8 @@ func (h *Held) pending() (checkpoint.Update, uint64, bool) {
 	return checkpoint.Update{}, 0, false
 }
 
-// outcome takes the store's answer to u, and reports whether the lease is to be
-// saved again.
+// outcome takes the store's answer to u, and reports whether the last save of
+// the tenure is still to be made.
 func (h *Held) outcome(version uint64, u checkpoint.Update, o checkpoint.Outcome) (again bool) {
 	switch {
 	case errors.Is(o.Err, checkpoint.ErrRegress):
@@ -216,9 +216,10 @@ func (h *Held) outcome(version uint64, u checkpoint.Update, o checkpoint.Outcome
 		}
 		h.wake()
 	}
-	again = h.saved < h.version
+	waits := h.saved < h.version
+	again = waits && h.final != nil
 	h.mu.Unlock()
-	if !again {
+	if !waits {
 		h.settle()
 	}
 	return again

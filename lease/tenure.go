@@ -3,6 +3,7 @@ package lease
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"go.uber.org/zap"
@@ -102,7 +103,7 @@ func (r *run) settled(t *tenure, released bool, err error, now time.Time) {
 	case released:
 		t.log.Info("lease released")
 		call(r.cfg.Hooks.Released, t.lease)
-	default:
+	case !t.keep:
 		call(r.cfg.Hooks.Lost, t.lease)
 	}
 	if !r.draining {
@@ -159,8 +160,9 @@ func (r *run) checkTenures(now time.Time) {
 }
 
 // reconcile compares what this worker runs with what beat number no said, as
-// far as it was sent after the last call about each lease.
-func (r *run) reconcile(no uint64) {
+// far as it was sent after the last call about each lease, and drops what is
+// over or gone.
+func (r *run) reconcile(no uint64, gone []string) {
 	for name, t := range r.tenures {
 		row, known := r.table.leases[name]
 		if t.since < no && t.running && t.over() == nil && (!known || row.Token != t.lease.Token) {
@@ -168,10 +170,23 @@ func (r *run) reconcile(no uint64) {
 		}
 	}
 	for name, row := range r.table.leases {
-		if SessionOf(row.Token) == r.session && r.orphan(name, no) {
-			r.notBefore[name] = time.Time{}
+		if row.Finished() && r.tenures[name] == nil && r.touched[name] < no {
+			r.forget(name)
 		}
 	}
+	for _, name := range gone {
+		r.forget(name)
+	}
+	maps.DeleteFunc(r.asking, func(_ string, sent uint64) bool { return sent < no })
+}
+
+// forget drops what is known of a lease that will not be taken again.
+func (r *run) forget(name string) {
+	delete(r.touched, name)
+	delete(r.notBefore, name)
+	delete(r.failures, name)
+	delete(r.idle, name)
+	delete(r.asked, name)
 }
 
 // orphan reports whether a lease that the table shows as ours, by beat number

@@ -34,7 +34,9 @@ type world struct {
 	ended   map[string]bool
 	active  map[string]*counter
 	starts  []start
-	deaf    bool // runners ignore Draining
+	deaf    bool          // runners ignore Draining
+	linger  time.Duration // how long runners stay after the end of their shard
+	again   uint64        // numbers that were to be handled again
 }
 
 // end is the last number of a shard, and what follows.
@@ -46,6 +48,7 @@ type end struct {
 type start struct {
 	lease, worker string
 	epoch         uint64
+	from          checkpoint.Position
 	at            time.Time
 }
 
@@ -91,7 +94,9 @@ func (w *world) run(ctx context.Context, worker string, h *lease.Held) error {
 	defer tick.Stop()
 	for {
 		if over, children := w.over(l.Name, at); over {
-			return h.Complete(ctx, children)
+			err := h.Complete(ctx, children)
+			time.Sleep(w.linger)
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -126,7 +131,7 @@ func (w *world) begin(ctx context.Context, worker string, h *lease.Held) uint64 
 		w.t.Errorf("%s: %s starts while %s runs", l.Name, worker, a.worker)
 	}
 	w.active[l.Name] = &counter{worker, ctx}
-	w.starts = append(w.starts, start{l.Name, worker, l.Epoch, time.Now()})
+	w.starts = append(w.starts, start{l.Name, worker, l.Epoch, l.Position, time.Now()})
 	at := uint64(0)
 	if p := h.Entry().Position; p.Rank == checkpoint.RankRecord {
 		at, _ = strconv.ParseUint(string(p.Sequence), 10, 64)
@@ -134,6 +139,7 @@ func (w *world) begin(ctx context.Context, worker string, h *lease.Held) uint64 
 	if at > w.handled[l.Name] {
 		w.t.Errorf("%s: %s starts after %d, only %d are handled", l.Name, worker, at, w.handled[l.Name])
 	}
+	w.again += w.handled[l.Name] - at
 	for _, e := range slices.Collect(func(yield func(string) bool) { w.parents(l.Name, yield) }) {
 		if !w.ended[e] {
 			w.t.Errorf("%s: starts before its parent %s ended", l.Name, e)
@@ -284,8 +290,14 @@ var errCut = errors.New("connection cut")
 type gate struct {
 	lease.Store
 
-	mu  sync.Mutex // guards cut
-	cut bool
+	mu     sync.Mutex // guards all below
+	cut    bool
+	barren bool          // Acquire fails
+	silent bool          // Watch tells nothing
+	slow   time.Duration // how late Request is
+	late   time.Duration // how late answers to Beat are
+	asked  int           // leases that were asked for
+	notify func()        // of the last Watch
 }
 
 func newGate(s lease.Store) *gate { return &gate{Store: s} }
@@ -309,7 +321,12 @@ func (g *gate) Beat(ctx context.Context, group string, b lease.Beat) (lease.View
 	if err := g.open(); err != nil {
 		return lease.View{}, err
 	}
-	return g.Store.Beat(ctx, group, b)
+	g.mu.Lock()
+	late := g.late
+	g.mu.Unlock()
+	v, err := g.Store.Beat(ctx, group, b)
+	time.Sleep(late)
+	return v, err
 }
 
 func (g *gate) Save(ctx context.Context, s checkpoint.Scope, u ...checkpoint.Update) ([]checkpoint.Outcome, error) {
@@ -323,6 +340,12 @@ func (g *gate) Acquire(ctx context.Context, s checkpoint.Scope, a lease.Acquire)
 	if err := g.open(); err != nil {
 		return nil, err
 	}
+	g.mu.Lock()
+	barren := g.barren
+	g.mu.Unlock()
+	if barren {
+		return nil, errCut
+	}
 	return g.Store.Acquire(ctx, s, a)
 }
 
@@ -331,6 +354,35 @@ func (g *gate) Complete(ctx context.Context, s checkpoint.Scope, c lease.Complet
 		return err
 	}
 	return g.Store.Complete(ctx, s, c)
+}
+
+func (g *gate) Request(ctx context.Context, s checkpoint.Scope, r lease.Request) ([]error, error) {
+	g.mu.Lock()
+	slow := g.slow
+	g.asked += len(r.Names)
+	g.mu.Unlock()
+	time.Sleep(slow)
+	return g.Store.Request(ctx, s, r)
+}
+
+func (g *gate) Watch(ctx context.Context, group string, notify func()) error {
+	g.mu.Lock()
+	g.notify = notify
+	if g.silent {
+		notify = func() {}
+	}
+	g.mu.Unlock()
+	return g.Store.Watch(ctx, group, notify)
+}
+
+// hint announces a change, and returns how many leases were asked for so far.
+func (g *gate) hint() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.notify != nil {
+		g.notify()
+	}
+	return g.asked
 }
 
 func (g *gate) Bye(ctx context.Context, s checkpoint.Scope, session string) error {

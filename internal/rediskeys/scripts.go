@@ -52,11 +52,20 @@ const (
 	Load
 )
 
+// Sources are the texts of the scripts, by their number.
+func Sources() []string {
+	out := []string{beat, view, acquire, checkpoint, complete, create, request, refuse, bye, load}
+	for i, body := range out {
+		out[i] = prelude + "\n" + body
+	}
+	return out
+}
+
 // compile makes the scripts callable, by their number.
 func compile() []*redis.Script {
 	var out []*redis.Script
-	for _, body := range []string{beat, view, acquire, checkpoint, complete, create, request, refuse, bye, load} {
-		out = append(out, redis.NewScript(prelude+"\n"+body))
+	for _, source := range Sources() {
+		out = append(out, redis.NewScript(source))
 	}
 	return out
 }

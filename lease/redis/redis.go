@@ -10,7 +10,6 @@ package redis
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -71,56 +70,7 @@ func New(cfg Config) (*Store, error) {
 }
 
 // refusal is the error of a status that a whole call was answered with.
-func refusal(r rediskeys.Reply) error {
-	switch r.Status {
-	case "LOST", "NONE":
-		return lease.ErrStateLost
-	case "RESET":
-		return lease.ErrReset
-	case "VERSION":
-		return fmt.Errorf("%w: %s", lease.ErrVersion, r.Text(0))
-	case "REGRESSED":
-		count, err := strconv.ParseUint(r.Text(0), 10, 64)
-		seen, err2 := strconv.ParseUint(r.Text(1), 10, 64)
-		if err := errors.Join(err, err2); err != nil {
-			return fmt.Errorf("%w: %w", lease.ErrRegressed, err)
-		}
-		return &lease.RegressedError{Count: count, Seen: seen}
-	}
-	return itemError(r.Status)
-}
-
 // itemError is the error of a status of one lease, nil for OK.
-func itemError(status string) error {
-	switch status {
-	case "OK":
-		return nil
-	case "HELD":
-		return lease.ErrHeld
-	case "PARENT":
-		return lease.ErrParent
-	case "GONE":
-		return lease.ErrGone
-	case "EXPIRED":
-		return lease.ErrExpired
-	case "NOTREADY":
-		return lease.ErrNotReady
-	case "EXISTS":
-		return lease.ErrExists
-	case "STALE":
-		return lease.ErrStale
-	case "PAUSED":
-		return lease.ErrPaused
-	case "SUPERSEDED":
-		return lease.ErrSuperseded
-	case "FENCED":
-		return checkpoint.ErrFenced
-	case "NOTFOUND":
-		return checkpoint.ErrNotFound
-	}
-	return fmt.Errorf("unknown answer %q", status)
-}
-
 // call runs a script whose answer must be OK.
 func (s *Store) call(ctx context.Context, op string, script rediskeys.Script, scope checkpoint.Scope, args ...any) (rediskeys.Reply, error) {
 	reply, err := s.db.Run(ctx, script, scope.Group, scope.Incarnation, args...)
@@ -226,22 +176,6 @@ func (s *Store) Acquire(ctx context.Context, scope checkpoint.Scope, a lease.Acq
 }
 
 // grant reads {status, token, epoch, c, d, w}.
-func grant(row []string) lease.Grant {
-	if len(row) == 0 {
-		return lease.Grant{Err: errors.New("no answer for the lease")}
-	}
-	if row[0] != "OK" || len(row) < 6 {
-		return lease.Grant{Err: itemError(row[0])}
-	}
-	epoch, err := strconv.ParseUint(row[2], 10, 64)
-	entry, err2 := checkpointredis.Entry(row[3], row[5])
-	var shard lease.Shard
-	err3 := json.Unmarshal([]byte(row[4]), &shard)
-	return lease.Grant{
-		Err: errors.Join(err, err2, err3), Token: checkpoint.Token(row[1]), Epoch: epoch, Entry: entry, Shard: shard,
-	}
-}
-
 // Complete implements [lease.Store].
 func (s *Store) Complete(ctx context.Context, scope checkpoint.Scope, c lease.Completion) error {
 	args, err := rows([]any{c.Name, string(c.Token)}, c.Children)

@@ -1,0 +1,136 @@
+package lease
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+func (t *table) alive(session string) bool {
+	s := t.sessions[session]
+	return s != nil && !s.bye && s.info.Deadline > t.now
+}
+
+func (t *table) beat(b Beat) (View, error) {
+	s, id := t.sessions[b.Session.ID], b.Session.ID
+	other := t.names[b.Session.Name]
+	switch {
+	case s != nil && s.bye:
+		return View{}, ErrGone
+	case other != id && t.alive(other) && b.Count > 1:
+		return View{}, ErrSuperseded
+	case s == nil && b.Count > 1:
+		return View{}, &RegressedError{}
+	case s != nil && s.count+1 < b.Count:
+		return View{}, &RegressedError{Count: s.count, Seen: s.seen}
+	}
+	if other != id && t.alive(other) {
+		t.sessions[other].info.Deadline = t.now
+		t.touch("@" + other)
+		t.announce = true
+	}
+	t.names[b.Session.Name] = id
+	if s == nil {
+		s = &member{}
+		t.sessions[id] = s
+	}
+	if !sameInfo(s.info, b.Session) {
+		t.touch("@" + id)
+		t.announce = true
+	}
+	s.info = b.Session
+	s.info.Deadline = t.now + t.ttl
+	s.count, s.seen = max(s.count, b.Count), b.Seen
+	t.sweep()
+	return t.changes(b.Seen, beatRows), nil
+}
+
+func sameInfo(a, b Session) bool {
+	return a.ID == b.ID && a.Name == b.Name && a.Host == b.Host && a.Plan == b.Plan && a.State == b.State &&
+		a.Capacity == b.Capacity && a.MaxLeases == b.MaxLeases && slices.Equal(a.Streams, b.Streams)
+}
+
+func (t *table) sweep() {
+	left := lapsedABeat
+	for _, id := range sortedKeys(t.sessions) {
+		s := t.sessions[id]
+		if s.info.Deadline > t.now-2*t.ttl || left == 0 {
+			continue
+		}
+		left--
+		delete(t.sessions, id)
+		if t.names[s.info.Name] == id {
+			delete(t.names, s.info.Name)
+		}
+		t.touch("@" + id)
+	}
+}
+
+func (t *table) changes(seen uint64, n int) View {
+	v := View{
+		Incarnation: t.incarnation,
+		Now:         t.now,
+		TTL:         time.Duration(t.ttl) * time.Millisecond,
+		Through:     t.seq,
+		Late:        map[string]int64{},
+	}
+	at, _ := slices.BinarySearchFunc(t.log, seen+1, func(c change, seq uint64) int { return cmp.Compare(c.seq, seq) })
+	for _, c := range t.log[at:] {
+		if t.changed[c.subject] != c.seq {
+			continue
+		}
+		if n == 0 {
+			v.More = true
+			break
+		}
+		n--
+		v.Through = c.seq
+		t.addTo(&v, c)
+	}
+	if !v.More {
+		v.Through = t.seq
+	}
+	for id, s := range t.sessions {
+		if s.info.Deadline < t.now+t.ttl/2 {
+			v.Late[id] = s.info.Deadline
+		}
+	}
+	return v
+}
+
+func (t *table) addTo(v *View, c change) {
+	if id, ok := strings.CutPrefix(c.subject, "@"); ok {
+		if s := t.sessions[id]; s != nil && !s.bye {
+			info := s.info
+			info.Streams = slices.Clone(info.Streams)
+			v.Sessions = append(v.Sessions, info)
+		} else {
+			v.Left = append(v.Left, id)
+		}
+		return
+	}
+	r := t.rows[c.subject]
+	if r == nil {
+		v.Gone = append(v.Gone, c.subject)
+		return
+	}
+	v.Leases = append(v.Leases, Lease{
+		Name: c.subject, Token: r.token, Epoch: r.epoch, Want: r.want, WantUntil: r.wantUntil,
+		Position: r.entry.Position, Weight: r.weight, Seq: c.seq,
+	})
+}
+
+func (t *table) bye(session string) {
+	s := t.sessions[session]
+	if s == nil || s.bye {
+		return
+	}
+	s.bye = true
+	s.info.Deadline = t.now
+	if t.names[s.info.Name] == session {
+		delete(t.names, s.info.Name)
+	}
+	t.touch("@" + session)
+	t.announce = true
+}

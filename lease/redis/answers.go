@@ -1,0 +1,78 @@
+package redis
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	checkpointredis "github.com/shardrun/shardrun/checkpoint/redis"
+	"github.com/shardrun/shardrun/internal/rediskeys"
+	"github.com/shardrun/shardrun/lease"
+)
+
+func refusal(r rediskeys.Reply) error {
+	switch r.Status {
+	case "LOST", "NONE":
+		return lease.ErrStateLost
+	case "RESET":
+		return lease.ErrReset
+	case "VERSION":
+		return fmt.Errorf("%w: %s", lease.ErrVersion, r.Text(0))
+	case "REGRESSED":
+		count, err := strconv.ParseUint(r.Text(0), 10, 64)
+		seen, err2 := strconv.ParseUint(r.Text(1), 10, 64)
+		if err := errors.Join(err, err2); err != nil {
+			return fmt.Errorf("%w: %w", lease.ErrRegressed, err)
+		}
+		return &lease.RegressedError{Count: count, Seen: seen}
+	}
+	return itemError(r.Status)
+}
+
+func itemError(status string) error {
+	switch status {
+	case "OK":
+		return nil
+	case "HELD":
+		return lease.ErrHeld
+	case "PARENT":
+		return lease.ErrParent
+	case "GONE":
+		return lease.ErrGone
+	case "EXPIRED":
+		return lease.ErrExpired
+	case "NOTREADY":
+		return lease.ErrNotReady
+	case "EXISTS":
+		return lease.ErrExists
+	case "STALE":
+		return lease.ErrStale
+	case "PAUSED":
+		return lease.ErrPaused
+	case "SUPERSEDED":
+		return lease.ErrSuperseded
+	case "FENCED":
+		return checkpoint.ErrFenced
+	case "NOTFOUND":
+		return checkpoint.ErrNotFound
+	}
+	return fmt.Errorf("unknown answer %q", status)
+}
+
+func grant(row []string) lease.Grant {
+	if len(row) == 0 {
+		return lease.Grant{Err: errors.New("no answer for the lease")}
+	}
+	if row[0] != "OK" || len(row) < 6 {
+		return lease.Grant{Err: itemError(row[0])}
+	}
+	epoch, err := strconv.ParseUint(row[2], 10, 64)
+	entry, err2 := checkpointredis.Entry(row[3], row[5])
+	var shard lease.Shard
+	err3 := json.Unmarshal([]byte(row[4]), &shard)
+	return lease.Grant{
+		Err: errors.Join(err, err2, err3), Token: checkpoint.Token(row[1]), Epoch: epoch, Entry: entry, Shard: shard,
+	}
+}
