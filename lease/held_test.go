@@ -141,7 +141,7 @@ func TestAFencedOwnerIsToldAtOnce(t *testing.T) {
 		if err := h.Flush(t.Context()); !errors.Is(err, lease.ErrLost) {
 			t.Errorf("flush: %v", err)
 		}
-		if cause := context.Cause(ctx); cause != lease.ErrLost {
+		if cause := context.Cause(ctx); !errors.Is(cause, lease.ErrLost) {
 			t.Errorf("cause %v", cause)
 		}
 		if e := stored(t, w); !e.Position.IsZero() {
@@ -162,7 +162,7 @@ func TestAnOwnerThatSavesNothingIsToldByABeat(t *testing.T) {
 			t.Fatal(err)
 		}
 		wait(time.Second)
-		if cause := context.Cause(ctx); cause != lease.ErrLost {
+		if cause := context.Cause(ctx); !errors.Is(cause, lease.ErrLost) {
 			t.Errorf("cause %v", cause)
 		}
 	})

@@ -51,28 +51,28 @@ func (m *Memory) with(ctx context.Context, scope checkpoint.Scope, f func(*table
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err, wake := m.step(scope, f)
+	wake, err := m.step(scope, f)
 	for _, notify := range wake {
 		notify()
 	}
 	return err
 }
 
-func (m *Memory) step(scope checkpoint.Scope, f func(*table) error) (err error, wake []func()) {
+func (m *Memory) step(scope checkpoint.Scope, f func(*table) error) (wake []func(), err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.groups[scope.Group]
 	switch {
 	case t == nil && scope.Incarnation != "":
-		return ErrStateLost, nil
+		return nil, ErrStateLost
 	case t == nil:
 		t = newTable("", 0, m.millis()) // read as empty, and dropped
 	case scope.Incarnation != "" && scope.Incarnation != t.incarnation:
-		return ErrReset, nil
+		return nil, ErrReset
 	}
 	t.now = t.sessionTime(m.millis())
 	err = f(t)
-	return err, m.announced(scope.Group, t)
+	return m.announced(scope.Group, t), err
 }
 
 // announced returns whom to notify of what f did. The caller holds mu.
@@ -93,14 +93,14 @@ func (m *Memory) Beat(ctx context.Context, group string, b Beat) (View, error) {
 	if err := ctx.Err(); err != nil {
 		return View{}, err
 	}
-	view, err, wake := m.beat(group, b)
+	view, wake, err := m.beat(group, b)
 	for _, notify := range wake {
 		notify()
 	}
 	return view, err
 }
 
-func (m *Memory) beat(group string, b Beat) (_ View, err error, wake []func()) {
+func (m *Memory) beat(group string, b Beat) (_ View, wake []func(), err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.groups[group]
@@ -109,14 +109,14 @@ func (m *Memory) beat(group string, b Beat) (_ View, err error, wake []func()) {
 		t = newTable(b.NewIncarnation, b.TTL, m.millis())
 		m.groups[group] = t
 		if b.Incarnation != "" {
-			return View{Incarnation: t.incarnation}, ErrStateLost, nil
+			return View{Incarnation: t.incarnation}, nil, ErrStateLost
 		}
 	case b.Incarnation != "" && b.Incarnation != t.incarnation:
-		return View{Incarnation: t.incarnation}, ErrReset, nil
+		return View{Incarnation: t.incarnation}, nil, ErrReset
 	}
 	t.tick(m.millis())
 	view, err := t.beat(b)
-	return view, err, m.announced(group, t)
+	return view, m.announced(group, t), err
 }
 
 // View implements [Store].

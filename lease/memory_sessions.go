@@ -46,11 +46,13 @@ func (t *table) beat(b Beat) (View, error) {
 	return t.changes(b.Seen, beatRows), nil
 }
 
+// sameInfo compares what is logged of a session.
 func sameInfo(a, b Session) bool {
 	return a.ID == b.ID && a.Name == b.Name && a.Host == b.Host && a.Plan == b.Plan && a.State == b.State &&
 		a.Capacity == b.Capacity && a.MaxLeases == b.MaxLeases && slices.Equal(a.Streams, b.Streams)
 }
 
+// sweep removes sessions that lapsed long ago.
 func (t *table) sweep() {
 	left := lapsedABeat
 	for _, id := range sortedKeys(t.sessions) {
@@ -67,6 +69,7 @@ func (t *table) sweep() {
 	}
 }
 
+// changes are the first n rows that changed after seen.
 func (t *table) changes(seen uint64, n int) View {
 	v := View{
 		Incarnation: t.incarnation,

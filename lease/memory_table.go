@@ -98,9 +98,6 @@ func (t *table) touch(subject string) {
 	}
 }
 
-// sameInfo compares what is logged of a session.
-// sweep removes sessions that lapsed long ago.
-// changes are the first n rows that changed after seen.
 func (t *table) acquire(a Acquire, grants []Grant) {
 	s := t.sessions[a.Session]
 	for i, name := range a.Names {

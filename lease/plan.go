@@ -234,24 +234,6 @@ func (st *seat) takes(it *item) bool {
 		slices.Contains(st.session.Streams, StreamOf(it.Name))
 }
 
-// wishesLeft reports whether the worker may ask for one more lease.
-// level moves leases until no two workers differ by more than one lease for
-// their capacity, or enough is on its way.
-// emptiest is the worker with the fewest leases that may ask for more.
-// donor is the fullest worker that would still have no fewer leases than to
-// after a move, and its lease that evens out their load best.
-// gains reports whether one lease from a worker to another makes the more
-// burdened of the two less burdened than it is.
-// lighten exchanges a busy lease of the busiest worker for a lighter one of the
-// least busy, while that helps by more than the dead-band.
-// extremes are the workers with the most and the least load.
-// outsideBand is by how much a's load for its capacity is beyond the dead-band
-// around b's, 0 or less when it is inside.
-// swap is the exchange that brings two workers closest, if it lowers the load
-// of the busier by a tenth at least.
-// Agrees reports whether the owner of a lease should give it to the session
-// that asks for it: whether the division is no worse after it, in number or in
-// load. The other wishes that stand are counted as fulfilled.
 // rendezvous is the weight of a pair, by which all workers order the candidates
 // for a lease alike.
 func rendezvous(lease, session string) uint64 {

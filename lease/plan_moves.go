@@ -6,8 +6,11 @@ import (
 	"slices"
 )
 
+// wishesLeft reports whether the worker may ask for one more lease.
 func (st *seat) wishesLeft() bool { return st.wishes < max(movesAtLeast, st.count/movesPart) }
 
+// level moves leases until no two workers differ by more than one lease for
+// their capacity, or enough is on its way.
 func (p *planner) level() {
 	for _, st := range p.seats {
 		st.full = false
@@ -26,6 +29,7 @@ func (p *planner) level() {
 	}
 }
 
+// emptiest is the worker with the fewest leases that may ask for more.
 func (p *planner) emptiest() *seat {
 	var best *seat
 	for _, st := range p.seats {
@@ -36,6 +40,8 @@ func (p *planner) emptiest() *seat {
 	return best
 }
 
+// donor is the fullest worker that would still have no fewer leases than to
+// after a move, and its lease that evens out their load best.
 func (p *planner) donor(to *seat) (*seat, *item) {
 	var (
 		from *seat
@@ -52,8 +58,12 @@ func (p *planner) donor(to *seat) (*seat, *item) {
 	return from, best
 }
 
+// gains reports whether one lease from a worker to another makes the more
+// burdened of the two less burdened than it is.
 func gains(from, to *seat) bool { return to.per(to.count+1) < from.per(from.count) }
 
+// bestMove is the lease whose move evens out the load of two workers best, nil
+// when none may move.
 func (p *planner) bestMove(from, to *seat) *item {
 	ideal := (from.load - to.load) / 2
 	var best *item
@@ -68,6 +78,8 @@ func (p *planner) bestMove(from, to *seat) *item {
 	return best
 }
 
+// betterMove orders leases by how near their load is to the ideal, then by
+// rendezvous, then by name, so that all workers choose alike.
 func betterMove(a, b *item, ideal float64, to string) bool {
 	return cmp.Or(
 		cmp.Compare(math.Abs(a.load-ideal), math.Abs(b.load-ideal)),
@@ -76,6 +88,7 @@ func betterMove(a, b *item, ideal float64, to string) bool {
 	) < 0
 }
 
+// move counts a lease as moved and notes the step.
 func (p *planner) move(it *item, from, to *seat) {
 	from.held = slices.DeleteFunc(from.held, func(o *item) bool { return o == it })
 	from.count--
@@ -86,6 +99,8 @@ func (p *planner) move(it *item, from, to *seat) {
 	p.out.Move = append(p.out.Move, Step{it.Name, to.session.ID})
 }
 
+// lighten exchanges a busy lease of the busiest worker for a lighter one of the
+// least busy, while that helps by more than the dead-band.
 func (p *planner) lighten() {
 	for {
 		a, b := p.extremes()
@@ -101,6 +116,7 @@ func (p *planner) lighten() {
 	}
 }
 
+// extremes are the workers with the most and the least load.
 func (p *planner) extremes() (most, least *seat) {
 	for _, st := range p.seats {
 		if most == nil || st.load/st.capacity() > most.load/most.capacity() {
@@ -113,10 +129,14 @@ func (p *planner) extremes() (most, least *seat) {
 	return most, least
 }
 
+// outsideBand is by how much a's load for its capacity is beyond the dead-band
+// around b's, 0 or less when it is inside.
 func outsideBand(aLoad, aCap, bLoad, bCap float64) float64 {
 	return aLoad/aCap - max(lightenBand*bLoad/bCap, bLoad/bCap+lightenLeast)
 }
 
+// swap is the exchange that brings two workers closest, if it lowers the load
+// of the busier by a tenth at least.
 func (p *planner) swap(a, b *seat) (busy, light *item) {
 	best := 0.9 * a.load / a.capacity()
 	for _, x := range a.held {
@@ -136,10 +156,14 @@ func (p *planner) swap(a, b *seat) (busy, light *item) {
 	return busy, light
 }
 
+// declares reports whether the worker takes leases of that stream.
 func (st *seat) declares(it *item) bool {
 	return slices.Contains(st.session.Streams, StreamOf(it.Name))
 }
 
+// Agrees reports whether the owner of a lease should give it to the session
+// that asks for it: whether the division is no worse after it, in number or in
+// load. The other wishes that stand are counted as fulfilled.
 func Agrees(f Fleet, name string) bool {
 	i := slices.IndexFunc(f.Leases, func(l Lease) bool { return l.Name == name })
 	if i < 0 {
@@ -158,6 +182,7 @@ func Agrees(f Fleet, name string) bool {
 	return to.takes(it) && (to.per(to.count+1) <= from.per(from.count) || l.Weight >= idleWeight && to.load < from.load)
 }
 
+// seatOf is the seat of a session that plans, nil for others.
 func (p *planner) seatOf(session string) *seat {
 	for _, st := range p.seats {
 		if st.session.ID == session {

@@ -63,8 +63,8 @@ func (s *saver) run(ctx context.Context) {
 	defer timer.Stop()
 	var pause time.Duration // after a failed call
 	for {
-		wait, any := s.due(time.Now())
-		if any {
+		wait, some := s.due(time.Now())
+		if some {
 			timer.Reset(max(wait, pause))
 		} else {
 			timer.Stop()

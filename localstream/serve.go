@@ -67,7 +67,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if err != nil {
 		err = errors.Join(fmt.Errorf("serve on %s: shut down: %w", ln.Addr(), err), srv.Close())
 	}
-	<-served
+	_ = <-served // it says no more than that it was shut down
 	return err
 }
 

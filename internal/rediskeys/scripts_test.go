@@ -2,6 +2,7 @@ package rediskeys_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -130,7 +131,7 @@ func TestAWatchEndsWithItsContext(t *testing.T) {
 		join(t, db, "a", 1)
 		<-told
 		cancel()
-		if err := <-ended; err != context.Canceled {
+		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("ended with %v", err)
 		}
 	})

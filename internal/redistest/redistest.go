@@ -27,12 +27,11 @@ func Server(t testing.TB) string {
 	}
 	// Another process may take the port between here and the server's start.
 	for range 5 {
-		port := freePort(t)
-		if addr, err := start(t, path, port); err == nil {
+		addr, err := start(t, path, freePort(t))
+		if err == nil {
 			return addr
-		} else {
-			t.Log(err)
 		}
+		t.Log(err)
 	}
 	t.Fatal("redis-server did not start")
 	return ""
@@ -56,8 +55,9 @@ func start(t testing.TB, path string, port int) (string, error) {
 	if err := cmd.Start(); err != nil {
 		return "", err
 	}
-	ended := make(chan error, 1) // room for the one result
-	go func() { ended <- cmd.Wait() }()
+	var exit error // set before ended is closed
+	ended := make(chan struct{})
+	go func() { exit = cmd.Wait(); close(ended) }()
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	c := redis.NewClient(&redis.Options{Addr: addr})
 	defer func() { _ = c.Close() }() // it was only for the pings
@@ -72,8 +72,8 @@ func start(t testing.TB, path string, port int) (string, error) {
 			return addr, nil
 		}
 		select {
-		case err := <-ended:
-			return "", fmt.Errorf("redis-server on port %d: %w: %s", port, err, output.String())
+		case <-ended:
+			return "", fmt.Errorf("redis-server on port %d: %w: %s", port, exit, output.String())
 		case <-deadline.C:
 			_ = cmd.Process.Kill() // it never answered
 			<-ended

@@ -12,6 +12,7 @@ import (
 	"github.com/shardrun/shardrun/lease"
 )
 
+// refusal is the error of a status that a whole call was answered with.
 func refusal(r rediskeys.Reply) error {
 	switch r.Status {
 	case "LOST", "NONE":
@@ -31,6 +32,7 @@ func refusal(r rediskeys.Reply) error {
 	return itemError(r.Status)
 }
 
+// itemError is the error of a status of one lease, nil for OK.
 func itemError(status string) error {
 	switch status {
 	case "OK":
@@ -61,6 +63,7 @@ func itemError(status string) error {
 	return fmt.Errorf("unknown answer %q", status)
 }
 
+// grant reads {status, token, epoch, c, d, w}.
 func grant(row []string) lease.Grant {
 	if len(row) == 0 {
 		return lease.Grant{Err: errors.New("no answer for the lease")}

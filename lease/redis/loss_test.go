@@ -96,7 +96,7 @@ func servers(t *testing.T, test func(t *testing.T, store *redis.Store, c *goredi
 
 func TestALostKeyIsSeenByEveryCall(t *testing.T) {
 	servers(t, func(t *testing.T, store *redis.Store, c *goredis.Client) {
-		for _, key := range strings.Split("m s i o c d g w", " ") {
+		for key := range strings.FieldsSeq("m s i o c d g w") {
 			if err := c.FlushAll(t.Context()).Err(); err != nil {
 				t.Fatal(err)
 			}

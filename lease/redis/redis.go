@@ -69,8 +69,6 @@ func New(cfg Config) (*Store, error) {
 	return &Store{Store: checkpointredis.On(db, refusal), db: db, log: cfg.Logger.Named("redis")}, nil
 }
 
-// refusal is the error of a status that a whole call was answered with.
-// itemError is the error of a status of one lease, nil for OK.
 // call runs a script whose answer must be OK.
 func (s *Store) call(ctx context.Context, op string, script rediskeys.Script, scope checkpoint.Scope, args ...any) (rediskeys.Reply, error) {
 	reply, err := s.db.Run(ctx, script, scope.Group, scope.Incarnation, args...)
@@ -175,7 +173,6 @@ func (s *Store) Acquire(ctx context.Context, scope checkpoint.Scope, a lease.Acq
 	return grants, nil
 }
 
-// grant reads {status, token, epoch, c, d, w}.
 // Complete implements [lease.Store].
 func (s *Store) Complete(ctx context.Context, scope checkpoint.Scope, c lease.Completion) error {
 	args, err := rows([]any{c.Name, string(c.Token)}, c.Children)
