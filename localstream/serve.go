@@ -67,7 +67,9 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if err != nil {
 		err = errors.Join(fmt.Errorf("serve on %s: shut down: %w", ln.Addr(), err), srv.Close())
 	}
-	_ = <-served // it says no more than that it was shut down
+	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("serve on %s: %w", ln.Addr(), end))
+	}
 	return err
 }
 
