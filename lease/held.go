@@ -190,9 +190,12 @@ func (h *Held) drain() { h.drained.Do(func() { close(h.draining) }) }
 // lose cancels the runner: the store refused the lease, or forgot it. Nothing
 // more is saved.
 func (h *Held) lose(reason error) {
+	if h.over() != nil {
+		return
+	}
+	h.cancel(ErrLost) // first: whoever Flush tells of it finds the context ended
 	if h.end(ErrLost) {
 		h.log.Warn("lease lost", zap.Error(reason))
-		h.cancel(ErrLost)
 	}
 }
 
