@@ -27,8 +27,8 @@ type delivery struct {
 	key     string
 	sum     [sha256.Size]byte
 	worker  string
-	times   int
 	handled bool
+	altered int // deliveries that differ from the first
 }
 
 // History is the record of one run. All methods may be called concurrently.
@@ -67,8 +67,11 @@ func (h *History) Acked(n int, id ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.puts[n].id, h.puts[n].acked = id, true
-	h.ackedAs[id] = n
 	h.acked++
+	if _, taken := h.ackedAs[id]; taken {
+		return // two records cannot be in one place: Check counts this one as lost
+	}
+	h.ackedAs[id] = n
 	if d := h.byID[id]; d != nil && d.handled {
 		h.handled++
 	}
@@ -88,11 +91,13 @@ func (h *History) Delivered(worker string, id ID, key string, data []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if d := h.byID[id]; d != nil {
-		d.times++
 		h.repeats++
+		if d.key != key || d.sum != sum {
+			d.altered++
+		}
 		return
 	}
-	d := &delivery{id: id, key: key, sum: sum, worker: worker, times: 1}
+	d := &delivery{id: id, key: key, sum: sum, worker: worker}
 	h.byID[id] = d
 	h.first = append(h.first, d)
 }

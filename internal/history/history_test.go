@@ -70,14 +70,18 @@ func TestAlteredAndUnknown(t *testing.T) {
 	h.Failed(h.Put("a", []byte("three")), errors.New("time-out"))
 	h.Delivered("w", id(1), "a", []byte("ONE"))
 	h.Delivered("w", id(2), "b", []byte("two"))
-	h.Delivered("w", id(3), "a", []byte("three"))
-	for n := 1; n <= 3; n++ {
+	h.Delivered("w", id(3), "a", []byte("three")) // written although an error was told
+	h.Delivered("w", id(4), "a", []byte("four"))
+	for n := 1; n <= 4; n++ {
 		h.Handled(id(n))
 		h.Handled(id(n))
 	}
 	v := h.Check()
-	if v.Altered != 2 || v.Unknown != 1 || v.Lost != 0 || v.OK() {
+	if v.Altered != 2 || v.Repeated != 1 || v.Unknown != 1 || v.Lost != 0 || v.OK() {
 		t.Errorf("verdict %+v", v)
+	}
+	if v := (Verdict{Unknown: 1}); v.OK() {
+		t.Error("a record that nobody put is fine")
 	}
 	if got := h.Counts(); got != (Counts{Put: 3, Acked: 2, Failed: 1, Handled: 2}) {
 		t.Errorf("counts %+v", got)
@@ -109,5 +113,50 @@ func TestRepeatedByTheProducer(t *testing.T) {
 	}
 	if v := h.Check(); v.Repeated != 1 || v.Duplicates != 1 || v.Unknown != 0 || v.Lost != 0 || !v.OK() {
 		t.Errorf("verdict %+v", v)
+	}
+}
+
+func TestAnAlteredRepeatIsSeen(t *testing.T) {
+	h := run([]string{"a:1"}, "0")
+	h.Delivered("w2", id(0), "a", []byte("garbage"))
+	if v := h.Check(); v.Altered != 1 || v.OK() {
+		t.Errorf("verdict %+v", v)
+	}
+}
+
+func TestTwoPutsInOnePlaceAreALoss(t *testing.T) {
+	h := New()
+	h.Acked(h.Put("a", []byte("1")), id(7))
+	h.Acked(h.Put("a", []byte("2")), id(7))
+	h.Delivered("w", id(7), "a", []byte("1"))
+	h.Handled(id(7))
+	if v := h.Check(); v.Lost != 1 || v.Handled != 1 || v.OK() {
+		t.Errorf("verdict %+v", v)
+	}
+}
+
+// A record's first delivery may be under an id that was not acknowledged: it is
+// the one that counts for the order of its key.
+func TestOrderOfWhatTheProducerSentTwice(t *testing.T) {
+	for name, test := range map[string]struct {
+		deliveries []int // ids; 9 and 10 are unacknowledged copies of puts 0 and 1
+		want       int
+	}{
+		"both copies in order":        {[]int{9, 10, 0, 1}, 0},
+		"the second record overtakes": {[]int{10, 0, 1}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := New()
+			h.Acked(h.Put("a", []byte("first")), id(0))
+			h.Acked(h.Put("a", []byte("second")), id(1))
+			data := map[int]string{0: "first", 9: "first", 1: "second", 10: "second"}
+			for _, n := range test.deliveries {
+				h.Delivered("w", id(n), "a", []byte(data[n]))
+				h.Handled(id(n))
+			}
+			if v := h.Check(); v.OrderViolations != test.want || v.Lost != 0 {
+				t.Errorf("verdict %+v, want %d order violations", v, test.want)
+			}
+		})
 	}
 }
