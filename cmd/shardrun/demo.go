@@ -23,8 +23,8 @@ func (a *app) demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Show the whole framework at work, on real data, with an audit",
 		Long: `Put 20,000 real flights into a stream while workers count them by airport. On the way
-the stream is split twice and merged once, a worker joins, one is killed with a batch
-handled and not checkpointed, and one drains. It ends with the result and an audit of
+the stream is split twice and merged once, a worker joins, one is killed in the middle of
+a batch (handled in part, not checkpointed), and one drains. It ends with the result and an audit of
 what was lost, repeated and out of order, and exits with 0 only if nothing was lost or
 out of order and the result is that of the file.
 
@@ -56,7 +56,10 @@ and leases in memory. --redis and --endpoint put the one or the other elsewhere.
 }
 
 func (a *app) demo(ctx context.Context, cfg demo.Config, redis string) (err error) {
-	cfg.Stream = cmp.Or(cfg.Stream, "shardrun-demo-"+uuid.NewString())
+	// The group is the demo's own, whatever the stream is called: it is removed
+	// at the end.
+	cfg.Group = "shardrun-demo-" + uuid.NewString()
+	cfg.Stream = cmp.Or(cfg.Stream, cfg.Group)
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
 	}
@@ -80,7 +83,7 @@ func (a *app) demo(ctx context.Context, cfg demo.Config, redis string) (err erro
 		}
 		defer func() {
 			if !cfg.Keep {
-				err = errors.Join(err, store.forget(context.WithoutCancel(ctx), cfg.Stream))
+				err = errors.Join(err, store.forget(context.WithoutCancel(ctx), cfg.Group))
 			}
 			err = errors.Join(err, store.close())
 		}()

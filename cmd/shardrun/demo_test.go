@@ -37,7 +37,7 @@ func TestDemo(t *testing.T) {
 				t.Errorf("audit %+v", s)
 			}
 			if s.Duplicates == 0 {
-				t.Error("nothing was delivered again, so no worker was killed with a batch handled and not checkpointed")
+				t.Error("nothing was delivered again, so no worker was killed with records handled and not checkpointed")
 			}
 			if s.Splits != 2 || s.Merges != 1 || s.Joined != 1 || s.Killed != 1 || s.Drained != 1 {
 				t.Errorf("script %+v", s)
@@ -50,7 +50,7 @@ func TestDemoShowsWhatHappens(t *testing.T) {
 	out := ok(t, "", "demo", "--rate", "0", "--records", "2500", "--stream", "shown")
 	for _, want := range []string{
 		"stream shown with 2 shards, in this process; leases in memory", "split shard 0 into shard 2 and shard 3", "merged shard 3 and shard 4",
-		"worker-3 joined", "was killed with a batch handled", "drained", "all 2500 records are sent",
+		"worker-3 joined", "was killed in the middle of a batch", "is held back until its child has records", "drained", "all 2500 records are sent",
 		"airports of most flights", "matches the file  yes", "lost              0",
 	} {
 		if !strings.Contains(out, want) {
@@ -82,5 +82,19 @@ func TestDemoRefusesBadInput(t *testing.T) {
 	}
 	if _, errOut, code := cli(t, "", "demo", "--redis", "127.0.0.1:1"); code != exitFail || !strings.Contains(errOut, "no Redis answers") {
 		t.Errorf("no Redis: exit %d: %s", code, errOut)
+	}
+}
+
+// The group is the demo's own: one that is called like the stream is somebody's.
+func TestDemoTouchesNoOtherGroup(t *testing.T) {
+	addr := redistest.Server(t)
+	c := redis.NewClient(&redis.Options{Addr: addr})
+	defer c.Close()
+	if err := c.HSet(t.Context(), "{orders}:m", "seq", 7).Err(); err != nil {
+		t.Fatal(err)
+	}
+	ok(t, "", "demo", "--rate", "0", "--records", "2500", "--stream", "orders", "--redis", addr)
+	if keys := c.Keys(t.Context(), "*").Val(); len(keys) != 1 || keys[0] != "{orders}:m" {
+		t.Errorf("keys afterwards: %q", keys)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/consumer"
 	"github.com/shardrun/shardrun/lease"
 )
@@ -70,12 +71,12 @@ func (a *app) tail(ctx context.Context, f tailFlags, stream string) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	t := &tail{app: a, most: f.most, enough: func() { cancel(errEnough) }, tips: make(map[string]bool)}
+	t := &tail{app: a, most: f.most, enough: func() { cancel(errEnough) }, shards: make(map[string]*tailedShard)}
 	store := lease.NewMemory()
 	cfg := consumer.Config{
 		Group: "tail-" + uuid.NewString(), Stream: stream, Client: client, Store: store,
 		StartAt: start, Handler: consumer.BatchFunc(t.handle),
-		Hooks: consumer.Hooks{Read: t.read},
+		Hooks: consumer.Hooks{Started: t.started, Read: t.read},
 	}
 	w, err := consumer.New(cfg)
 	if err != nil {
@@ -114,11 +115,23 @@ type tail struct {
 	most   int
 	enough func()
 
-	mu       sync.Mutex // guards all below and the printing
-	printed  int
-	received int             // records that were read, printed or about to be
-	tips     map[string]bool // shards, and whether their last read found nothing more
-	err      error
+	mu      sync.Mutex // guards all below and the printing
+	printed int
+	shards  map[string]*tailedShard
+	err     error
+}
+
+// tailedShard is how far a shard is, since the worker got it.
+type tailedShard struct {
+	received, printed int
+	tip               bool // the last read found nothing more
+}
+
+// started begins a shard, also one that was lost and is read again.
+func (t *tail) started(shard string, _ checkpoint.Position) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.shards[shard] = new(tailedShard)
 }
 
 // handle prints a batch.
@@ -134,6 +147,7 @@ func (t *tail) handle(_ context.Context, b *consumer.Batch) error {
 		}
 		t.printed++
 	}
+	t.shards[b.Shard].printed += len(b.Records)
 	if t.most > 0 && t.printed == t.most {
 		t.enough()
 	}
@@ -156,8 +170,9 @@ func (t *tail) print(shard string, r *consumer.Record) error {
 func (t *tail) read(e consumer.ReadEvent) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.received += e.Records
-	t.tips[e.Shard] = e.Err == nil && e.Raw == 0 && e.Behind == 0
+	s := t.shards[e.Shard]
+	s.received += e.Records
+	s.tip = e.Err == nil && e.Raw == 0 && e.Behind == 0
 }
 
 func (t *tail) failure() error {
@@ -189,9 +204,10 @@ func (t *tail) atTips(leases []lease.Lease) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, l := range leases {
-		if !l.Finished() && !t.tips[lease.ShardOf(l.Name)] {
+		s := t.shards[lease.ShardOf(l.Name)]
+		if !l.Finished() && (s == nil || !s.tip || s.printed < s.received) {
 			return false
 		}
 	}
-	return t.printed >= t.received
+	return true
 }

@@ -19,9 +19,10 @@ type Config struct {
 	// Shards and Workers are how many there are at the start. At least 1 and 2.
 	Shards, Workers int
 	// Stream is the name of the stream, which is made by the demo, and Keep
-	// leaves it there at the end.
-	Stream string
-	Keep   bool
+	// leaves it there at the end. Group is the name of the group of workers; it
+	// must be one that nobody else has.
+	Stream, Group string
+	Keep          bool
 	// Input opens the flights, one JSON object a line.
 	Input func() (io.ReadCloser, error)
 	// Client and Store are where the stream and the leases are. Nil means

@@ -28,6 +28,7 @@ type run struct {
 	history *history.History
 	totals  *totals
 	killer  *killer
+	gate    *gate
 	view    *view
 	workers []*worker // only the goroutine of Run changes it
 	summary Summary
@@ -41,7 +42,7 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 	}
 	r := &run{
 		cfg: cfg, client: cfg.Client, store: cfg.Store,
-		history: history.New(), totals: newTotals(), killer: newKiller(),
+		history: history.New(), totals: newTotals(), killer: newKiller(), gate: new(gate),
 	}
 	closeAll, err := r.open()
 	if err != nil {
@@ -81,6 +82,7 @@ func (r *run) play(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.cleanUp(ctx)) }()
+	defer r.gate.open()
 
 	r.view = newView(r)
 	defer r.view.close()

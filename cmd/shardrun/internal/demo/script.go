@@ -20,15 +20,19 @@ type action int
 const (
 	split action = iota
 	join
-	armKill // the next worker that finishes a batch dies before it checkpoints
+	armKill // the next worker with a batch dies in the middle of it
 	kill    // wait until that happened
+	hold    // one shard that will be merged is not handled any more
 	merge
+	release // it is handled again
 	drain
 )
 
-// killLead is how many records are sent between arming the kill and waiting
-// for it, so that there is a batch to die on.
-const killLead = 100
+// lead is how many records are sent between arming the kill and waiting for it,
+// so that there is a batch to die on; between holding a shard back and merging
+// it, so that it has a backlog when its child gets records; and from the merge
+// until it is released.
+const lead = 100
 
 // Each generation of shards, from one split or merge to the next, gets at
 // least leastGeneration records; the shortest has a fifth of all.
@@ -44,9 +48,11 @@ func script(records int) []step {
 		{percent(20), split},
 		{percent(40), split},
 		{percent(50), join},
-		{percent(60) - killLead, armKill},
+		{percent(60) - lead, armKill},
 		{percent(60), kill},
+		{percent(70) - lead, hold},
 		{percent(70), merge},
+		{percent(70) + lead, release},
 		{percent(80), drain},
 	}
 }

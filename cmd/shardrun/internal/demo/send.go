@@ -118,9 +118,19 @@ func (r *run) step(ctx context.Context, p *producer.Producer, a action) error {
 	case split:
 		r.summary.Splits++
 		return r.split(ctx)
+	case hold:
+		return r.holdParent(ctx)
 	case merge:
 		r.summary.Merges++
 		return r.merge(ctx)
+	case release:
+		select {
+		case <-time.After(holdTime):
+			r.gate.open()
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	case join:
 		r.summary.Joined++
 		return r.join(ctx)
@@ -136,6 +146,10 @@ func (r *run) step(ctx context.Context, p *producer.Producer, a action) error {
 	}
 	return nil
 }
+
+// holdTime is how long a child of a shard that is held back has to overtake it,
+// were it allowed to: longer than a worker takes to look for records.
+const holdTime = time.Second
 
 // joinTime is how long the script waits for a new worker to get its share.
 const joinTime = 10 * leaseTTL
@@ -170,7 +184,7 @@ func (r *run) join(ctx context.Context) error {
 
 // held counts the shards that a worker holds.
 func (r *run) held(ctx context.Context, name string) (int, error) {
-	table, err := r.store.View(ctx, r.cfg.Stream)
+	table, err := r.store.View(ctx, r.cfg.Group)
 	if err != nil {
 		return 0, err
 	}
@@ -200,7 +214,7 @@ func (r *run) awaitKill(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	r.view.event("%s was killed with a batch handled and not checkpointed", r.killer.dead().name)
+	r.view.event("%s was killed in the middle of a batch: handled in part, not checkpointed", r.killer.dead().name)
 	return nil
 }
 

@@ -90,6 +90,23 @@ func (r *run) split(ctx context.Context) error {
 	return r.resharded(ctx, before, "split "+short(s.id))
 }
 
+// holdParent holds back one of the two shards that will be merged, so that their
+// child gets records while it has a backlog: a child that did not wait for both
+// of its parents would overtake it.
+func (r *run) holdParent(ctx context.Context) error {
+	open, err := r.shards(ctx)
+	if err != nil {
+		return err
+	}
+	a, _, err := toMerge(open)
+	if err != nil {
+		return err
+	}
+	r.gate.close(a.id)
+	r.view.event("%s is held back until its child has records", short(a.id))
+	return nil
+}
+
 // merge merges two adjacent shards.
 func (r *run) merge(ctx context.Context) error {
 	before, err := r.shards(ctx)

@@ -82,7 +82,7 @@ func (v *view) draw(ctx context.Context) {
 			v.event("sent %d, handled %d of %d", c.Acked, c.Handled, v.run.cfg.Records)
 			continue
 		}
-		table, err := v.run.store.View(ctx, v.run.cfg.Stream)
+		table, err := v.run.store.View(ctx, v.run.cfg.Group)
 		if err != nil {
 			continue // the next tick shows it
 		}

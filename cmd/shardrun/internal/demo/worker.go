@@ -28,7 +28,7 @@ type worker struct {
 func (r *run) startWorker(ctx context.Context) (*worker, error) {
 	w := &worker{name: fmt.Sprintf("worker-%d", len(r.workers)+1), ended: make(chan struct{})}
 	cfg := consumer.Config{
-		Group: r.cfg.Stream, Stream: r.cfg.Stream,
+		Group: r.cfg.Group, Stream: r.cfg.Stream,
 		Client:     cutClient{&w.cord, r.client},
 		Store:      cutStore{&w.cord, r.store},
 		Handler:    consumer.BatchFunc(func(ctx context.Context, b *consumer.Batch) error { return r.handle(ctx, w, b) }),
@@ -65,7 +65,13 @@ func (r *run) handle(ctx context.Context, w *worker, b *consumer.Batch) error {
 		<-ctx.Done()
 		return context.Cause(ctx)
 	}
+	if err := r.gate.wait(ctx, b.Shard); err != nil {
+		return err
+	}
 	for i := range b.Records {
+		if i == len(b.Records)/2 && r.killer.strikes(w) {
+			return r.die(ctx, w)
+		}
 		rec := &b.Records[i]
 		id := history.ID{Sequence: string(rec.Sequence), Subsequence: rec.Subsequence}
 		r.history.Delivered(w.name, id, rec.Key, rec.Data)
@@ -76,19 +82,69 @@ func (r *run) handle(ctx context.Context, w *worker, b *consumer.Batch) error {
 		r.totals.add(b.Shard, id, f)
 		r.history.Handled(id)
 	}
-	if r.killer.strikes(w) {
-		<-ctx.Done() // the batch is handled, its checkpoint never comes
-		return context.Cause(ctx)
-	}
 	return nil
 }
 
-// killer cuts the first worker that finishes a batch after it was armed.
+// die ends a worker in the middle of a batch. It stays connected for a while,
+// handling nothing: were positions saved before their records are handled, that
+// would happen now, and the rest of the batch would be missing at the end.
+func (r *run) die(ctx context.Context, w *worker) error {
+	select {
+	case <-time.After(leaseTTL / 4):
+	case <-ctx.Done():
+	}
+	w.cord.cut()
+	r.killer.done()
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// gate holds one shard back.
+type gate struct {
+	mu     sync.Mutex // guards all below
+	shard  string     // empty for none
+	opened chan struct{}
+}
+
+// close holds a shard back, until open.
+func (g *gate) close(shard string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shard, g.opened = shard, make(chan struct{})
+}
+
+// open lets everything through. It may be called without close.
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shard != "" {
+		close(g.opened)
+		g.shard = ""
+	}
+}
+
+// wait returns when the shard is not held back, or with the end of ctx.
+func (g *gate) wait(ctx context.Context, shard string) error {
+	g.mu.Lock()
+	held, opened := g.shard == shard, g.opened
+	g.mu.Unlock()
+	if !held {
+		return nil
+	}
+	select {
+	case <-opened:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// killer chooses the first worker that has a batch after it was armed.
 type killer struct {
 	mu     sync.Mutex // guards all below
 	armed  bool
 	victim *worker
-	struck chan struct{} // closed when there is a victim
+	struck chan struct{} // closed when it is dead
 }
 
 func newKiller() *killer { return &killer{struck: make(chan struct{})} }
@@ -99,17 +155,19 @@ func (k *killer) arm() {
 	k.armed = true
 }
 
-// strikes reports whether w dies now, or is dead.
+// strikes reports whether w dies now.
 func (k *killer) strikes(w *worker) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.armed {
 		k.armed, k.victim = false, w
-		w.cord.cut()
-		close(k.struck)
+		return true
 	}
-	return k.victim == w
+	return false
 }
+
+// done tells that the victim is dead.
+func (k *killer) done() { close(k.struck) }
 
 // dead is the worker that was killed, nil before.
 func (k *killer) dead() *worker {
