@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -37,17 +38,63 @@ func TestLoneRecordIsSentAsItIs(t *testing.T) {
 }
 
 func TestDataThatLooksLikeAnAggregateArrivesAsItIs(t *testing.T) {
+	for _, size := range []int{1, 40 << 10, 60 << 10, 1<<20 - 200} { // about AggregateBytes, and MaxRecordBytes
+		for _, firstKey := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(2)
+				p := newTest(t, f, func(c *Config) { c.FirstKey = firstKey })
+				data := foreign(size)
+				if _, err := p.PutSync(t.Context(), Record{Key: "k", HashKey: eighth(0), Data: data}); err != nil {
+					t.Fatal(err)
+				}
+				if got := f.read(t, true); len(got) != 1 || got[0].key != "k" || got[0].data != string(data) {
+					t.Errorf("%d bytes: %d records are delivered", size, len(got))
+				}
+			})
+		}
+	}
+}
+
+// foreign is an aggregate of a record of size bytes, whose hash key is in the
+// upper half.
+func foreign(size int) []byte {
+	var b aggregate.Builder
+	b.Add("in", eighth(6), make([]byte, size))
+	return b.Append(nil)
+}
+
+func TestDataThatLooksLikeAnAggregateNeedsRoomForOne(t *testing.T) {
+	for _, firstKey := range []bool{false, true} {
+		p := newTest(t, newFake(1), func(c *Config) { c.MaxRecordBytes, c.FirstKey = 5000, firstKey })
+		key := "a key"
+		// The most that is accepted is what makes a Kinesis record of 5000 bytes.
+		size := 5000
+		for {
+			var b aggregate.Builder
+			b.Add(key, "", make([]byte, size))
+			if b.Size()+len(outerKey(key, firstKey)) <= 5000 {
+				break
+			}
+			size--
+		}
+		data := append([]byte(aggregate.Magic), make([]byte, size-3)...)
+		if err := p.Put(t.Context(), Record{Key: key, Data: data}); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "takes 5001 bytes") {
+			t.Errorf("a byte too many: %v", err)
+		}
+		if _, err := p.PutSync(t.Context(), Record{Key: key, Data: data[:size]}); err != nil {
+			t.Errorf("at the limit: %v", err)
+		}
+	}
+}
+
+func TestWithoutAggregationDataGoesAsItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(1)
-		p := newTest(t, f, nil)
-		var inner aggregate.Builder
-		inner.Add("inside", "", []byte("x"))
-		inner.Add("inside", "", []byte("y"))
-		data := inner.Append(nil)
-		if _, err := p.PutSync(t.Context(), Record{Key: "k", Data: data}); err != nil {
+		p := newTest(t, f, func(c *Config) { c.AggregateBytes = -1 })
+		if _, err := p.PutSync(t.Context(), Record{Key: "k", Data: foreign(1)}); err != nil {
 			t.Fatal(err)
 		}
-		if got := f.read(t, true); len(got) != 1 || got[0].key != "k" || got[0].data != string(data) {
+		if got := f.read(t, true); len(got) != 1 || got[0].key != "in" {
 			t.Errorf("delivered %+v", got)
 		}
 	})

@@ -35,20 +35,21 @@ const (
 type Config struct {
 	// Client calls Kinesis, on AWS or elsewhere. Required.
 	Client Kinesis
-	// Stream is the name or ARN of the stream. Required.
+	// Stream is the name or ARN of the stream. Required. See "A stream that is
+	// created again" in the package's comment before deleting one in use.
 	Stream string
 
-	// Ordered keeps the records of a partition key in the order of their Puts
+	// Ordered keeps the records of a partition key in the order of their Puts,
 	// also when calls fail and when shards are split and merged. Each shard
-	// then has one Kinesis record on its way at a time. Defaults to false:
-	// order is kept as long as no call fails.
+	// then has one Kinesis record on its way at a time. Defaults to false: see
+	// Order in the package's comment.
 	Ordered bool
 
 	// BufferRecords bounds the user records accepted and not yet written.
 	// Defaults to 250,000.
 	BufferRecords int
-	// BufferBytes bounds their keys and data. At least MaxRecordBytes.
-	// Defaults to 64 MiB.
+	// BufferBytes bounds their keys and data. At least MaxRecordBytes; an empty
+	// buffer takes any record. Defaults to 64 MiB.
 	BufferBytes int
 	// MaxRecordBytes bounds the key and data of one record; set it to the
 	// stream's MaxRecordSizeInKiB when that was raised, up to 10 MiB. Defaults
@@ -56,8 +57,12 @@ type Config struct {
 	MaxRecordBytes int
 
 	// AggregateBytes bounds the data of an aggregate; larger user records are
-	// sent by themselves. Negative turns aggregation off. Defaults to 50 KiB,
-	// as the KPL's AggregationMaxSize.
+	// sent by themselves, as they are. Data that begins as an aggregate does
+	// would then be unpacked by consumers, so it is put into an aggregate of
+	// its own, whatever its length, and refused (ErrTooLarge) if that is above
+	// MaxRecordBytes. Negative turns aggregation off, and this too: all data is
+	// sent as it is, and an aggregate that was made elsewhere is unpacked by
+	// consumers. Defaults to 50 KiB, as the KPL's AggregationMaxSize.
 	AggregateBytes int
 	// AggregateRecords bounds the user records of an aggregate. Defaults to no
 	// bound but AggregateBytes.

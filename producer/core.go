@@ -1,7 +1,6 @@
 package producer
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -14,11 +13,6 @@ import (
 
 // retryPause spaces the retries of one shard, and of the listing of shards.
 var retryPause = backoff.Policy{Min: 50 * time.Millisecond, Max: 5 * time.Second}
-
-// expirySteps is how finely RecordTTL is observed: records are looked at for
-// their age once in TTL/expirySteps, because taking the old ones out of an
-// aggregate means packing the rest again.
-const expirySteps = 32
 
 // core decides what the producer does: which records go together, when, and
 // what an answer means for them. It makes no calls and reads no clock; its
@@ -38,20 +32,20 @@ type core struct {
 	mapNext   time.Time // no listing before
 	mapErr    error     // of the last listing, nil if it succeeded
 	mapFinal  bool      // and waiting for the next is no use
-	missing   time.Time // since when the stream is not found; zero if it is
+	mapOld    bool      // the listing on its way began before the last forget
+	missing   time.Time // since when calls do not find the stream; zero if they do
+	unlisted  time.Time // the same of listings
 
-	room    room
-	flushes flushes
-	freed   []chan struct{} // to be closed by the owner, without the lock
-	spare   []*entry        // empty, for reuse
+	room      room
+	flushes   flushes
+	freed     []chan struct{} // to be closed by the owner, without the lock
+	spare     []*entry        // empty, for reuse
+	spareSize int             // bytes of memory that they keep
 }
 
-// maxSpare and maxSpareSize bound the memory that empty entries keep: those that
-// held more are left to the garbage collector.
-const (
-	maxSpare     = 128
-	maxSpareSize = 64 << 10
-)
+// maxSpareSize bounds the memory that empty entries keep, in bytes. Those over
+// it are left to the garbage collector.
+const maxSpareSize = 8 << 20
 
 func newCore(cfg Config, now time.Time, seed uint64) *core {
 	unknown := &lane{keys: hashkey.Full, stale: true, pace: newPace(0, now)}
@@ -72,7 +66,17 @@ func (c *core) fresh() *entry {
 	e := c.spare[n-1]
 	c.spare[n-1] = nil
 	c.spare = c.spare[:n-1]
+	c.spareSize -= e.memory()
 	return e
+}
+
+// recycle keeps an entry that is done with, if there is room for it.
+func (c *core) recycle(e *entry) {
+	if size := e.memory(); c.spareSize+size <= maxSpareSize {
+		c.spareSize += size
+		e.reset()
+		c.spare = append(c.spare, e)
+	}
 }
 
 // packer makes entries out of others' records.
@@ -128,9 +132,25 @@ func (c *core) admit(now time.Time) (wake bool) {
 // plan is what to do now, and when to ask again if nothing happens before.
 type plan struct {
 	calls   []*call
-	settled []outcome // records that expired
+	settled []settlement
 	list    bool      // list the shards
 	wake    time.Time // zero for no need
+}
+
+// settlement is the end of records of a lane that is not for a call to tell:
+// they expired, say. The lane is busy until its promises have been kept.
+type settlement struct {
+	lane     *lane
+	outcomes []outcome
+}
+
+// settle is the settlement of outcomes, if there are any.
+func settle(l *lane, outcomes []outcome) []settlement {
+	if len(outcomes) == 0 {
+		return nil
+	}
+	l.busy = true
+	return []settlement{{l, outcomes}}
 }
 
 // next decides what to do at now.
@@ -139,7 +159,7 @@ func (c *core) next(now time.Time) plan {
 	pl.settled = c.judge(now)
 	c.moveRetired()
 	for _, l := range c.active {
-		pl.settled = append(pl.settled, c.expire(now, l)...)
+		pl.settled = append(pl.settled, settle(l, c.expire(now, l))...)
 	}
 	for c.calls < c.cfg.Calls {
 		cl := c.compose(now)
@@ -174,84 +194,40 @@ func (c *core) next(now time.Time) plan {
 				soonest(at)
 			}
 		}
-		if e := l.head(); e != nil && !l.busy && c.cfg.RecordTTL >= 0 {
-			// A time too far off to matter cannot be added, and need not be.
-			if left := c.cfg.RecordTTL - now.Sub(e.records[0].at); left < time.Hour {
-				soonest(latest(now.Add(left), l.nextExpiry))
-			}
+		if c.cfg.RecordTTL >= 0 && !l.busy && !l.isEmpty() {
+			soonest(l.nextExpiry)
 		}
 	}
 	return pl
 }
 
-// expire gives up the records of a lane that are older than RecordTTL.
-func (c *core) expire(now time.Time, l *lane) (out []outcome) {
-	ttl := c.cfg.RecordTTL
-	if ttl < 0 || l.busy || now.Before(l.nextExpiry) {
-		return nil
-	}
-	for e := l.head(); e != nil && e.isExpired(now, ttl); e = l.head() {
-		if l.nextExpiry = now.Add(ttl / expirySteps); e == l.open {
-			l.close()
-		}
-		old := 1
-		for old < len(e.records) && now.Sub(e.records[old].at) >= ttl {
-			old++
-		}
-		if old == len(e.records) {
-			l.queue[0] = nil
-			l.queue = l.queue[1:]
-			out = append(out, c.failed(l, e, c.expired(l, e)))
-			continue
-		}
-		rest := c.packer()
-		for i, rec := range e.contents()[old:] {
-			rest.add(e, rec, e.records[old+i])
-		}
-		rest.out[0].landed = e.landed
-		l.queue = slices.Replace(l.queue, 0, 1, rest.out...)
-		clear(e.records[old:])
-		e.records = e.records[:old]
-		out = append(out, c.failed(l, e, c.expired(l, e)))
-	}
-	return out
-}
-
-// expired says why an entry was not written in time.
-func (c *core) expired(l *lane, e *entry) error {
-	cause := e.err
-	switch {
-	case cause != nil:
-	case c.mapErr != nil && (l.stale || l.retired):
-		cause = c.mapErr
-	case l.stale:
-		cause = errors.New("waited for the shard map")
-	default:
-		cause = errors.New("waited for its turn: the shard takes less than is put")
-	}
-	return fmt.Errorf("%w after %v (RecordTTL): %w", ErrExpired, c.cfg.RecordTTL, cause)
-}
-
 // isFinal reports whether an error of a whole call means that trying again is
-// no use. A missing stream is waited for, up to a limit.
-func (c *core) isFinal(now time.Time, err error) bool {
+// no use. A missing stream is waited for, up to a limit; missing is since when
+// calls of that kind miss it.
+func (c *core) isFinal(now time.Time, err error, missing *time.Time) bool {
 	switch awserr.Classify(err) {
 	case awserr.Fatal:
 		return true
 	case awserr.Gone:
-		if c.missing.IsZero() {
-			c.missing = now
+		if missing.IsZero() {
+			*missing = now
 		}
-		return now.Sub(c.missing) >= c.cfg.NotFoundTimeout
+		return now.Sub(*missing) >= c.cfg.NotFoundTimeout
 	default:
 		return false
 	}
 }
 
+// failLane gives up what a lane holds. What the last call said of a record is
+// told with the reason.
 func (c *core) failLane(l *lane, err error) (out []outcome) {
 	l.close()
 	for _, e := range l.queue {
-		out = append(out, c.failed(l, e, err))
+		cause := err
+		if e.err != nil {
+			cause = fmt.Errorf("%w (last attempt: %w)", err, e.err)
+		}
+		out = append(out, c.failed(l, e, cause))
 	}
 	clear(l.queue)
 	l.queue = l.queue[:0]

@@ -1,10 +1,15 @@
 package producer
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
+
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/shardrun/shardrun/internal/hashkey"
 )
@@ -36,7 +41,7 @@ func (b *bench) next() plan { return b.c.next(b.now) }
 func (b *bench) put(eighth uint64, data string) {
 	b.t.Helper()
 	r := Record{Key: "k", HashKey: hashkey.Key{Hi: eighth<<61 + 1}.String(), Data: []byte(data)}
-	k, err := r.check(1<<20, hashkey.NewCache())
+	k, err := r.check(&b.c.cfg, hashkey.NewCache())
 	if err != nil || !b.c.room.take(r.size()) {
 		b.t.Fatal("not accepted", err)
 	}
@@ -69,6 +74,28 @@ func (b *bench) answer(cl *call, shard string, err error) []outcome {
 	}
 	out := b.c.landed(b.now, cl, answers, err)
 	b.c.ended(cl)
+	return out
+}
+
+// take answers a call as a stream does that places all as foreseen.
+func (b *bench) take(cl *call) []outcome {
+	var answers []answer
+	for _, s := range cl.shares {
+		for range s.entries {
+			answers = append(answers, answer{shard: s.lane.shard, sequence: "1"})
+		}
+	}
+	out := b.c.landed(b.now, cl, answers, nil)
+	b.c.ended(cl)
+	return out
+}
+
+// settle keeps the promises of a plan, and tells which.
+func (b *bench) settle(pl plan) (out []outcome) {
+	for _, s := range pl.settled {
+		out = append(out, s.outcomes...)
+		s.lane.busy = false
+	}
 	return out
 }
 
@@ -198,38 +225,6 @@ func TestOversizeEntryIsNotKeptOut(t *testing.T) {
 	t.Error("a call of its own never came")
 }
 
-func TestExpiryIsLookedAtInSteps(t *testing.T) {
-	b := newBench(t, func(c *Config) { c.RecordTTL = 32 * time.Second })
-	for i := range 300 {
-		b.put(0, fmt.Sprint(i))
-		b.now = b.now.Add(10 * time.Millisecond)
-	}
-	b.now = epoch.Add(32 * time.Second)
-	n, steps := 0, 0
-	for n < 300 {
-		pl := b.next()
-		for _, o := range pl.settled {
-			n += len(o.entry.records)
-		}
-		if len(pl.settled) > 0 {
-			steps++
-		}
-		if n == 300 {
-			break
-		}
-		if !pl.wake.After(b.now) {
-			t.Fatalf("to be asked again at once, with %d expired", n)
-		}
-		b.now = b.now.Add(10 * time.Millisecond) // something else happened
-	}
-	if steps > 5 {
-		t.Errorf("300 records of 3 s expired in %d steps, want one a second", steps)
-	}
-	if late := b.now.Sub(epoch.Add(32*time.Second + 2990*time.Millisecond)); late > time.Second {
-		t.Errorf("the last expired %v late", late)
-	}
-}
-
 func TestFailedEntryRemembersWhetherItMayBeWritten(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -249,6 +244,62 @@ func TestFailedEntryRemembersWhetherItMayBeWritten(t *testing.T) {
 		out := b.c.failAll(ErrClosed)
 		if len(out) != 1 || out[0].err.MaybeSent != c.want || out[0].err.Attempts != 1 {
 			t.Errorf("%s: %+v", c.name, out)
+		}
+	}
+}
+
+func TestEntryGivenUpTellsWhatTheLastCallSaid(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Ordered = true }, ranges("p", 4)...)
+	throttle := []answer{{code: "ProvisionedThroughputExceededException", message: "slow"}}
+	b.put(0, "1")
+	cl := b.one()
+	b.c.landed(b.now, cl, throttle, nil)
+	b.c.ended(cl)
+	b.now = b.now.Add(time.Minute)
+	b.answer(b.one(), "", fmt.Errorf("put records: %w", context.Canceled)) // cut off by Close
+	b.put(4, "2")
+	b.answer(b.one(), "", &types.ResourceNotFoundException{})
+	b.put(4, "3")
+	codes := map[string]string{"1": throttle[0].code, "2": "ResourceNotFoundException", "3": ""}
+	for _, o := range b.c.failAll(ErrClosed) {
+		name := string(o.entry.contents()[0].Data)
+		if !errors.Is(o.err, ErrClosed) || o.err.Code != codes[name] || !strings.Contains(o.err.Error(), o.err.Code) {
+			t.Errorf("%s: code %q, want %q: %v", name, o.err.Code, codes[name], o.err)
+		}
+		delete(codes, name)
+	}
+	if len(codes) > 0 {
+		t.Errorf("not given up: %v", codes)
+	}
+}
+
+func TestMemoryOfEmptyEntriesIsBounded(t *testing.T) {
+	b := newBench(t, nil, ranges("p")...)
+	var held []*entry
+	hold := func(n, size, limit int) {
+		r := Record{Key: "k", Data: make([]byte, size)}
+		for range n {
+			e := b.c.fresh()
+			for e.tryAdd(&r, hashkey.Key{}, pending{}, limit) && limit > 0 {
+			}
+			e.seal(false)
+			held = append(held, e)
+		}
+	}
+	for range 3 { // some are used again
+		hold(3, 100<<10, 1<<20) // large aggregates
+		hold(10, 1, 10<<10)     // of many records
+		hold(800, 10<<10, 0)    // lone records
+		for _, e := range held {
+			b.c.recycle(e)
+		}
+		held = nil
+		size := 0
+		for _, e := range b.c.spare {
+			size += cap(e.records)*int(unsafe.Sizeof(pending{})) + e.build.Memory() + cap(e.buf)
+		}
+		if size > maxSpareSize || size < maxSpareSize/2 || b.c.spareSize < size {
+			t.Errorf("%d entries keep %d bytes, counted as %d", len(b.c.spare), size, b.c.spareSize)
 		}
 	}
 }

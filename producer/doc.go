@@ -21,12 +21,18 @@
 //
 // # Order
 //
-// Records of one partition key, put by one goroutine, reach the stream in the
-// order of the Puts as long as no call fails. With [Config.Ordered] they do so
-// whatever fails: each shard has one aggregate on its way at a time, and after
-// a split or merge the child shards wait until nothing of their parents is
-// left. In both modes a repeat (see below) is possible, and Done is called in
-// order for the records of a shard.
+// With [Config.Ordered], records of one partition key, put by one goroutine,
+// reach the stream in the order of the Puts whatever fails: each shard has one
+// aggregate on its way at a time, and after a split or merge the child shards
+// wait until nothing of their parents is left. Their Dones are called in that
+// order too. A repeat (see below) may follow, never a record that was not there
+// before its predecessors.
+//
+// Without it, one call at a time carries a shard's records, in the order of the
+// Puts, and those that share an aggregate are written together. But a call may
+// carry several aggregates of a shard, and AWS promises no order among the
+// entries of one PutRecords call. What it refuses of them is written, and its
+// Done called, after what it took.
 //
 // # What a retry can do
 //
@@ -38,4 +44,14 @@
 // The aggregate is the unit of truth: consumers drop the members whose hash key
 // lies outside the shard that they read. When a reshard makes an aggregate land
 // in a shard that does not take all of its members, all of them are sent again.
+//
+// # A stream that is created again
+//
+// A stream that was deleted and created again has shards of the same ids, which
+// may have other ranges of hash keys. When a call finds the stream missing, or
+// nobody at the endpoint, the producer lists the shards anew before it sends
+// anything else. It cannot know when no call was made, or none failed so, while
+// the stream was away: then an aggregate made for the old ranges may be written
+// with members that its shard does not take, and consumers leave those out. So
+// Close the producers of a stream before creating it again with other shards.
 package producer

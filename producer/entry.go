@@ -1,7 +1,6 @@
 package producer
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/shardrun/shardrun/internal/aggregate"
@@ -38,6 +37,7 @@ type entry struct {
 
 	opened  time.Time // when the first record came
 	lastAdd time.Time // when the last one came
+	oldest  time.Time // when the oldest was accepted: mostly the first
 	due     bool      // to be sent without lingering
 
 	attempts  int   // calls that carried it, or its records before
@@ -56,10 +56,8 @@ type place struct{ shard, sequence string }
 func (e *entry) tryAdd(r *Record, hash hashkey.Key, p pending, limit int) bool {
 	if len(e.records) == 0 {
 		e.build.Add(r.Key, r.HashKey, r.Data)
-		e.low, e.high, e.opened = hash, hash, p.at
-		// Data that looks like an aggregate would be unpacked by consumers;
-		// inside an aggregate it is not.
-		e.wrapped = e.build.Size() <= limit && bytes.HasPrefix(r.Data, []byte(aggregate.Magic))
+		e.low, e.high, e.opened, e.oldest = hash, hash, p.at, p.at
+		e.wrapped = limit > 0 && r.looksPacked()
 	} else {
 		if !e.build.TryAdd(r.Key, r.HashKey, r.Data, limit) {
 			return false
@@ -69,6 +67,9 @@ func (e *entry) tryAdd(r *Record, hash hashkey.Key, p pending, limit int) bool {
 		}
 		if hash.Compare(e.high) > 0 {
 			e.high = hash
+		}
+		if p.at.Before(e.oldest) {
+			e.oldest = p.at
 		}
 	}
 	e.lastAdd = p.at
@@ -88,9 +89,9 @@ func (e *entry) seal(firstKey bool) {
 		e.key, e.hashKey, e.data = first.Key, first.HashKey, first.Data
 		return
 	}
-	e.key, e.hashKey = aggregateKey, first.Hash().String()
+	e.key, e.hashKey = outerKey(first.Key, firstKey), first.Hash().String()
 	if firstKey {
-		e.key, e.hashKey = first.Key, first.HashKey
+		e.hashKey = first.HashKey
 	}
 	e.buf = e.build.Append(e.buf[:0])
 	e.data = e.buf
@@ -103,14 +104,18 @@ func (e *entry) isAggregate() bool { return e.wrapped || e.build.Len() > 1 }
 // size is the length of the Kinesis record's key and data.
 func (e *entry) size(firstKey bool) int {
 	first := e.build.First()
-	switch {
-	case !e.isAggregate():
+	if !e.isAggregate() {
 		return len(first.Key) + len(first.Data)
-	case firstKey:
-		return len(first.Key) + e.build.Size()
-	default:
-		return len(aggregateKey) + e.build.Size()
 	}
+	return len(outerKey(first.Key, firstKey)) + e.build.Size()
+}
+
+// outerKey is the partition key of an aggregate whose first record has the key.
+func outerKey(first string, firstKey bool) string {
+	if firstKey {
+		return first
+	}
+	return aggregateKey
 }
 
 // contents are the user records, in order. Their data aliases the entry.
@@ -122,10 +127,17 @@ func (e *entry) fits(keys hashkey.Range) bool {
 }
 
 // isExpired reports whether the oldest record has lived for ttl or longer.
-// Records are in the order in which they were accepted, give or take the time
-// between two concurrent Puts.
-func (e *entry) isExpired(now time.Time, ttl time.Duration) bool {
-	return ttl >= 0 && now.Sub(e.records[0].at) >= ttl
+func (e *entry) isExpired(now time.Time, ttl time.Duration) bool { return now.Sub(e.oldest) >= ttl }
+
+// Bytes of an entry and of a pending without what they point to, about.
+const (
+	entryMemory   = 512
+	pendingMemory = 48
+)
+
+// memory is about what the entry keeps over reset, in bytes.
+func (e *entry) memory() int {
+	return entryMemory + cap(e.records)*pendingMemory + e.build.Memory() + cap(e.buf)
 }
 
 // reset empties the entry and keeps its memory.

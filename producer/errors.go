@@ -11,8 +11,8 @@ var (
 	ErrClosed = errors.New("producer is closed")
 	// ErrBufferFull: TryPut found no room (Config.BufferRecords, BufferBytes).
 	ErrBufferFull = errors.New("producer's buffer is full")
-	// ErrTooLarge: the record's data and key are longer than
-	// Config.MaxRecordBytes.
+	// ErrTooLarge: the record's data and key, or what has to be made of them,
+	// are longer than Config.MaxRecordBytes.
 	ErrTooLarge = errors.New("record is too large")
 	// ErrExpired: the record was not written within Config.RecordTTL.
 	ErrExpired = errors.New("record expired")

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,6 +48,9 @@ type fakeKinesis struct {
 	seq     int
 	puts    []putCall
 	lists   int
+	past    []*fakeShard   // of streams of the same name that were deleted
+	away    error          // answer to every call, if set
+	missed  int            // calls that were answered so
 	flying  map[string]int // calls in flight by shard
 	overlap int            // times that two calls in flight had entries for one shard
 }
@@ -132,6 +137,31 @@ func (f *fakeKinesis) merge(k hashkey.Key) {
 	f.open(hashkey.Range{Start: a.keys.Start, End: b.keys.End}, a.id, b.id)
 }
 
+// leave makes the stream answer every call with the error.
+func (f *fakeKinesis) leave(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.away, f.missed = err, 0
+}
+
+// create makes the stream anew, with other shards under the same ids.
+func (f *fakeKinesis) create(shards int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.away, f.showOld = nil, 0
+	f.past, f.shards = append(f.past, f.shards...), nil
+	for _, r := range hashkey.Split(shards) {
+		f.open(r)
+	}
+}
+
+// isMissed reports whether a call was made since the stream left.
+func (f *fakeKinesis) isMissed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.missed > 0
+}
+
 func (f *fakeKinesis) ListShards(ctx context.Context, in *kinesis.ListShardsInput, _ ...func(*kinesis.Options)) (*kinesis.ListShardsOutput, error) {
 	f.mu.Lock()
 	f.lists++
@@ -144,6 +174,10 @@ func (f *fakeKinesis) ListShards(ctx context.Context, in *kinesis.ListShardsInpu
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.away != nil {
+		f.missed++
+		return nil, f.away
+	}
 	shards := f.listing()
 	if f.showOld > 0 {
 		f.showOld--
@@ -154,7 +188,7 @@ func (f *fakeKinesis) ListShards(ctx context.Context, in *kinesis.ListShardsInpu
 		return &kinesis.ListShardsOutput{Shards: shards[:2], NextToken: aws.String("2")}, nil
 	}
 	if in.NextToken != nil {
-		shards = shards[2:]
+		shards = shards[min(2, len(shards)):] // a reshard came between the pages
 	}
 	return &kinesis.ListShardsOutput{Shards: shards}, nil
 }
@@ -225,6 +259,11 @@ func (f *fakeKinesis) PutRecords(ctx context.Context, in *kinesis.PutRecordsInpu
 		}
 	}
 	f.mu.Lock()
+	if f.away != nil {
+		defer f.mu.Unlock()
+		f.missed++
+		return nil, f.away
+	}
 	out := &kinesis.PutRecordsOutput{FailedRecordCount: aws.Int32(0)}
 	for i, e := range pc.entries {
 		s := f.find(entryHash(e))
@@ -265,7 +304,7 @@ func (f *fakeKinesis) read(t *testing.T, strict bool) (out []userRecord) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, s := range f.shards { // children have higher numbers than parents
+	for _, s := range slices.Concat(f.past, f.shards) { // children have higher numbers than parents
 		for _, r := range s.records {
 			recs, v := aggregate.Decode(r.data, nil)
 			switch v {
@@ -406,6 +445,8 @@ func flush(t *testing.T, p *Producer) {
 var (
 	errReset       = errors.New("read tcp: connection reset by peer")
 	invalid  error = &smithy.GenericAPIError{Code: "ValidationException", Message: "bad", Fault: smithy.FaultClient}
+	missing  error = &types.ResourceNotFoundException{Message: aws.String("no such stream")}
+	nobody   error = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 )
 
 // checkOrder checks that data, which counts up by key, comes first in order,

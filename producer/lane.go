@@ -24,6 +24,7 @@ type lane struct {
 	stale   bool // a newer shard map than number staleAt is needed to send
 	staleAt int
 	stray   string // the unknown shard where something of it was written
+	doubted bool   // and to judge the answer to the call that carries some of it
 
 	retired bool
 	before  []*lane // hold records of keys that are ours now; to be moved first
@@ -33,7 +34,7 @@ type lane struct {
 	linger     time.Duration
 	failures   int       // calls in a row that refused something of this lane
 	notBefore  time.Time // pause after a failure
-	nextExpiry time.Time // records are not looked at for their age before
+	nextExpiry time.Time // records are not looked at for their age before; none will be old
 
 	listed bool // in core.active
 }
@@ -46,6 +47,20 @@ func (l *lane) head() *entry {
 		return l.queue[l.flying]
 	}
 	return l.open
+}
+
+// oldest is when the oldest record was accepted. The lane holds some.
+func (l *lane) oldest() time.Time {
+	var at time.Time
+	for _, e := range l.queue {
+		if at.IsZero() || e.oldest.Before(at) {
+			at = e.oldest
+		}
+	}
+	if l.open != nil && (at.IsZero() || l.open.oldest.Before(at)) {
+		at = l.open.oldest
+	}
+	return at
 }
 
 // mayMove reports whether a retired lane's records can move on now: none is in
@@ -221,6 +236,7 @@ func (l *lane) moveOn(packer func() *repack) (heirs []*lane) {
 		if p := parts[heir]; p != nil {
 			// Nothing of the heir is in a call: it waited for this lane.
 			heir.queue = append(p.out, heir.queue...)
+			heir.nextExpiry = time.Time{}
 		}
 	}
 	heirs, l.after, l.queue = l.after, nil, nil

@@ -88,9 +88,10 @@ func TestFullBufferHoldsPutsBack(t *testing.T) {
 func TestDonesOfAShardAreInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(2)
+		f.latency = 10 * time.Millisecond
 		start := time.Now()
 		f.before = func(int, *kinesis.PutRecordsInput) (*kinesis.PutRecordsOutput, error) {
-			if time.Since(start) < 10*time.Second {
+			if time.Since(start) < 11*time.Second {
 				return nil, errReset
 			}
 			return nil, nil
@@ -110,16 +111,67 @@ func TestDonesOfAShardAreInOrder(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// The first expires and keeps the producer busy, so that the second,
-		// which has expired, and the third, which is new, come up together.
-		slow(high, "other shard", 20*time.Second)
-		time.Sleep(time.Second)
-		slow(low, "expired", 5*time.Second)
-		time.Sleep(24 * time.Second)
+		// The new one could be written while the expired one's Done still runs,
+		// which the other shard does not wait for.
+		slow(low, "expired", 12*time.Second)
+		time.Sleep(15 * time.Second)
 		slow(low, "new", 0)
+		if _, err := p.PutSync(t.Context(), Record{Key: high}); err != nil || time.Since(start) != 15*time.Second+f.latency {
+			t.Errorf("the other shard's record took until %v: %v", time.Since(start), err)
+		}
 		flush(t, p)
-		if want := []string{"other shard false", "expired false", "new true"}; !slices.Equal(order, want) {
+		if want := []string{"expired false", "new true"}; !slices.Equal(order, want) {
 			t.Errorf("Dones in the order %v, want %v", order, want)
+		}
+	})
+}
+
+// lateContext has ended, and tells so when all else has happened that can.
+type lateContext struct{ context.Context }
+
+func (c lateContext) Done() <-chan struct{} {
+	time.Sleep(time.Hour)
+	return c.Context.Done()
+}
+
+func TestEndThatComesWithTheEndOfTheContextCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1)
+		f.latency = time.Second
+		var e ends
+		p := newTest(t, f, nil)
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 20 { // select draws lots
+			if _, err := p.PutSync(lateContext{over}, Record{Key: "k"}); err != nil {
+				t.Errorf("PutSync: %v", err)
+			}
+			put(t, p, &e, "k", "x")
+			if err := p.Flush(lateContext{over}); err != nil {
+				t.Errorf("Flush: %v", err)
+			}
+		}
+	})
+}
+
+func TestEmptyBufferTakesAnyRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1)
+		f.latency = time.Second
+		p := newTest(t, f, func(c *Config) { c.MaxRecordBytes = 1000; c.BufferBytes = 1000 })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		large := Record{Key: "k", HashKey: "12345", Data: make([]byte, 999)} // the hash key takes room too
+		for range 3 {
+			if err := p.Put(ctx, large); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.TryPut(Record{Key: "k"}); !errors.Is(err, ErrBufferFull) {
+				t.Errorf("beside it: %v", err)
+			}
+		}
+		if err := p.Put(ctx, Record{Key: "k"}); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -30,7 +30,7 @@ func (c *core) failed(l *lane, e *entry, err error) outcome {
 	e.ended = true
 	c.leaveRoom(e)
 	code := awserr.Code(err)
-	if ee, ok := errors.AsType[*entryError](err); ok {
+	if ee, ok := errors.AsType[*entryError](err); ok && code == "" {
 		code = ee.code
 	}
 	return outcome{shard: l.shard, entry: e, err: &RecordError{
@@ -52,10 +52,7 @@ func (c *core) kept(outcomes []outcome) {
 		for i := range o.entry.records {
 			c.freed = c.flushes.settle(o.entry.records[i].batch, c.freed)
 		}
-		if len(c.spare) < maxSpare && o.entry.build.Size() <= max(maxSpareSize, c.cfg.aggregateLimit()) {
-			o.entry.reset()
-			c.spare = append(c.spare, o.entry)
-		}
+		c.recycle(o.entry)
 	}
 }
 
@@ -95,7 +92,7 @@ func (c *core) verdictOnCall(now time.Time, entries int, err error) verdict {
 	switch {
 	case class == awserr.Throttle:
 		return throttled
-	case !c.isFinal(now, err):
+	case !c.isFinal(now, err, &c.missing):
 		return again
 	case entries > 1 && awserr.Invalid(err):
 		return alone
@@ -107,9 +104,13 @@ func (c *core) verdictOnCall(now time.Time, entries int, err error) verdict {
 // landed takes the answer to a call: as many answers as entries, or an error.
 // The lanes stay busy until ended.
 func (c *core) landed(now time.Time, cl *call, answers []answer, err error) (out []outcome) {
-	whole, unsure := ok, false
+	whole, unsure, cut := ok, false, false
 	if err != nil {
 		whole, unsure = c.verdictOnCall(now, len(cl.entries), err), !awserr.Refused(err)
+		cut = awserr.Classify(err) == awserr.Canceled // by Close
+		if mayBeAnother(err) {
+			c.forget()
+		}
 	} else {
 		c.missing = time.Time{}
 	}
@@ -126,6 +127,11 @@ func (c *core) landed(now time.Time, cl *call, answers []answer, err error) (out
 			i++
 			if v == misplaced {
 				cl.misplaced++
+			}
+			switch {
+			case s.lane.doubted && err == nil && (v == ok || v == misplaced):
+				v = doubtful(s.lane, e, at)
+			case v == misplaced:
 				v = c.elsewhere(s.lane, e, at)
 			}
 			switch v {
@@ -152,9 +158,15 @@ func (c *core) landed(now time.Time, cl *call, answers []answer, err error) (out
 				e.maybeSent = e.maybeSent || err == nil || unsure
 			}
 			bad = true
-			e.err = cause
+			if e.err == nil || !cut { // that says less than what it had
+				e.err = cause
+			}
 		}
-		s.lane.land(c.explode)
+		s.lane.land(func(e *entry) []*entry {
+			parts, failed := c.explode(s.lane, e)
+			out = append(out, failed...)
+			return parts
+		})
 		c.pause(now, s.lane, bad, slow)
 	}
 	return out
@@ -190,6 +202,19 @@ func (c *core) elsewhere(l *lane, e *entry, at place) verdict {
 		e.landed = at
 		return misplaced
 	}
+}
+
+// doubtful is the verdict on an entry that was written while its lane's shard map
+// came into doubt, and nobody knows to which stream. In the shard foreseen it
+// may be right, if the next listing says so too; elsewhere it is not.
+func doubtful(l *lane, e *entry, at place) verdict {
+	if !e.isAggregate() {
+		return ok
+	}
+	if at.shard == l.shard {
+		e.landed = at
+	}
+	return misplaced
 }
 
 // ended lets the lanes of a call go on, after its promises were kept.

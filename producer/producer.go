@@ -14,7 +14,8 @@ import (
 
 // Producer writes records to one stream. Its methods may be called
 // concurrently. It owns goroutines until Close: one that decides (run), one for
-// each PutRecords call in flight, and one while it lists the shards.
+// each PutRecords call in flight, one while it lists the shards, and one for
+// each shard that gave up records, while their Dones run.
 type Producer struct {
 	cfg    Config
 	log    *zap.Logger
@@ -64,7 +65,7 @@ func New(cfg Config) (*Producer, error) {
 // An error wraps ErrClosed, ErrTooLarge or the cause of ctx's end, or says what
 // is wrong with the record.
 func (p *Producer) Put(ctx context.Context, r Record) error {
-	hash, err := r.check(p.cfg.MaxRecordBytes, p.hashes)
+	hash, err := r.check(&p.cfg, p.hashes)
 	if err != nil {
 		return err
 	}
@@ -122,7 +123,7 @@ func (p *Producer) wait(ctx context.Context, w *waiter) error {
 // TryPut is Put that does not wait: when the buffer is full it returns an error
 // that wraps ErrBufferFull.
 func (p *Producer) TryPut(r Record) error {
-	hash, err := r.check(p.cfg.MaxRecordBytes, p.hashes)
+	hash, err := r.check(&p.cfg, p.hashes)
 	if err != nil {
 		return err
 	}
@@ -163,6 +164,11 @@ func (p *Producer) PutSync(ctx context.Context, r Record) (Result, error) {
 	case e := <-ended:
 		return e.result, e.err
 	case <-ctx.Done():
+	}
+	select {
+	case e := <-ended: // as well
+		return e.result, e.err
+	default:
 		return Result{}, fmt.Errorf("put record: %w: %w", ErrMaybeSent, context.Cause(ctx))
 	}
 }
@@ -187,6 +193,9 @@ func (p *Producer) Flush(ctx context.Context) error {
 	p.mu.Lock()
 	left := p.core.flushes.leftUpTo(mark)
 	p.mu.Unlock()
+	if left == 0 {
+		return nil // ended as well
+	}
 	return fmt.Errorf("flush: %d records are left: %w", left, context.Cause(ctx))
 }
 

@@ -1,9 +1,11 @@
 package producer
 
 import (
+	"bytes"
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/shardrun/shardrun/internal/aggregate"
 	"github.com/shardrun/shardrun/internal/hashkey"
 )
 
@@ -22,10 +24,11 @@ type Record struct {
 	// Data is the content; it may be empty. Put copies it.
 	Data []byte
 	// Done is called once for each record that Put accepted, when its fate is
-	// known: with its place in the stream, or with a [*RecordError]. It is
-	// called in order for the records of a shard and holds up that shard while
-	// it runs, so it must be quick and must not wait for the producer: no Put,
-	// Flush or Close in it (TryPut is fine). Defaults to nothing.
+	// known: with its place in the stream, or with a [*RecordError]. While it
+	// runs, it holds up its shard and those that shared its PutRecords call, so
+	// it must be quick and must not wait for the producer: no Put, Flush or
+	// Close in it (TryPut is fine). In which order Dones are called is said
+	// under Order in the package's comment. Defaults to nothing.
 	Done func(Result, error)
 }
 
@@ -44,9 +47,13 @@ type Result struct {
 // size is what the record takes of the buffer, in bytes.
 func (r *Record) size() int { return len(r.Key) + len(r.HashKey) + len(r.Data) }
 
+// looksPacked reports whether the data begins as an aggregate does. Consumers
+// would unpack it, but for inside an aggregate.
+func (r *Record) looksPacked() bool { return bytes.HasPrefix(r.Data, []byte(aggregate.Magic)) }
+
 // check gives the record's hash key, or what is wrong with the record and what
 // is accepted.
-func (r *Record) check(maxBytes int, hashes *hashkey.Cache) (hashkey.Key, error) {
+func (r *Record) check(cfg *Config, hashes *hashkey.Cache) (hashkey.Key, error) {
 	if r.Key == "" {
 		return hashkey.Key{}, fmt.Errorf("put record: partition key is empty, 1 to %d characters are accepted", MaxKeyLength)
 	}
@@ -58,8 +65,16 @@ func (r *Record) check(maxBytes int, hashes *hashkey.Cache) (hashkey.Key, error)
 	if !utf8.ValidString(r.Key) {
 		return hashkey.Key{}, fmt.Errorf("put record: partition key %q is not UTF-8", r.Key)
 	}
-	if n := len(r.Key) + len(r.Data); n > maxBytes {
-		return hashkey.Key{}, fmt.Errorf("put record: %w: %d bytes of key and data, at most %d are accepted (MaxRecordBytes)", ErrTooLarge, n, maxBytes)
+	if n := len(r.Key) + len(r.Data); n > cfg.MaxRecordBytes {
+		return hashkey.Key{}, fmt.Errorf("put record: %w: %d bytes of key and data, at most %d are accepted (MaxRecordBytes)",
+			ErrTooLarge, n, cfg.MaxRecordBytes)
+	}
+	if r.looksPacked() && cfg.aggregateLimit() > 0 {
+		n := len(outerKey(r.Key, cfg.FirstKey)) + new(aggregate.Builder).SizeWith(r.Key, r.HashKey, r.Data)
+		if n > cfg.MaxRecordBytes {
+			return hashkey.Key{}, fmt.Errorf("put record: %w: its data begins as an aggregate does, and takes %d bytes inside of one; at most %d are accepted (MaxRecordBytes)",
+				ErrTooLarge, n, cfg.MaxRecordBytes)
+		}
 	}
 	if r.HashKey == "" {
 		return hashes.Of(r.Key), nil

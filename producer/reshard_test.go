@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
+	"github.com/shardrun/shardrun/internal/aggregate"
 	"github.com/shardrun/shardrun/internal/hashkey"
 )
 
@@ -16,7 +18,7 @@ import (
 func randomKey(rnd *rand.Rand) hashkey.Key { return hashkey.Key{Hi: rnd.Uint64(), Lo: rnd.Uint64()} }
 
 func TestOrderHoldsThroughReshardsAndFaults(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(15) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(seed, 9))
@@ -228,6 +230,75 @@ func TestStreamThatIgnoresKeysGetsLoneRecords(t *testing.T) {
 		if len(lone) != 10 {
 			t.Errorf("%d of 10 records are there by themselves", len(lone))
 		}
+	})
+}
+
+func TestLookalikeOnAStreamThatIgnoresKeysIsNotWrittenForEver(t *testing.T) {
+	for name, c := range map[string]struct {
+		data []byte
+		err  error
+	}{
+		"begins as an aggregate": {[]byte(aggregate.Magic + "hello"), nil},
+		"is one":                 {foreign(1), errKeysIgnored},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(2)
+			f.ignoreKeys = true
+			var e ends
+			p := newTest(t, f, nil)
+			err := p.Put(t.Context(), Record{Key: "k", HashKey: eighth(0), Data: c.data, Done: e.done("x")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			flush(t, p)
+			e.checkOnce(t, 1)
+			err = e.failed()["x"]
+			if !errors.Is(err, c.err) || errors.Is(err, ErrMaybeSent) != (c.err != nil) {
+				t.Errorf("%s: %v", name, err)
+			}
+			written := f.find(hashkey.Max).records
+			if n := len(written); n > 2 || c.err == nil && string(written[n-1].data) != string(c.data) {
+				t.Errorf("%s: written %d times, last %q", name, n, written[n-1].data)
+			}
+		})
+	}
+}
+
+// An aggregate straddles a split, and waits for the listing that says so, when
+// some of its records expire: the rest is not where the whole was written.
+func TestRestOfAnAggregateThatExpiredInPartIsSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1)
+		f.latency = 100 * time.Millisecond
+		start := time.Now()
+		f.list = func(n int) error {
+			if n == 1 {
+				time.Sleep(time.Second) // the three leave together
+			} else {
+				time.Sleep(time.Until(start.Add(5300 * time.Millisecond)))
+			}
+			return nil
+		}
+		p := newTest(t, f, func(c *Config) { c.RecordTTL = 5 * time.Second })
+		var e ends
+		one := func(data string, at uint64) {
+			err := p.Put(t.Context(), Record{Key: "k", HashKey: eighth(at), Data: []byte(data), Done: e.done("k=" + data)})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		one("low, old", 0)
+		one("high, old", 6)
+		time.Sleep(500 * time.Millisecond)
+		one("low, young", 1)
+		time.Sleep(550 * time.Millisecond)
+		f.split(hashkey.Key{}) // while the call is on its way
+		flush(t, p)
+		e.checkOnce(t, 3)
+		if errs := e.failed(); len(errs) != 2 || !errors.Is(errs["k=low, old"], ErrExpired) || !errors.Is(errs["k=high, old"], ErrMaybeSent) {
+			t.Errorf("failed: %v", errs)
+		}
+		checkEnds(t, f, e.all())
 	})
 }
 

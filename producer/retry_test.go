@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
 )
 
@@ -197,7 +195,7 @@ func TestRecordsExpireOneByOne(t *testing.T) {
 		var up atomic.Bool
 		f.list = func(int) error {
 			if !up.Load() {
-				return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+				return nobody
 			}
 			return nil
 		}
@@ -273,7 +271,6 @@ func TestUnknownStreamFailsAfterABoundedWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(1)
 		gone := true
-		missing := &types.ResourceNotFoundException{Message: new(string)}
 		f.list = func(int) error {
 			if gone {
 				return missing
@@ -283,7 +280,7 @@ func TestUnknownStreamFailsAfterABoundedWait(t *testing.T) {
 		p := newTest(t, f, nil)
 		start := time.Now()
 		_, err := p.PutSync(t.Context(), Record{Key: "k"})
-		if d := time.Since(start); !errors.Is(err, error(missing)) || errors.Is(err, ErrMaybeSent) || d < 10*time.Second || d > 16*time.Second {
+		if d := time.Since(start); !errors.Is(err, missing) || errors.Is(err, ErrMaybeSent) || d < 10*time.Second || d > 16*time.Second {
 			t.Errorf("after %v: %v", d, err)
 		}
 		if re, _ := errors.AsType[*RecordError](err); re == nil || re.Code != "ResourceNotFoundException" || re.Attempts != 0 {
@@ -297,7 +294,7 @@ func TestUnknownStreamFailsAfterABoundedWait(t *testing.T) {
 		f.before = func(int, *kinesis.PutRecordsInput) (*kinesis.PutRecordsOutput, error) { return nil, missing }
 		start = time.Now()
 		_, err = p.PutSync(t.Context(), Record{Key: "k"})
-		if d := time.Since(start); !errors.Is(err, error(missing)) || d < 10*time.Second || d > 16*time.Second {
+		if d := time.Since(start); !errors.Is(err, missing) || d < 10*time.Second || d > 16*time.Second {
 			t.Errorf("deleted, after %v: %v", d, err)
 		}
 	})

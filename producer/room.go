@@ -22,8 +22,10 @@ type waiter struct {
 	granted  chan struct{} // closed when the record was accepted
 }
 
+// fits reports whether there is room for a record of size bytes. When nothing is
+// taken there is, whatever its size: no release would make more.
 func (r *room) fits(size int) bool {
-	return r.records < r.maxRecords && r.bytes+size <= r.maxBytes
+	return r.records == 0 || r.records < r.maxRecords && r.bytes+size <= r.maxBytes
 }
 
 // take takes room for a record of size bytes if there is any and nobody waits.

@@ -22,8 +22,9 @@ func (p *Producer) run() {
 		now := time.Now()
 		var pl plan
 		p.step(func(c *core) { pl = c.next(now) })
-		// Promises first: a call that starts now is of later records.
-		p.keep(pl.settled)
+		for _, s := range pl.settled {
+			p.work.Go(func() { p.settle(s) })
+		}
 		for _, cl := range pl.calls {
 			p.work.Go(func() { p.send(cl) })
 		}
@@ -79,6 +80,13 @@ func (p *Producer) send(cl *call) {
 	}
 	p.keep(settled)
 	p.step(func(c *core) { c.ended(cl) })
+	p.signal()
+}
+
+// settle keeps the promises of records whose end was not a call's to tell.
+func (p *Producer) settle(s settlement) {
+	p.keep(s.outcomes)
+	p.step(func(*core) { s.lane.busy = false })
 	p.signal()
 }
 
@@ -144,7 +152,7 @@ func (p *Producer) keep(outcomes []outcome) {
 			}
 			p.cfg.Hooks.Settled(SettledEvent{
 				Shard: shard, Records: len(o.entry.records), Bytes: len(o.entry.data),
-				Attempts: o.entry.attempts, Age: now.Sub(o.entry.records[0].at), Err: err,
+				Attempts: o.entry.attempts, Age: now.Sub(o.entry.oldest), Err: err,
 			})
 		}
 	}

@@ -163,6 +163,8 @@ func TestOddDataIsGivenBackWhole(t *testing.T) {
 		"record without a key":          {seal(key + field(tagRecord, "\x1a\x01d")), Malformed},
 		"record without data":           {seal(key + field(tagRecord, "\x08\x00")), Malformed},
 		"second record bad":             {seal(key + rec + field(tagRecord, "\x08")), Malformed},
+		"more keys than records may be": {seal(strings.Repeat(field(tagPartitionKey, ""), MaxRecords+1)), Malformed},
+		"as many hash keys":             {seal(strings.Repeat(field(tagHashKey, "1"), MaxRecords+1)), Malformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := []Record{{Key: "kept"}}
@@ -271,6 +273,36 @@ func TestDecodeAllocatesOncePerAggregate(t *testing.T) {
 		enc = b.Append(enc[:0])
 	}); n > 0 {
 		t.Errorf("%v allocations to build", n)
+	}
+}
+
+func TestDecoderKeepsNoLargeTables(t *testing.T) {
+	rec := field(tagRecord, "\x08\x00\x1a\x01d")
+	var d Decoder
+	for _, tag := range []byte{tagPartitionKey, tagHashKey} {
+		table := strings.Repeat(field(tag, "1"), MaxRecords)
+		recs, v := d.Decode(seal(table+rec), nil)
+		if want := map[byte]Verdict{tagPartitionKey: Unpacked, tagHashKey: Malformed}[tag]; v != want {
+			t.Errorf("%v with %d records, want %v", v, len(recs), want)
+		}
+		if n := cap(d.keys) + cap(d.hashKeys); n > 2*keepTable {
+			t.Errorf("room for %d entries is kept", n)
+		}
+	}
+}
+
+func TestBuilderKnowsTheMemoryItKeeps(t *testing.T) {
+	var b Builder
+	if b.Memory() != 0 {
+		t.Errorf("a new one keeps %d bytes", b.Memory())
+	}
+	for i := range 1000 {
+		b.Add(fmt.Sprintf("key-%04d", i), "", make([]byte, 1000))
+	}
+	full := b.Memory()
+	b.Reset()
+	if full < 1000*(1000+8+keyMemory) || b.Memory() != full {
+		t.Errorf("%d bytes when full, %d when reset", full, b.Memory())
 	}
 }
 

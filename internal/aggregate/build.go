@@ -18,6 +18,7 @@ type Builder struct {
 	count               int
 	firstKey, firstHash string // of the first record
 	firstData           int    // length of its data
+	most                int    // distinct keys that the maps have had room for
 }
 
 // Len is the number of records added.
@@ -26,6 +27,15 @@ func (b *Builder) Len() int { return b.count }
 // Size is the exact length of what Append would append now, in bytes.
 func (b *Builder) Size() int {
 	return Overhead + len(b.keys) + len(b.hashKeys) + len(b.records)
+}
+
+// keyMemory is about what a key costs in a map, in bytes.
+const keyMemory = 64
+
+// Memory is about what the Builder keeps over Reset, in bytes.
+func (b *Builder) Memory() int {
+	most := max(b.most, len(b.keyIndex)+len(b.hashIndex))
+	return cap(b.keys) + cap(b.hashKeys) + cap(b.records) + most*keyMemory
 }
 
 // SizeWith is the Size after adding the record.
@@ -171,8 +181,10 @@ func (b *Builder) Records(into []Record) []Record {
 
 // Reset takes all records out and keeps the memory.
 func (b *Builder) Reset() {
+	b.most = max(b.most, len(b.keyIndex)+len(b.hashIndex))
 	clear(b.keyIndex)
 	clear(b.hashIndex)
 	b.keys, b.hashKeys, b.records = b.keys[:0], b.hashKeys[:0], b.records[:0]
 	b.count = 0
+	b.firstKey, b.firstHash = "", "" // they may be all that keeps a caller's text alive
 }

@@ -118,12 +118,16 @@ func Decode(data []byte, into []Record) ([]Record, Verdict) {
 	return d.Decode(data, into)
 }
 
-// Decoder unpacks aggregates. It keeps tables from one record to the next to
-// save allocations. The zero Decoder is ready; one goroutine at a time may use
-// it.
+// Decoder unpacks aggregates. It keeps tables of a usual size from one record
+// to the next to save allocations. The zero Decoder is ready; one goroutine at a
+// time may use it.
 type Decoder struct {
 	keys, hashKeys []span
 }
+
+// keepTable is the most entries that a table kept for the next record has room
+// for, about 1 MiB.
+const keepTable = 1 << 16
 
 // span is a text of a table, as offsets into the protobuf message.
 type span struct{ start, end int }
@@ -136,8 +140,20 @@ type span struct{ start, end int }
 // aggregates themselves are not unpacked. An aggregate is malformed as a whole
 // when its MD5 differs, when it is not the protobuf message, when a record
 // lacks its key or data, names a key that is in no table or a hash key that is
-// not a decimal number below 2^128, or when it has more than [MaxRecords].
+// not a decimal number below 2^128, or when it has more than [MaxRecords], or
+// as many keys or hash keys.
 func (d *Decoder) Decode(data []byte, into []Record) ([]Record, Verdict) {
+	recs, verdict := d.decode(data, into)
+	if cap(d.keys) > keepTable {
+		d.keys = nil
+	}
+	if cap(d.hashKeys) > keepTable {
+		d.hashKeys = nil
+	}
+	return recs, verdict
+}
+
+func (d *Decoder) decode(data []byte, into []Record) ([]Record, Verdict) {
 	if len(data) < len(Magic) || string(data[:len(Magic)]) != Magic {
 		return into, Plain
 	}
@@ -205,9 +221,10 @@ func (d *Decoder) gather(message []byte) (records int, ok bool) {
 		case tagHashKey:
 			d.hashKeys = append(d.hashKeys, at)
 		default:
-			if records++; records > MaxRecords {
-				return 0, false
-			}
+			records++
+		}
+		if max(records, len(d.keys), len(d.hashKeys)) > MaxRecords {
+			return 0, false
 		}
 	}
 	return records, true

@@ -8,9 +8,10 @@ const Magic = "\xf3\x89\x9a\xc2"
 // Overhead is the size in bytes of an aggregate around its protobuf message.
 const Overhead = len(Magic) + md5.Size
 
-// MaxRecords is how many user records one aggregate may hold. It bounds what a
-// few megabytes of hostile input can make the decoder allocate; the smallest
-// user record takes 6 bytes, so no aggregate of less than 6 MiB can reach it.
+// MaxRecords is how many user records one aggregate may hold, and how many
+// entries each of its tables may have. It bounds what a few megabytes of hostile
+// input can make the decoder allocate; the smallest user record takes 6 bytes,
+// so no aggregate of less than 6 MiB can reach it.
 const MaxRecords = 1 << 20
 
 // Protobuf wire types.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
@@ -61,6 +62,15 @@ func Classify(err error) Class {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return Retry
 	}
+	switch stageOf(err) {
+	case unaddressed:
+		return Fatal
+	case unsigned:
+		return Retry // whatever the source of credentials said: it said it of them
+	}
+	if isSkew(err) {
+		return Retry
+	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		if class, known := byCode(api.ErrorCode()); known {
 			return class
@@ -110,7 +120,7 @@ func byCode(code string) (class Class, known bool) {
 		return Retry, true
 	case "ExpiredToken", "ExpiredTokenException", "RequestExpired": // the SDK fetches new credentials
 		return Retry, true
-	case "RequestTimeTooSkewed": // the SDK learns the clock's offset from the answer
+	case "RequestTimeTooSkewed", "RequestInTheFuture": // the SDK learns the clock's offset from the answer
 		return Retry, true
 
 	case "AccessDenied", "AccessDeniedException", "NotAuthorized", "OptInRequired",
@@ -163,9 +173,54 @@ func byStatus(status int) Class {
 	}
 }
 
+// stage is how far a call got.
+type stage uint8
+
+const (
+	made        stage = iota // as far as a request at least
+	unaddressed              // the client's settings give no endpoint
+	unsigned                 // there are no credentials (yet): the request was never sent
+)
+
+// stageOf reads it from how the SDK begins its errors, because it gives those of
+// these stages no types.
+func stageOf(err error) stage {
+	op, ok := errors.AsType[*smithy.OperationError](err)
+	if !ok || op.Err == nil {
+		return made
+	}
+	text := op.Err.Error()
+	for _, words := range []string{"failed to resolve service endpoint", "failed to bind endpoint params", "resolve auth scheme"} {
+		if strings.HasPrefix(text, words) {
+			return unaddressed // no region, or settings that exclude one another
+		}
+	}
+	if strings.HasPrefix(text, "get identity") {
+		return unsigned
+	}
+	return made
+}
+
+// isSkew reports whether the SDK found that a signature was refused because the
+// clocks differ. It has then learned by how much and signs the next call right.
+func isSkew(err error) bool {
+	skew, ok := errors.AsType[interface {
+		error
+		RetryableError() bool
+	}](err)
+	if !ok || !skew.RetryableError() {
+		return false
+	}
+	class, known := byCode(Code(err))
+	return Code(err) != "" && (!known || class == Fatal)
+}
+
 // isUnsendable reports whether the request could not even be made, for a reason
 // that lies in the request or the client's settings.
 func isUnsendable(err error) bool {
+	if stageOf(err) == unaddressed {
+		return true
+	}
 	if _, ok := errors.AsType[*smithy.SerializationError](err); ok {
 		return true
 	}
@@ -179,22 +234,30 @@ func isUnsendable(err error) bool {
 	return ok
 }
 
-// Code is the error code that the service gave, "" if none arrived.
+// Code is the error code that the service gave, "" if none arrived. A code of
+// the service that was asked for credentials is not meant.
 func Code(err error) string {
+	if stageOf(err) == unsigned {
+		return ""
+	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return ""
 }
 
+// Unreached reports whether the call found nobody at the endpoint: no address
+// of its name, or no connection.
+func Unreached(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial" && stageOf(err) == made
+}
+
 // Refused reports whether the call certainly had no effect: the service said
 // no, or was never reached. After any other error of a write, the write may
 // have happened.
 func Refused(err error) bool {
-	if isUnsendable(err) {
-		return true
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+	if stageOf(err) == unsigned || isUnsendable(err) || Unreached(err) {
 		return true
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // answer is an HTTP transport that gives one response or error.
@@ -146,6 +147,104 @@ func TestRequestsThatCannotBeMade(t *testing.T) {
 	} {
 		if err == nil || Classify(err) != Fatal || !Refused(err) {
 			t.Errorf("%s: %v, refused %v: %v", name, Classify(err), Refused(err), err)
+		}
+	}
+}
+
+// source gives credentials, or fails to.
+type source struct{ err error }
+
+func (s source) Retrieve(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, s.err
+}
+
+func TestSettingsWithoutAnEndpointAreFatal(t *testing.T) {
+	for name, o := range map[string]kinesis.Options{
+		"no region":               {},
+		"region that is no label": {Region: "not a region"},
+		"endpoint that is no URL": {Region: "us-east-1", BaseEndpoint: aws.String("::x")},
+		"settings that disagree": {
+			Region: "us-east-1", BaseEndpoint: aws.String("http://localhost"),
+			EndpointOptions: kinesis.EndpointResolverOptions{UseFIPSEndpoint: aws.FIPSEndpointStateEnabled},
+		},
+	} {
+		o.Credentials, o.Retryer, o.HTTPClient = source{}, aws.NopRetryer{}, answer{err: errors.New("sent")}
+		_, err := kinesis.New(o).ListShards(t.Context(), &kinesis.ListShardsInput{StreamName: aws.String("s")})
+		if err == nil || Classify(err) != Fatal || !Refused(err) {
+			t.Errorf("%s: %v, refused %v: %v", name, Classify(err), Refused(err), err)
+		}
+	}
+}
+
+func TestCredentialsThatDoNotComeMayComeYet(t *testing.T) {
+	// As the metadata service of an instance and STS answer.
+	status := &smithyhttp.ResponseError{
+		Response: &smithyhttp.Response{Response: &http.Response{StatusCode: http.StatusNotFound}},
+		Err:      errors.New("no such role (yet)"),
+	}
+	for name, err := range map[string]error{
+		"plain":  errors.New("no"),
+		"status": &smithy.OperationError{ServiceID: "ec2imds", OperationName: "GetMetadata", Err: status},
+		"code":   &smithy.GenericAPIError{Code: "AccessDenied", Fault: smithy.FaultClient},
+		"dial":   &net.OpError{Op: "dial", Net: "tcp", Err: syscall.EHOSTUNREACH},
+	} {
+		client := kinesis.New(kinesis.Options{
+			Region: "us-east-1", Retryer: aws.NopRetryer{}, HTTPClient: answer{err: errors.New("sent")},
+			Credentials: aws.NewCredentialsCache(source{err}),
+		})
+		_, err := client.ListShards(t.Context(), &kinesis.ListShardsInput{StreamName: aws.String("s")})
+		if err == nil || Classify(err) != Retry || !Refused(err) || Code(err) != "" || Unreached(err) {
+			t.Errorf("%s: %v, refused %v, code %q, unreached %v: %v",
+				name, Classify(err), Refused(err), Code(err), Unreached(err), err)
+		}
+	}
+}
+
+// A server that is an hour ahead of us refuses the first signature, and takes
+// the next: the SDK has learned the time from the refusal.
+func TestSignatureThatClocksMadeBadIsRetried(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Hour, 0} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			now := time.Now().Add(ahead)
+			w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			signed, _ := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+			if ahead == 0 || now.Sub(signed).Abs() > 5*time.Minute {
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.Copy(w, body("InvalidSignatureException"))
+				return
+			}
+			_, _ = io.WriteString(w, `{"Shards":[]}`)
+		}))
+		client := kinesis.New(kinesis.Options{
+			Region: "us-east-1", BaseEndpoint: &server.URL, Retryer: aws.NopRetryer{}, Credentials: source{},
+		})
+		want := map[time.Duration]Class{time.Hour: Retry, 0: Fatal}[ahead]
+		_, err := client.ListShards(t.Context(), &kinesis.ListShardsInput{StreamName: aws.String("s")})
+		if err == nil || Classify(err) != want || !Refused(err) {
+			t.Errorf("%v ahead: %v, want %v, refused %v: %v", ahead, Classify(err), want, Refused(err), err)
+		}
+		_, err = client.ListShards(t.Context(), &kinesis.ListShardsInput{StreamName: aws.String("s")})
+		if (err != nil) != (ahead == 0) {
+			t.Errorf("%v ahead, second call: %v", ahead, err)
+		}
+		server.Close()
+	}
+}
+
+func TestUnreachedIsAboutTheEndpoint(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, true},
+		{&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host"}}, true},
+		{&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, false},
+		{io.ErrUnexpectedEOF, false},
+	} {
+		if err := call(t.Context(), answer{err: c.err}); Unreached(err) != c.want {
+			t.Errorf("%v, want %v: %v", !c.want, c.want, err)
 		}
 	}
 }
