@@ -173,7 +173,7 @@ func (w *reply) finish() {
 // response is what the client gets. It is called once w.ready is closed.
 func (w *reply) response() (*http.Response, error) {
 	resp := &http.Response{
-		Status: http.StatusText(w.status), StatusCode: w.status, Header: w.sent, Request: w.request,
+		Status: fmt.Sprintf("%d %s", w.status, http.StatusText(w.status)), StatusCode: w.status, Header: w.sent, Request: w.request,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(w.body.Len()),
 	}
 	if w.source == nil {

@@ -1,18 +1,24 @@
 package localstream
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
 // transport is the HTTP client in process, for a handler of the test's own.
@@ -42,7 +48,7 @@ func TestInProcessAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := io.ReadAll(resp.Body)
-	if err != nil || string(b) != "body of the answer" || resp.StatusCode != http.StatusTeapot || resp.Header.Get("X") != "y" || resp.ContentLength != int64(len(b)) {
+	if err != nil || string(b) != "body of the answer" || resp.Status != "418 I'm a teapot" || resp.StatusCode != http.StatusTeapot || resp.Header.Get("X") != "y" || resp.ContentLength != int64(len(b)) {
 		t.Errorf("got %d %q, %v", resp.StatusCode, b, err)
 	}
 }
@@ -148,6 +154,99 @@ func TestClosedServer(t *testing.T) {
 	}
 	if _, err := h.server.Records("s"); err == nil {
 		t.Error("a closed server gives records")
+	}
+}
+
+// A client that does not read its answer, or does not send what it announced,
+// does not keep the server from closing.
+func TestCloseCutsOffSlowClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a real time-out")
+	}
+	t.Parallel()
+	for name, slow := range map[string]func(h *harness, conn net.Conn){
+		"one that does not read": func(h *harness, conn net.Conn) {
+			for range 9 {
+				h.put("k", strings.Repeat("x", 1<<20-10))
+			}
+			h.must(conn.(*net.TCPConn).SetReadBuffer(4096))
+			body := fmt.Sprintf(`{"ShardIterator":%q}`, h.iterator("0", types.ShardIteratorTypeTrimHorizon))
+			_, err := fmt.Fprintf(conn, slowHead, "GetRecords", auth, len(body), body)
+			h.must(err)
+		},
+		"one that does not send": func(h *harness, conn net.Conn) {
+			_, err := fmt.Fprintf(conn, slowHead, "PutRecords", auth, 1<<20, `{"StreamName":`)
+			h.must(err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := open(t, Config{Durability: Memory})
+			h.create("s", 1)
+			srv := httptest.NewServer(h.server.Handler())
+			defer srv.Close()
+			conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+			h.must(err)
+			defer conn.Close()
+			slow(h, conn)
+			for busy := false; !busy; { // until the server is at it
+				time.Sleep(time.Millisecond)
+				h.server.inFlight.mu.Lock()
+				busy = h.server.inFlight.left < maxInFlight
+				h.server.inFlight.mu.Unlock()
+			}
+			closed := make(chan error, 1)
+			go func() { closed <- h.server.Close() }()
+			select {
+			case err := <-closed:
+				h.must(err)
+			case <-time.After(closingPatience + 5*time.Second):
+				t.Error("Close waits for the client")
+			}
+		})
+	}
+}
+
+// slowHead is a request by hand: operation, signature, length and body.
+const slowHead = "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: Kinesis_20131202.%s\r\nContent-Type: application/x-amz-json-1.1\r\n" +
+	"Authorization: %s\r\nX-Amz-Date: x\r\nContent-Length: %d\r\n\r\n%s"
+
+// When the listener fails Serve ends, and its connections with it.
+func TestServeEndsItsConnectionsWhenTheListenerFails(t *testing.T) {
+	s := NewT(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(t.Context(), ln) }()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", healthPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	ln.Close()
+	if err := <-served; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Serve ended with %v", err)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.ReadByte(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the connection is still there: %v", err)
 	}
 }
 

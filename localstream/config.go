@@ -125,8 +125,8 @@ type Config struct {
 	// listens on. Others are refused, so that no web page can reach the server
 	// by pointing a name of its own at it. Defaults to none.
 	AllowHosts []string
-	// AllowOrigins are the web origins, such as "http://localhost:3000", that
-	// browsers may call the server from. Defaults to none.
+	// AllowOrigins are the web origins, such as "http://localhost:3000", whose
+	// pages may call the server and read its answers (CORS). Defaults to none.
 	AllowOrigins []string
 
 	// Version is shown by the health page. Defaults to "dev".
@@ -139,6 +139,8 @@ type Config struct {
 	fs vfs.FS
 	// segmentBytes is the size of a log segment. Tests set it.
 	segmentBytes int64
+	// maxInFlight bounds the bytes of requests. Tests set it.
+	maxInFlight int64
 }
 
 func (c Config) withDefaults() Config {

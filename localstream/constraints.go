@@ -2,6 +2,7 @@ package localstream
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -183,6 +184,48 @@ func (c *checker) records(in *kinesis.PutRecordsInput) {
 		if r := &in.Records[i]; len(c.failed) < maxViolations {
 			c.record(i+1, r.Data, r.PartitionKey, r.ExplicitHashKey)
 		}
+	}
+}
+
+// maxTagMap is how many tags the model allows in a request; a stream has fewer.
+const maxTagMap = 200
+
+// tags checks the tags of a request.
+func (c *checker) tags(tags map[string]string) {
+	if len(tags) > maxTagMap {
+		c.fail("tags", "'{...}'", "have length less than or equal to "+strconv.Itoa(maxTagMap))
+	}
+	badKey, badValue := false, false
+	for key, value := range tags {
+		n := utf8.RuneCountInString(key)
+		badKey = badKey || n < 1 || n > 128
+		badValue = badValue || utf8.RuneCountInString(value) > 256
+	}
+	if badKey {
+		c.failMap("tags", tags, "keys", 128, 1)
+	}
+	if badValue {
+		c.failMap("tags", tags, "value", 256, 0)
+	}
+}
+
+// failMap is fail for the lengths of keys or values of a map, which AWS shows
+// as Java does.
+func (c *checker) failMap(path string, m map[string]string, what string, most, least int) {
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if b.Len() > maxEcho {
+			break
+		}
+		if b.Len() > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(key + "=" + m[key])
+	}
+	if len(c.failed) < maxViolations {
+		c.failed = append(c.failed, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Map %s must satisfy constraint: "+
+			"[Member must have length less than or equal to %d, Member must have length greater than or equal to %d]",
+			quoted("{"+b.String()+"}"), path, what, most, least))
 	}
 }
 

@@ -4,13 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/shardrun/shardrun/localstream/internal/wire"
 )
@@ -38,48 +34,21 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	setRequestID(w.Header())
 	switch {
 	case !s.hostAllowed(r):
-		writeXML(w, http.StatusForbidden, typeAccessDenied, "This name is not one of the server's. Allow it by name, or use localhost.")
+		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "This name is not one of the server's. Allow it by name, or use localhost.")
 	case !s.originAllowed(r):
-		writeXML(w, http.StatusForbidden, typeAccessDenied, "Requests from other web sites are refused.")
+		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "Requests from other web sites are refused.")
+	case s.shareWithOrigin(w.Header(), r):
+		s.write(w, http.StatusOK, "", nil)
 	case r.Method == http.MethodGet && r.URL.Path == healthPath:
 		s.serveHealth(w)
 	case r.Method != http.MethodPost:
-		writeXML(w, http.StatusForbidden, typeAccessDenied, "Unable to determine service/operation name to be authorized")
+		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "Unable to determine service/operation name to be authorized")
 	case !s.enter():
 		s.writeError(w, unavailable())
 	default:
 		defer s.requests.Done()
 		s.servePost(w, r)
 	}
-}
-
-// hostAllowed refuses names in the Host header that are not known to be ours:
-// a web page could make any name of its own point here (DNS rebinding).
-func (s *Server) hostAllowed(r *http.Request) bool {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	if host == "localhost" || slices.ContainsFunc(s.cfg.AllowHosts, func(name string) bool { return strings.EqualFold(name, host) }) {
-		return true
-	}
-	ip := net.ParseIP(host)
-	if ip == nil {
-		return false
-	}
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	return ip.IsLoopback() || ok && local.IP.Equal(ip)
-}
-
-// originAllowed refuses requests that come from a web page of elsewhere.
-func (s *Server) originAllowed(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin != "" {
-		return slices.Contains(s.cfg.AllowOrigins, origin)
-	}
-	site := r.Header.Get("Sec-Fetch-Site")
-	return site == "" || site == "same-origin" || site == "none"
 }
 
 // servePost answers a request for an operation. The order of the checks is
@@ -94,10 +63,10 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	default:
 		if r.Header.Get("Content-Type") != "" && ours && op != nil {
-			writeXML(w, http.StatusNotFound, typeUnknownOperation, "")
+			s.writeXML(w, http.StatusNotFound, typeUnknownOperation, "")
 			return
 		}
-		writeXML(w, http.StatusForbidden, typeAccessDenied, "Unable to determine service/operation name to be authorized")
+		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "Unable to determine service/operation name to be authorized")
 		return
 	}
 	if !ours {
@@ -106,7 +75,9 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 	b := s.buffers.Get().(*buffers)
 	defer s.recycle(b)
-	out, err := s.serve(w, r, b, op)
+	share := &share{server: s}
+	defer share.free()
+	out, err := s.serve(w, r, b, share, op)
 	if errors.Is(err, errDropped) {
 		panic(http.ErrAbortHandler) // the way to make net/http cut a connection
 	}
@@ -118,27 +89,38 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve reads, checks and runs a request. A nil op is unknown.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, op *operation) (output, error) {
-	limit := int64(defaultBodyBytes)
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, share *share, op *operation) (output, error) {
+	limit := bodyLimit{bytes: defaultBodyBytes}
 	if op != nil {
-		limit = op.maxBody
+		limit.bytes = op.maxBody
 	}
-	if err := readBody(w, r, b, limit); err != nil {
+	// AWS looks at the signature after the body, and so do we, unless the body
+	// is a large one.
+	unsigned := checkAuth(r)
+	if e, ok := errors.AsType[*apiError](unsigned); ok && limit.bytes > unsignedBodyBytes && r.ContentLength <= limit.bytes {
+		limit = bodyLimit{unsignedBodyBytes, e}
+	}
+	if err := s.readBody(w, r, b, share, limit); err != nil {
 		return output{}, err
 	}
-	if op == nil {
-		if !json.Valid(b.request.Body) {
+	if op == nil || op.support == not { // nothing needs what is in the body
+		switch {
+		case !json.Valid(b.request.Body):
 			return output{}, serializationError(&wire.SerializationError{})
+		case op == nil:
+			return output{}, &apiError{Type: typeUnknownOperation, Status: http.StatusBadRequest}
+		case unsigned != nil:
+			return output{}, unsigned
 		}
-		return output{}, &apiError{Type: typeUnknownOperation, Status: http.StatusBadRequest}
+		return output{}, clientError(typeUnknownOperation, "%s is not emulated by localstream yet", op.name)
 	}
 	in := reflect.New(op.input).Interface()
 	bad, _ := errors.AsType[*wire.SerializationError](s.decoder.JSON(&b.request, in))
 	if bad != nil && bad.Message == "" {
 		return output{}, serializationError(bad)
 	}
-	if err := checkAuth(r); err != nil {
-		return output{}, err
+	if unsigned != nil {
+		return output{}, unsigned
 	}
 	if bad != nil {
 		return output{}, serializationError(bad)
@@ -148,7 +130,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, op *o
 	if err := violations.err(); err != nil {
 		return output{}, err
 	}
-	c := &call{server: s, op: op, scope: s.scopeOf(r)}
+	c := &call{server: s, op: op, scope: s.scopeOf(r), share: share}
 	out, err := op.run(r.Context(), c, in)
 	if c.loseReply {
 		return output{}, errDropped
@@ -162,55 +144,6 @@ func (s *Server) recycle(b *buffers) {
 	s.buffers.Put(b)
 }
 
-// bodyRate is how slow a client may send its body, in bytes a second, after
-// bodyGrace.
-const (
-	bodyRate  = 64 << 10
-	bodyGrace = 15 * time.Second
-)
-
-// readBody reads the body of a request. It allocates what has arrived, not
-// what was announced.
-func readBody(w http.ResponseWriter, r *http.Request, b *buffers, limit int64) error {
-	tooLarge := &apiError{
-		Type: "RequestEntityTooLargeException", Status: http.StatusRequestEntityTooLarge,
-		Message: fmt.Sprintf("The request is larger than %d bytes.", limit),
-	}
-	if r.ContentLength > limit {
-		return tooLarge
-	}
-	if owned, ok := r.Body.(*ownedBody); ok { // in process: it is ours already
-		b.request.Body = owned.bytes
-		return nil
-	}
-	if r.Header.Get("Content-Encoding") != "" {
-		return &apiError{Type: typeSerialization, Status: http.StatusBadRequest}
-	}
-	patience := bodyGrace + time.Duration(limit/bodyRate)*time.Second
-	// A connection without deadlines, such as one of a test, goes without.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
-	body := b.request.Body[:0]
-	reader := http.MaxBytesReader(w, r.Body, limit)
-	for {
-		if len(body) == cap(body) {
-			body = slices.Grow(body, max(4096, len(body)))
-		}
-		n, err := reader.Read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-		b.request.Body = body
-		if errors.Is(err, io.EOF) {
-			_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-			return nil
-		}
-		if _, over := errors.AsType[*http.MaxBytesError](err); over {
-			return tooLarge
-		}
-		if err != nil {
-			return &apiError{Type: typeSerialization, Status: http.StatusBadRequest}
-		}
-	}
-}
-
 // contentType is the media type of a request, without parameters.
 func contentType(r *http.Request) string {
 	t, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
@@ -222,14 +155,15 @@ func contentType(r *http.Request) string {
 func (s *Server) serveOld(w http.ResponseWriter, r *http.Request) {
 	b := s.buffers.Get().(*buffers)
 	defer s.recycle(b)
+	share := &share{server: s}
+	defer share.free()
 	kind, member := typeUnknownOperation, "message"
-	if err := readBody(w, r, b, defaultBodyBytes); err != nil {
+	if err := s.readBody(w, r, b, share, bodyLimit{bytes: defaultBodyBytes}); err != nil {
 		s.writeError(w, err)
 		return
 	}
 	if body := b.request.Body; len(body) > 0 && !json.Valid(body) {
 		kind, member = typeSerialization, "Message"
 	}
-	w.Header().Set("Content-Type", contentOld)
-	fmt.Fprintf(w, `{"Output":{"__type":"com.amazon.coral.service#%s","%s":null},"Version":"1.0"}`, kind, member)
+	s.write(w, http.StatusOK, contentOld, fmt.Appendf(nil, `{"Output":{"__type":"com.amazon.coral.service#%s","%s":null},"Version":"1.0"}`, kind, member))
 }

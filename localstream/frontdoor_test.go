@@ -1,10 +1,13 @@
 package localstream
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"regexp"
@@ -178,6 +181,7 @@ func TestHealth(t *testing.T) {
 func TestBodyLimits(t *testing.T) {
 	h := start(t, 1)
 	url, _ := socket(t, h.server)
+	signed := true
 	send := func(op string, size int, chunked bool) int {
 		t.Helper()
 		var body io.Reader = bytes.NewReader(bytes.Repeat([]byte(" "), size))
@@ -188,6 +192,10 @@ func TestBodyLimits(t *testing.T) {
 		h.must(err)
 		req.Header.Set("Content-Type", contentJSON)
 		req.Header.Set("X-Amz-Target", targetPrefix+op)
+		if signed {
+			req.Header.Set("Authorization", auth)
+			req.Header.Set("X-Amz-Date", "x")
+		}
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			// The server may hang up before everything was sent.
@@ -206,6 +214,85 @@ func TestBodyLimits(t *testing.T) {
 		equal(t, "PutRecords over its limit", send("PutRecords", recordsBodyBytes+1, chunked), 413)
 		equal(t, "unknown operation over its limit", send("Nothing", defaultBodyBytes+1, chunked), 413)
 	}
+	h.must(h.server.Close()) // waits for the requests
+	equal(t, "bytes in flight that are left", h.server.inFlight.left, maxInFlight)
+}
+
+// Without a signature the server takes a small body only, and says so instead
+// of reading a large one.
+func TestALargeBodyNeedsASignature(t *testing.T) {
+	h := start(t, 1)
+	url, _ := socket(t, h.server)
+	const missing = `{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}`
+	for _, announced := range []string{"Content-Length: 16777216", "Transfer-Encoding: chunked"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		h.must(err)
+		defer conn.Close()
+		_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: %sPutRecords\r\nContent-Type: %s\r\n%s\r\n\r\n", targetPrefix, contentJSON, announced)
+		h.must(err)
+		if strings.HasPrefix(announced, "T") { // enough to see that it is large
+			_, err = fmt.Fprintf(conn, "%x\r\n%s\r\n", unsignedBodyBytes+1, strings.Repeat(" ", unsignedBodyBytes+1))
+			h.must(err)
+		}
+		h.must(conn.SetReadDeadline(time.Now().Add(5 * time.Second)))
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		h.must(err)
+		b, err := io.ReadAll(resp.Body)
+		h.must(err)
+		resp.Body.Close()
+		equal(t, announced, string(b), missing)
+	}
+}
+
+// A web page of an allowed origin may call the server, and read its answers;
+// others may not, and learn nothing.
+func TestPagesOfAllowedOrigins(t *testing.T) {
+	const page = "http://localhost:3000"
+	url, _ := socket(t, NewT(t, Config{AllowOrigins: []string{page}}))
+	call := map[string]string{"Content-Type": contentJSON, "X-Amz-Target": listStreams, "Authorization": auth, "X-Amz-Date": "x"}
+	ask := map[string]string{"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,x-amz-target"}
+	const allow = "Access-Control-Allow-"
+	for _, tt := range []struct {
+		name, method, origin string
+		header               map[string]string
+		status               int
+		want                 map[string]string // of the answer
+	}{
+		{"a preflight", "OPTIONS", page, ask, 200, map[string]string{
+			allow + "Origin": page, allow + "Methods": "GET, POST", allow + "Headers": "authorization,x-amz-target",
+			"Vary": "Origin Access-Control-Request-Method Access-Control-Request-Headers"}},
+		{"a call", "POST", page, call, 200, map[string]string{
+			allow + "Origin": page, "Access-Control-Expose-Headers": exposedHeaders, "Vary": "Origin"}},
+		{"an error", "POST", page, map[string]string{"X-Amz-Target": listStreams, "Content-Type": contentJSON}, 400, map[string]string{allow + "Origin": page}},
+		{"OPTIONS that is no preflight", "OPTIONS", page, nil, 403, map[string]string{allow + "Origin": page, allow + "Methods": ""}},
+		{"a preflight of elsewhere", "OPTIONS", "http://evil.example", ask, 403, map[string]string{allow + "Origin": "", allow + "Methods": ""}},
+		{"a call of elsewhere", "POST", "http://evil.example", call, 403, map[string]string{allow + "Origin": ""}},
+		{"a preflight of nowhere", "OPTIONS", "", ask, 403, map[string]string{allow + "Origin": "", allow + "Methods": "", "Vary": "Origin"}},
+		{"a client that is no browser", "POST", "", call, 200, map[string]string{allow + "Origin": "", "Vary": "Origin"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			header := maps.Clone(tt.header)
+			if header == nil {
+				header = map[string]string{}
+			}
+			header["Origin"] = tt.origin
+			resp, body := do(t, url, request{method: tt.method, header: header, body: "{}"})
+			if resp.StatusCode != tt.status {
+				t.Errorf("got %d %s, want %d", resp.StatusCode, body, tt.status)
+			}
+			for name, want := range tt.want {
+				equal(t, name, strings.Join(resp.Header.Values(name), " "), want)
+			}
+		})
+	}
+}
+
+// An error repeats what was wrong, as it was: nothing is escaped for a web page.
+func TestErrorsAreNotEscapedForHTML(t *testing.T) {
+	h := start(t, 1)
+	_, answer := h.raw("PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"<&>"}`)
+	want := `{"__type":"SerializationException","Message":"'<&>' can not be converted to a Blob: Base64 encoded length is expected a multiple of 4 bytes but found: 3"}`
+	equal(t, "answer", answer, want)
 }
 
 // A client that sends its headers slowly, or none, does not keep a connection.
@@ -213,6 +300,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a real time-out")
 	}
+	t.Parallel()
 	h := start(t, 0)
 	url, _ := socket(t, h.server)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))

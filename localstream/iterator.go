@@ -12,7 +12,7 @@ import (
 // at least From.
 type iterator struct {
 	Stream state.Key
-	ID     string // of the stream; another stream of the same name starts over
+	ID     string // of the stream; another stream of the same name is not the iterator's
 	Shard  uint32
 	From   uint64
 }

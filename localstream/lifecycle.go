@@ -9,21 +9,23 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/shardrun/shardrun/localstream/internal/state"
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
 	"github.com/shardrun/shardrun/localstream/internal/wal"
 )
 
 // The life of a stream: CREATING, ACTIVE, UPDATING, DELETING. Everything here
 // runs where the metadata is owned.
 
-// create makes a stream: its log first, so that what is visible works.
+// create makes a stream. The journal knows of it before there is a directory,
+// so that a crash leaves none that nobody knows; it becomes visible last, when
+// it works.
 func (m *metadata) create(st *state.Stream) error {
-	opened, err := m.openStream(st)
-	if err != nil {
+	if err := m.save(state.Event{Created: st}); err != nil {
 		return internalFailure(err)
 	}
-	if err := m.save(state.Event{Created: st}); err != nil {
-		return internalFailure(errors.Join(err, opened.log.Close()))
+	opened, err := m.openStream(st)
+	if err != nil {
+		// Unless this is saved the next opening finds the stream, empty.
+		return internalFailure(errors.Join(err, m.forget(st.ID, st.Name)))
 	}
 	m.setCatalog(st.Key, opened)
 	return nil
@@ -37,13 +39,20 @@ func (m *metadata) activate(st *stream) error {
 	return m.setStatus(st, state.Active, nil)
 }
 
-// finishUpdate ends UPDATING with the reshard that was asked for.
+// finishUpdate ends UPDATING with the reshard that was asked for, or without
+// it if it cannot be done, because a parent is damaged: nobody waits for the
+// error, and nothing else could end the status.
 func (m *metadata) finishUpdate(st *stream) error {
 	now := m.state.Streams[st.id]
 	if now.Status != state.Updating {
 		return nil
 	}
-	return m.reshard(st, now.Pending)
+	err := m.reshard(st, now.Pending)
+	if err == nil || st.view.Load().broken != nil { // broke has logged it
+		return nil
+	}
+	m.server.logger.Error("reshard was given up, the stream stays as it was", zap.String("stream", now.Name), zap.Error(err))
+	return m.setStatus(st, state.Active, nil)
 }
 
 // setStatus changes the status of a stream and what is to follow.
@@ -60,7 +69,8 @@ func (m *metadata) setStatus(st *stream, status state.Status, pending []state.St
 // been committed or finds the new shards; then the change is made durable, and
 // then visible.
 func (m *metadata) reshard(st *stream, steps []state.Step) error {
-	event, err := m.state.Streams[st.id].Reshard(steps, time.Now())
+	before := m.state.Streams[st.id]
+	event, err := before.Reshard(steps, time.Now())
 	if err != nil {
 		return internalFailure(err)
 	}
@@ -74,6 +84,17 @@ func (m *metadata) reshard(st *stream, steps []state.Step) error {
 		if err := st.log.Seal(c.Number); err != nil {
 			return m.broke(st, fmt.Errorf("seal %s: %w", state.ShardID(c.Number), err))
 		}
+	}
+	// Only now is it known when the last record of each parent came: puts went
+	// on until its seal, and the clock may have been ahead.
+	now := time.Now()
+	for _, c := range event.Closed {
+		if _, last := st.log.Tip(c.Number); last >= now.UnixMilli() {
+			now = time.UnixMilli(last + 1)
+		}
+	}
+	if event, err = before.Reshard(steps, now); err != nil {
+		return m.broke(st, err)
 	}
 	if err := m.save(state.Event{Resharded: event}); err != nil {
 		return m.broke(st, err)
@@ -108,17 +129,36 @@ func (m *metadata) broke(st *stream, err error) error {
 
 // remove forgets a stream and its records.
 func (m *metadata) remove(st *stream) error {
-	if err := m.save(state.Event{Removed: &state.Removed{ID: st.id}}); err != nil {
+	if err := m.saveRemoved(st.id); err != nil {
 		return internalFailure(err)
 	}
 	m.setCatalog(st.key, nil)
 	v := newView(st.view.Load().Stream)
 	v.gone = true
 	st.publish(v)
-	if err := errors.Join(st.log.Close(), vfs.RemoveAll(m.server.fs, streamsDir+"/"+st.id)); err != nil {
-		// The next opening tries again.
-		m.server.logger.Warn("files of a deleted stream remain", zap.String("stream", st.key.Name), zap.Error(err))
+	if err := st.log.Close(); err != nil {
+		m.server.logger.Warn("log of a deleted stream did not close well", zap.String("stream", st.key.Name), zap.Error(err))
 	}
+	m.removeFiles(st.id, zap.String("stream", st.key.Name))
+	return nil
+}
+
+// forget takes back a stream that was never visible.
+func (m *metadata) forget(id, name string) error {
+	if err := m.saveRemoved(id); err != nil {
+		return err
+	}
+	m.removeFiles(id, zap.String("stream", name))
+	return nil
+}
+
+// saveRemoved records that a stream is no more, and with that which files of
+// earlier ones are gone.
+func (m *metadata) saveRemoved(id string) error {
+	if err := m.save(state.Event{Removed: &state.Removed{ID: id, Cleared: m.cleared}}); err != nil {
+		return err
+	}
+	m.cleared = nil
 	return nil
 }
 

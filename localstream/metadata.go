@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -21,9 +23,14 @@ const (
 	streamsDir = "streams"
 )
 
-// compactAfter is how many events the journal may hold before it is rewritten
-// as one snapshot.
-const compactAfter = 4096
+// The journal is rewritten as one snapshot when it holds compactAfter events,
+// or when it is longer than compactBytes and than compactFactor times the last
+// snapshot: one reshard of a stream with many shards is a long event.
+const (
+	compactAfter  = 4096
+	compactBytes  = 1 << 20
+	compactFactor = 4
+)
 
 // metadata is the state of the server and its journal. One goroutine owns it,
 // the keeper, so it needs no lock: changes are functions that the keeper runs
@@ -32,11 +39,13 @@ type metadata struct {
 	server  *Server
 	state   *state.State
 	journal *wal.Journal
-	events  int
-	failed  error // of the journal; final
+	events  int      // in the journal, since its snapshot
+	base    int64    // length of the journal after it was last rewritten, in bytes
+	cleared []string // removed streams whose files are gone, which the journal does not know yet
 }
 
-// openMetadata replays the journal and records that the server was opened.
+// openMetadata replays the journal, finishes the removal of streams, and
+// records that the server was opened.
 func openMetadata(s *Server) (*metadata, error) {
 	m := &metadata{server: s, state: state.New()}
 	var err error
@@ -45,41 +54,95 @@ func openMetadata(s *Server) (*metadata, error) {
 		if err != nil {
 			return err
 		}
-		m.events++
+		if m.events++; e.Snapshot != nil {
+			m.events, m.base = 0, int64(len(b))
+		}
 		return m.state.Apply(e)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open metadata: %w", err)
 	}
-	boot := &state.Booted{Boot: m.state.Boot + 1}
-	if len(m.state.Secret) == 0 {
-		boot.Secret = make([]byte, secretBytes)
-		rand.Read(boot.Secret) // never fails
-	}
-	if err := m.save(state.Event{Booted: boot}); err != nil {
+	if err := m.boot(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata: %w", err), m.journal.Close())
 	}
 	return m, nil
 }
 
-// save makes an event durable and then applies it.
+// boot makes sure that the journal belongs to the streams that are there, and
+// records that the server was opened.
+func (m *metadata) boot() error {
+	if err := m.checkStreams(); err != nil {
+		return err
+	}
+	for _, id := range m.state.Removed {
+		m.removeFiles(id, zap.String("directory", id))
+	}
+	boot := &state.Booted{Boot: m.state.Boot + 1, Cleared: m.cleared}
+	if len(m.state.Secret) == 0 {
+		boot.Secret = make([]byte, secretBytes)
+		rand.Read(boot.Secret) // never fails
+	}
+	if err := m.save(state.Event{Booted: boot}); err != nil {
+		return err
+	}
+	m.cleared = nil
+	return nil
+}
+
+// checkStreams looks at the directories of streams. The state knows the
+// directory of every stream from before it was made until after it was removed.
+// So one that it does not know came from elsewhere, and is left alone; and if
+// it knows nothing at all, the journal of these streams was lost, and going on
+// would bury their records.
+func (m *metadata) checkStreams() error {
+	s := m.server
+	dirs, err := s.fs.List(streamsDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list streams: %w", err)
+	}
+	if m.state.Boot == 0 && len(dirs) > 0 {
+		return fmt.Errorf("the journal in %s is missing or empty, but there are records of streams in %s: want the journal back, or %s moved away to begin anew",
+			journalDir, streamsDir, streamsDir)
+	}
+	for _, d := range dirs {
+		if m.state.Streams[d.Name] == nil && !slices.Contains(m.state.Removed, d.Name) {
+			s.logger.Warn("a directory among the streams belongs to none of them and is left alone", zap.String("directory", streamsDir+"/"+d.Name))
+		}
+	}
+	return nil
+}
+
+// removeFiles removes the directory of a stream that the journal says is
+// removed. If that fails, the next opening tries again.
+func (m *metadata) removeFiles(id string, stream zap.Field) {
+	if err := vfs.RemoveAll(m.server.fs, streamsDir+"/"+id); err != nil {
+		m.server.logger.Warn("files of a deleted stream remain", stream, zap.Error(err))
+		return
+	}
+	m.cleared = append(m.cleared, id)
+}
+
+// save makes an event durable and then applies it. An event that cannot be
+// applied is refused before it gets into the journal, where it would keep the
+// server from ever opening again.
 func (m *metadata) save(e state.Event) error {
-	if m.failed != nil {
-		return m.failed
+	apply, err := m.state.Prepare(e)
+	if err != nil {
+		return fmt.Errorf("change metadata: %w", err)
 	}
 	b, err := e.Encode()
 	if err == nil {
 		err = m.journal.Append(b)
 	}
 	if err != nil {
-		m.failed = fmt.Errorf("save metadata: %w", err)
-		return m.failed
+		return fmt.Errorf("save metadata: %w", err)
 	}
-	if err := m.state.Apply(e); err != nil {
-		m.failed = fmt.Errorf("apply metadata: %w", err)
-		return m.failed
-	}
-	if m.events++; m.events >= compactAfter {
+	apply()
+	m.events++
+	if m.events >= compactAfter || m.journal.Size() > max(compactBytes, compactFactor*m.base) {
 		m.compact()
 	}
 	return nil
@@ -87,7 +150,7 @@ func (m *metadata) save(e state.Event) error {
 
 // compact replaces the events of the journal by a snapshot. That it fails
 // matters only if the journal does not work any more, and then the next event
-// fails too.
+// fails too; otherwise it is tried again when as many events have come anew.
 func (m *metadata) compact() {
 	b, err := state.Event{Snapshot: m.state}.Encode()
 	if err == nil {
@@ -95,9 +158,8 @@ func (m *metadata) compact() {
 	}
 	if err != nil {
 		m.server.logger.Warn("metadata journal was not compacted", zap.Error(err))
-		return
 	}
-	m.events = 1
+	m.events, m.base = 0, m.journal.Size()
 }
 
 // floor is the lowest index of new records. It rises with every opening of the
@@ -129,23 +191,10 @@ func (m *metadata) openStream(st *state.Stream) (*stream, error) {
 	return out, nil
 }
 
-// openAll opens every stream of the state, and removes what a crash left of
-// streams that do not exist.
+// openAll opens every stream of the state.
 func (m *metadata) openAll() (catalog, error) {
-	s := m.server
-	if err := vfs.MkdirAll(s.fs, streamsDir); err != nil {
+	if err := vfs.MkdirAll(m.server.fs, streamsDir); err != nil {
 		return nil, err
-	}
-	dirs, err := s.fs.List(streamsDir)
-	if err != nil {
-		return nil, fmt.Errorf("list streams: %w", err)
-	}
-	for _, d := range dirs {
-		if m.state.Streams[d.Name] == nil {
-			if err := vfs.RemoveAll(s.fs, streamsDir+"/"+d.Name); err != nil {
-				return nil, err
-			}
-		}
 	}
 	c := catalog{}
 	for _, st := range m.state.Streams {

@@ -15,6 +15,9 @@ import (
 // maxCreating is how many streams of an account may be in CREATING at once.
 const maxCreating = 5
 
+// maxTags is how many tags a stream may have.
+const maxTags = 50
+
 // onDemandShards is how many shards a new on-demand stream has.
 const onDemandShards = 4
 
@@ -26,6 +29,7 @@ func (c *checker) createStream(in *kinesis.CreateStreamInput) {
 	if in.StreamModeDetails != nil {
 		enum(c, "streamModeDetails.streamMode", in.StreamModeDetails.StreamMode, true, types.StreamMode("").Values())
 	}
+	c.tags(in.Tags)
 	enum(c, "recordDistributionStrategy", in.RecordDistributionStrategy, false, types.RecordDistributionStrategy("").Values())
 }
 
@@ -37,7 +41,7 @@ func (c *call) createStream(ctx context.Context, in *kinesis.CreateStreamInput) 
 	if err := c.fault(ctx, key, anyShard); err != nil {
 		return err
 	}
-	st, err := newStream(key, in, time.Now())
+	st, shards, err := newStream(key, in)
 	if err != nil {
 		return err
 	}
@@ -57,9 +61,13 @@ func (c *call) createStream(ctx context.Context, in *kinesis.CreateStreamInput) 
 			return limitExceeded("This request would exceed the limit of %d streams in CREATING state for the account %s in %s.",
 				maxCreating, key.Account, key.Region)
 		}
-		if err := s.checkShardLimit(key.Scope, len(st.Shards)); err != nil {
+		if err := s.checkShardLimit(key.Scope, shards); err != nil {
 			return err
 		}
+		now := time.Now()
+		st.Created = now.UnixMilli()
+		st.NextShard = uint32(shards)
+		st.Shards = state.NewShards(shards, now, m.state.Retired)
 		st.Status = state.Active
 		if s.cfg.CreateDelay > 0 {
 			st.Status = state.Creating
@@ -72,14 +80,19 @@ func (c *call) createStream(ctx context.Context, in *kinesis.CreateStreamInput) 
 	})
 }
 
-// newStream is the stream that a request asks for.
-func newStream(key state.Key, in *kinesis.CreateStreamInput, now time.Time) (*state.Stream, error) {
-	st := &state.Stream{
-		Key: key, ID: uuid.Must(uuid.NewV7()).String(), Created: now.UnixMilli(),
+// newStream is the stream that a request asks for, still without shards, and
+// how many it is to have.
+func newStream(key state.Key, in *kinesis.CreateStreamInput) (st *state.Stream, shards int, err error) {
+	st = &state.Stream{
+		Key: key, ID: uuid.Must(uuid.NewV7()).String(),
 		RetentionHours: state.MinRetentionHours, MaxRecordKiB: state.DefaultMaxRecordKiB, Tags: in.Tags,
 	}
 	if in.MaxRecordSizeInKiB != nil {
 		st.MaxRecordKiB = *in.MaxRecordSizeInKiB
+	}
+	if len(in.Tags) > maxTags {
+		return nil, 0, invalidArgument("Failed to add tags to stream %s under account %s because a given stream cannot have more than %d tags associated with it.",
+			key.Name, key.Account, maxTags)
 	}
 	mode := types.StreamModeOnDemand
 	if in.StreamModeDetails != nil {
@@ -87,28 +100,26 @@ func newStream(key state.Key, in *kinesis.CreateStreamInput, now time.Time) (*st
 	} else if in.ShardCount != nil {
 		mode = types.StreamModeProvisioned
 	}
-	shards := onDemandShards
+	shards = onDemandShards
 	switch {
 	case mode == types.StreamModeProvisioned && in.ShardCount == nil:
-		return nil, invalid("ShardCount is required for a stream in PROVISIONED mode.")
+		return nil, 0, invalid("ShardCount is required for a stream in PROVISIONED mode.")
 	case mode == types.StreamModeProvisioned:
 		if shards = int(*in.ShardCount); shards > maxStreamShards {
-			return nil, limitExceeded("Shard count cannot be greater than %d. Requested shard count: %d", maxStreamShards, shards)
+			return nil, 0, limitExceeded("Shard count cannot be greater than %d. Requested shard count: %d", maxStreamShards, shards)
 		}
 	case in.ShardCount != nil:
-		return nil, invalid("ShardCount must not be specified for a stream in ON_DEMAND mode.")
+		return nil, 0, invalid("ShardCount must not be specified for a stream in ON_DEMAND mode.")
 	}
 	st.OnDemand = mode == types.StreamModeOnDemand
 	st.WarmMiBps = aws.ToInt32(in.WarmThroughputMiBps)
 	if st.WarmMiBps > 0 && !st.OnDemand {
-		return nil, invalid("WarmThroughputMiBps can only be specified for a stream in ON_DEMAND mode.")
+		return nil, 0, invalid("WarmThroughputMiBps can only be specified for a stream in ON_DEMAND mode.")
 	}
 	if in.RecordDistributionStrategy == types.RecordDistributionStrategyAuto {
-		return nil, invalidArgument("RecordDistributionStrategy AUTO is not emulated by localstream yet.")
+		return nil, 0, invalidArgument("RecordDistributionStrategy AUTO is not emulated by localstream yet.")
 	}
-	st.NextShard = uint32(shards)
-	st.Shards = state.NewShards(shards, now)
-	return st, nil
+	return st, shards, nil
 }
 
 // checkShardLimit refuses more shards than an account may have.

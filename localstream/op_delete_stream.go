@@ -21,9 +21,14 @@ func (c *call) deleteStream(ctx context.Context, in *kinesis.DeleteStreamInput) 
 	}
 	s := c.server
 	return s.change(ctx, func(m *metadata) error {
-		_, v, err := s.lookup(st.key)
-		if err != nil || v.Status == state.Deleting {
+		current, v, err := s.lookup(st.key)
+		switch {
+		case err != nil:
 			return err
+		case current != st: // deleted, and created anew, since the request came
+			return noStream(st.key)
+		case v.Status == state.Deleting:
+			return nil
 		}
 		if s.cfg.DeleteDelay > 0 {
 			if err := m.setStatus(st, state.Deleting, nil); err != nil {

@@ -37,12 +37,17 @@ func (c *call) getRecords(ctx context.Context, in *kinesis.GetRecordsInput) (*wi
 	if err != nil {
 		return nil, err
 	}
+	if in.StreamARN != nil {
+		if key, _ := state.ParseARN(*in.StreamARN); key != it.Stream { // its form was checked before
+			return nil, invalidArgument("StreamARN %s is not that of the stream that the ShardIterator was made for, %s.", *in.StreamARN, it.Stream.ARN())
+		}
+	}
 	st, v, sh, err := c.findShard(ctx, it.Stream, it.Shard, now)
 	if err != nil {
 		return nil, err
 	}
-	if it.ID != st.id { // the stream was created anew
-		it.ID, it.From = st.id, 0
+	if it.ID != st.id { // the stream was deleted, and created anew
+		return nil, missingShard(it.Stream, it.Shard)
 	}
 	if aws.ToBool(in.DryRun) {
 		return nil, dryRun()
@@ -55,9 +60,9 @@ func (c *call) getRecords(ctx context.Context, in *kinesis.GetRecordsInput) (*wi
 	if in.Limit != nil {
 		limit = int(*in.Limit)
 	}
-	p, err := st.log.Read(sh.Number, it.From, v.TrimHorizon(now), limit, maxBytesPerGet)
+	p, err := c.page(ctx, st, sh, it.From, v.TrimHorizon(now), limit)
 	if err != nil {
-		return nil, st.logError(err)
+		return nil, err
 	}
 	out := &wire.GetRecordsAnswer{Records: make([]wire.Record, len(p.Records)), Behind: behind(p, now)}
 	digits := make([]byte, 0, len(p.Records)*(sequenceDigits+1))
@@ -81,6 +86,24 @@ func (c *call) getRecords(ctx context.Context, in *kinesis.GetRecordsInput) (*wi
 	it.From = p.Next
 	out.Next = c.server.sealIterator(it, now)
 	return out, nil
+}
+
+// page reads the log, once there is room for a page. The page is counted twice,
+// because the answer holds its bytes again.
+func (c *call) page(ctx context.Context, st *stream, sh state.Shard, from uint64, horizon int64, limit int) (wal.Page, error) {
+	request := c.share.bytes
+	if err := c.share.resize(ctx, request+2*min(maxBytesPerGet, st.log.Size())); err != nil {
+		return wal.Page{}, err
+	}
+	p, err := st.log.Read(sh.Number, from, horizon, limit, maxBytesPerGet)
+	if err != nil {
+		return p, st.logError(err)
+	}
+	bytes := 0
+	for i := range p.Records {
+		bytes += len(p.Records[i].Data) + len(p.Records[i].Key)
+	}
+	return p, c.share.resize(ctx, min(c.share.bytes, request+2*int64(bytes)))
 }
 
 // behind is how far the end of a page is behind the tip of the shard: the age

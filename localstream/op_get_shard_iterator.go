@@ -57,7 +57,12 @@ func (c *call) findShard(ctx context.Context, key state.Key, number uint32, now 
 			return st, v, sh, nil
 		}
 	}
-	return nil, nil, state.Shard{}, notFound("Shard %s in stream %s under account %s does not exist", state.ShardID(number), key.Name, key.Account)
+	return nil, nil, state.Shard{}, missingShard(key, number)
+}
+
+// missingShard is the error for a shard to read from that does not exist.
+func missingShard(key state.Key, number uint32) error {
+	return notFound("Shard %s in stream %s under account %s does not exist", state.ShardID(number), key.Name, key.Account)
 }
 
 // startOf gives the index from which the iterator that was asked for reads.

@@ -29,7 +29,7 @@ func (c *call) putRecord(ctx context.Context, in *kinesis.PutRecordInput) (*wire
 		return nil, err
 	}
 	if in.SequenceNumberForOrdering != nil {
-		if err := v.checkOrdering(*in.SequenceNumberForOrdering, time.Now()); err != nil {
+		if err := v.checkOrdering(st, *in.SequenceNumberForOrdering, time.Now()); err != nil {
 			return nil, err
 		}
 	}
@@ -54,14 +54,20 @@ func (c *call) putRecord(ctx context.Context, in *kinesis.PutRecordInput) (*wire
 
 // checkOrdering refuses a SequenceNumberForOrdering that Kinesis cannot have
 // given out: of an unknown form, or of a time to come. Numbers of a new child
-// shard run a little ahead of the clock. There is nothing else to do for it:
-// numbers of a shard rise in any case.
-func (v *view) checkOrdering(number string, now time.Time) error {
+// shard run a little ahead of the clock, and those that were given before the
+// clock was set back run ahead of it by as much. There is nothing else to do
+// for it: numbers of a shard rise in any case.
+func (v *view) checkOrdering(st *stream, number string, now time.Time) error {
 	latest := now.Unix()
 	for _, sh := range v.open {
 		latest = max(latest, sh.CreateSecs)
 	}
 	n, err := state.ParseSequence(number)
+	if err == nil && n.Secs > latest {
+		if _, arrival := st.log.Tip(n.Shard); n.Secs <= arrival/1000 {
+			latest = n.Secs
+		}
+	}
 	if err != nil || n.Version == 0 || n.Secs > latest {
 		return invalidArgument("ExclusiveMinimumSequenceNumber %s used in PutRecord on stream %s under account %s is invalid.",
 			number, v.Name, v.Account)

@@ -86,6 +86,9 @@ const (
 	defaultBodyBytes = 1 << 20
 	recordBodyBytes  = 15 << 20
 	recordsBodyBytes = 16 << 20
+	// unsignedBodyBytes is the limit for requests that are not even signed in
+	// form.
+	unsignedBodyBytes = 64 << 10
 )
 
 // operation is one entry of the API.
@@ -93,9 +96,9 @@ type operation struct {
 	name    string
 	support support
 	maxBody int64
-	input   reflect.Type // the input struct of the SDK
-	check   func(c *checker, in any)
-	run     func(ctx context.Context, c *call, in any) (output, error)
+	input   reflect.Type                                               // the input struct of the SDK
+	check   func(c *checker, in any)                                   // these two are nil for one that is
+	run     func(ctx context.Context, c *call, in any) (output, error) // not emulated
 }
 
 // call is one request on its way through an operation.
@@ -103,6 +106,7 @@ type call struct {
 	server *Server
 	op     *operation
 	scope  state.Scope // of the caller
+	share  *share      // of the bytes in flight
 	// loseReply is set by a fault: what was done stays, but no answer is sent.
 	loseReply bool
 }
@@ -155,9 +159,7 @@ func emulated[I any](name string, s support, check func(*checker, *I), run runne
 }
 
 func missing[I any](name string) *operation {
-	return emulated(name, not, func(*checker, *I) {}, func(*call, context.Context, *I) (output, error) {
-		return output{}, clientError(typeUnknownOperation, "%s is not emulated by localstream yet", name)
-	})
+	return &operation{name: name, support: not, maxBody: defaultBodyBytes, input: reflect.TypeFor[I]()}
 }
 
 func (op *operation) upTo(bytes int64) *operation {

@@ -243,6 +243,24 @@ func TestTokenOfADeletedStream(t *testing.T) {
 	h.wantError(err, typeNotFound, "")
 }
 
+// GetRecords takes the ARN of the iterator's stream, and no other.
+func TestIteratorAndStreamARNAgree(t *testing.T) {
+	h := start(t, 1)
+	h.create("t", 1)
+	h.put("k", "x")
+	in := &kinesis.GetRecordsInput{ShardIterator: aws.String(h.iterator("0", types.ShardIteratorTypeTrimHorizon))}
+	in.StreamARN = aws.String("arn:aws:kinesis:us-east-1:000000000000:stream/s")
+	out, err := h.client.GetRecords(t.Context(), in)
+	h.must(err)
+	equal(t, "records", dataOf(out.Records), "[x]")
+	for _, other := range []string{"us-east-1:000000000000:stream/t", "us-east-1:000000000000:stream/none", "eu-west-1:000000000000:stream/s"} {
+		in.StreamARN = aws.String("arn:aws:kinesis:" + other)
+		_, err = h.client.GetRecords(t.Context(), in)
+		h.wantError(err, typeInvalidArgument, "StreamARN arn:aws:kinesis:"+other+" is not that of the stream that the ShardIterator was made for, "+
+			"arn:aws:kinesis:us-east-1:000000000000:stream/s.")
+	}
+}
+
 func TestDryRun(t *testing.T) {
 	h := start(t, 1)
 	it := h.iterator("0", types.ShardIteratorTypeLatest)

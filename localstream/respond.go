@@ -24,7 +24,7 @@ func (s *Server) writeAnswer(w http.ResponseWriter, b *buffers, out output) {
 	case out.shape != nil:
 		out.shape.Serialize(&b.answer)
 	}
-	write(w, http.StatusOK, contentJSON, b.answer.Bytes())
+	s.write(w, http.StatusOK, contentJSON, b.answer.Bytes())
 }
 
 func serializationError(err *wire.SerializationError) *apiError {
@@ -45,31 +45,25 @@ func (s *Server) writeError(w http.ResponseWriter, err error) {
 	if e.Status == http.StatusInternalServerError {
 		s.logger.Warn("request failed", zap.Error(err))
 	}
-	body := struct {
-		Type    string `json:"__type"`
-		Message string `json:"message,omitempty"`
-		Capital string `json:"Message,omitempty"` // of serialization errors
-	}{Type: e.Type, Message: e.Message}
+	body := wire.ErrorAnswer{Type: e.Type, Member: "message", Message: e.Message}
 	if e.Type == typeSerialization {
-		body.Message, body.Capital = "", e.Message
+		body.Member = "Message"
 	}
-	b, err := json.Marshal(body)
-	if err != nil {
-		b = []byte(`{"__type":"` + typeInternal + `"}`)
-	}
-	write(w, e.Status, contentJSON, b)
+	s.write(w, e.Status, contentJSON, body.AppendJSON(nil))
 }
 
 // writeXML answers in the way AWS does before it knows the protocol.
-func writeXML(w http.ResponseWriter, status int, kind, message string) {
+func (s *Server) writeXML(w http.ResponseWriter, status int, kind, message string) {
 	body := "<" + kind + "/>\n"
 	if message != "" {
 		body = "<" + kind + ">\n  <Message>" + message + "</Message>\n</" + kind + ">\n"
 	}
-	write(w, status, "", []byte(body))
+	s.write(w, status, "", []byte(body))
 }
 
-func write(w http.ResponseWriter, status int, contentType string, body []byte) {
+// write sends an answer. A client that does not take it is cut off.
+func (s *Server) write(w http.ResponseWriter, status int, contentType string, body []byte) {
+	defer s.within(patience(int64(len(body))), http.NewResponseController(w).SetWriteDeadline)()
 	h := w.Header()
 	if contentType != "" {
 		h["Content-Type"] = []string{contentType}
@@ -124,5 +118,5 @@ func (s *Server) serveHealth(w http.ResponseWriter) {
 		s.writeError(w, err)
 		return
 	}
-	write(w, http.StatusOK, contentOld, append(b, '\n'))
+	s.write(w, http.StatusOK, contentOld, append(b, '\n'))
 }

@@ -1,7 +1,6 @@
 package localstream
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -17,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
-	"github.com/shardrun/shardrun/localstream/internal/state"
 	"github.com/shardrun/shardrun/localstream/internal/vfs"
 )
 
@@ -230,21 +228,6 @@ func TestTransitionsEndAtOnceWithoutDelays(t *testing.T) {
 	equal(t, "status", h.describe("s").StreamStatus, "ACTIVE")
 }
 
-func TestTheJournalIsCompacted(t *testing.T) {
-	h := open(t, Config{Durability: Memory})
-	h.create("s", 1)
-	for i := range compactAfter + 10 {
-		hours := int32(25 + i%2)
-		err := h.server.change(t.Context(), func(m *metadata) error {
-			return m.save(state.Event{Retention: &state.Retention{ID: mustView(h).ID, Hours: hours}})
-		})
-		h.must(err)
-	}
-	if events := h.server.metadata.events; events > 100 {
-		t.Errorf("%d events are in the journal", events)
-	}
-}
-
 func TestDataDirErrors(t *testing.T) {
 	dir := t.TempDir()
 	open(t, Config{DataDir: dir})
@@ -262,19 +245,6 @@ func TestDataDirErrors(t *testing.T) {
 	if _, err := Open(Config{DataDir: "/proc/nothing"}); err == nil || !strings.Contains(err.Error(), "/proc/nothing") {
 		t.Errorf("a data directory that cannot be written: %v", err)
 	}
-}
-
-// What a crash left of a stream that was never made is removed.
-func TestLeftoversAreRemoved(t *testing.T) {
-	disk := vfs.NewMemory()
-	if err := vfs.MkdirAll(disk, streamsDir+"/leftover"); err != nil {
-		t.Fatal(err)
-	}
-	h := open(t, Config{fs: disk})
-	h.create("s", 1)
-	dirs, err := disk.List(streamsDir)
-	h.must(err)
-	equal(t, "directories", len(dirs), 1)
 }
 
 // A directory is free again when opening it failed half way.
@@ -311,168 +281,4 @@ func TestConfigErrors(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-}
-
-// Whatever operation of the file system fails, and however: requests end, with
-// an error or without; what was acknowledged is there when the server is opened
-// again, the shards tile, and numbers rise.
-func TestEveryDiskFailure(t *testing.T) {
-	total := 0
-	faulty := vfs.Fault(vfs.NewCrash(), vfs.Plan{})
-	smallLife(t, faulty, map[string]string{})
-	changes := faulty.Changes()
-	for _, kind := range vfs.FaultKinds() {
-		for at := 1; at <= changes; at++ {
-			disk := vfs.NewCrash()
-			faulty := vfs.Fault(disk, vfs.Plan{Kind: kind, At: at})
-			acked := map[string]string{}
-			smallLife(t, faulty, acked)
-			if !faulty.Fired() {
-				continue
-			}
-			total++
-			h := open(t, Config{fs: disk.CrashClone(rand.New(rand.NewPCG(uint64(at), uint64(kind))))})
-			if _, _, err := h.server.lookup(testKey("s")); err == nil {
-				checkRecovered(t, h, acked, 1000, Sync)
-				h.put("a", "000999")
-			} else if len(acked) > 0 {
-				t.Errorf("the stream is gone: %v", err)
-			}
-			h.must(h.server.Close())
-			if t.Failed() {
-				t.Fatalf("%v at operation %d (%s)", kind, at, faulty.Operation(at))
-			}
-		}
-	}
-	t.Logf("%d faults", total)
-}
-
-// smallLife opens a server, does a little of everything, and closes it. Any of
-// it may fail. acked takes what was acknowledged.
-func smallLife(t *testing.T, disk vfs.FS, acked map[string]string) {
-	t.Helper()
-	s, err := Open(Config{fs: disk, segmentBytes: 4 << 10})
-	if err != nil {
-		return
-	}
-	h := &harness{T: t, server: s, client: s.Client(noRetry)}
-	call := func(operation, body string) { h.raw(operation, body) }
-	next := 0
-	put := func() {
-		for range 3 {
-			data := fmt.Sprintf("%06d", next) + strings.Repeat("x", 700)
-			next++
-			out, err := h.client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String(fmt.Sprint(next)), Data: []byte(data)})
-			if err == nil {
-				acked[data] = *out.ShardId + *out.SequenceNumber
-			}
-		}
-	}
-	call("CreateStream", `{"StreamName":"s","ShardCount":1}`)
-	put()
-	call("CreateStream", `{"StreamName":"t","ShardCount":1}`)
-	call("UpdateShardCount", `{"StreamName":"s","TargetShardCount":2,"ScalingType":"UNIFORM_SCALING"}`)
-	put()
-	call("DeleteStream", `{"StreamName":"t"}`)
-	call("MergeShards", `{"StreamName":"s","ShardToMerge":"1","AdjacentShardToMerge":"2"}`)
-	put()
-	_ = s.Close() // fails if the disk does
-}
-
-// A failed write is final until the server is opened again; reads go on.
-func TestAfterAFailedWrite(t *testing.T) {
-	disk := vfs.NewCrash()
-	h := open(t, Config{fs: disk})
-	h.create("s", 1)
-	h.put("a", "0")
-	h.must(h.server.Close())
-
-	h = open(t, Config{fs: &failing{FS: disk}})
-	for range 2 {
-		_, err := h.client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("a"), Data: []byte("x")})
-		h.wantError(err, typeInternal, "")
-	}
-	equal(t, "reads go on", h.read(h.iterator("0", types.ShardIteratorTypeTrimHorizon)), "[0]")
-	_ = h.server.Close() // its disk fails
-
-	h = open(t, Config{fs: disk})
-	h.put("a", "1")
-	records := h.read(h.iterator("0", types.ShardIteratorTypeTrimHorizon))
-	equal(t, "after opening again", records[0]+" "+records[len(records)-1], "0 1")
-}
-
-// failing is a file system that opens, but does not write segments.
-type failing struct{ vfs.FS }
-
-func (f *failing) Create(name string) (vfs.File, error) { return f.wrap(f.FS.Create(name)) }
-
-func (f *failing) Open(name string) (vfs.File, error) { return f.wrap(f.FS.Open(name)) }
-
-func (f *failing) wrap(file vfs.File, err error) (vfs.File, error) {
-	return failingFile{file}, err
-}
-
-type failingFile struct{ vfs.File }
-
-var errDisk = errors.New("disk failed")
-
-// Write fails for what carries a record.
-func (f failingFile) Write(p []byte) (int, error) {
-	if bytes.Contains(p, []byte("x")) && !bytes.Contains(p, []byte("booted")) {
-		return 0, errDisk
-	}
-	return f.File.Write(p)
-}
-
-// Damage among the records is noticed; the shards that it concerns refuse to
-// serve, everything else goes on.
-func TestDamagedRecords(t *testing.T) {
-	disk := vfs.NewCrash()
-	h := open(t, Config{fs: disk, segmentBytes: 4 << 10})
-	h.create("s", 2)
-	h.create("other", 1)
-	const high = "340282366920938463463374607431768211455"
-	for range 10 {
-		h.putAt("0", strings.Repeat("low", 300))
-		h.putAt(high, strings.Repeat("high", 300))
-	}
-	dir := streamsDir + "/" + mustView(h).ID
-	h.must(h.server.Close())
-	files, err := disk.List(dir)
-	h.must(err)
-	h.must(disk.Damage(dir+"/"+files[0].Name, func(b []byte) []byte {
-		b[bytes.Index(b, []byte("lowlow"))] ^= 1
-		return b
-	}))
-	h = open(t, Config{fs: disk})
-	it := h.iterator("0", types.ShardIteratorTypeTrimHorizon)
-	_, err = h.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: &it})
-	h.wantError(err, typeInternal, "")
-	_, err = h.client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("a"), ExplicitHashKey: aws.String("0"), Data: []byte("x")})
-	h.wantError(err, typeInternal, "")
-	_, err = h.client.SplitShard(t.Context(), &kinesis.SplitShardInput{StreamName: aws.String("s"), ShardToSplit: aws.String("0"), NewStartingHashKey: aws.String("100")})
-	h.wantError(err, typeInternal, "")
-	equal(t, "the other shard", len(h.read(h.iterator("1", types.ShardIteratorTypeTrimHorizon))), 10)
-	h.putAt(high, "still works")
-	h.split("1", "339282366920938463463374607431768211455")
-	equal(t, "other streams", h.describe("other").StreamStatus, "ACTIVE")
-}
-
-// The end of the log that a crash tore off does not keep the rest from being
-// read, and the server goes on behind it.
-func TestTornTail(t *testing.T) {
-	disk := vfs.NewCrash()
-	h := open(t, Config{fs: disk})
-	h.create("s", 1)
-	h.put("a", "0")
-	h.put("a", "1")
-	dir := streamsDir + "/" + mustView(h).ID
-	killed := disk.CrashClone(rand.New(rand.NewPCG(1, 1)))
-	h.must(h.server.Close())
-	files, err := killed.List(dir)
-	h.must(err)
-	h.must(killed.Damage(dir+"/"+files[len(files)-1].Name, func(b []byte) []byte { return append(b, "a batch that was never finished"...) }))
-	h = open(t, Config{fs: killed})
-	h.put("a", "2")
-	equal(t, "records", h.read(h.iterator("0", types.ShardIteratorTypeTrimHorizon)), "[0 1 2]")
 }

@@ -18,6 +18,7 @@ const (
 	maxHeaderBytes    = 64 << 10
 	headerTimeout     = 5 * time.Second
 	idleTimeout       = 2 * time.Minute
+	maxStreams        = 128 // requests at a time on a connection of HTTP/2
 	shutdownTimeout   = 10 * time.Second
 	defaultListenAddr = "127.0.0.1:4567"
 )
@@ -38,7 +39,8 @@ func (s *Server) ListenAndServe(ctx context.Context, addr string) error {
 
 // Serve serves HTTP/1.1 and HTTP/2 without TLS on a listener, which it closes,
 // until ctx ends. Then it lets requests finish for up to ten seconds, and
-// returns nil. It does not close the Server.
+// returns nil. When the listener fails it does the same, and returns the error.
+// Either way its connections are closed then; the Server is not.
 //
 // Clients are not authenticated: whoever can reach the listener can read,
 // write and delete every stream.
@@ -52,25 +54,32 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	srv := &http.Server{
 		Handler: s.Handler(), Protocols: protocols,
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog: zap.NewStdLog(s.logger),
 	}
 	served := make(chan error, 1) // one result, which may come after ctx ended
 	go func() { served <- srv.Serve(&limitListener{Listener: ln, slots: make(chan struct{}, maxConnections)}) }()
+	var failed error // the listener did
 	select {
-	case err := <-served:
-		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
+	case failed = <-served:
 	case <-ctx.Done():
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	err := srv.Shutdown(grace)
 	if err != nil {
-		err = errors.Join(fmt.Errorf("serve on %s: shut down: %w", ln.Addr(), err), srv.Close())
+		err = errors.Join(fmt.Errorf("shut down: %w", err), srv.Close())
 	}
-	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
-		err = errors.Join(err, fmt.Errorf("serve on %s: %w", ln.Addr(), end))
+	if failed == nil {
+		failed = <-served
 	}
-	return err
+	if !errors.Is(failed, http.ErrServerClosed) {
+		err = errors.Join(failed, err)
+	}
+	if err != nil {
+		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
+	}
+	return nil
 }
 
 // limitListener keeps connections above a number waiting.

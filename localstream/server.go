@@ -1,6 +1,7 @@
 package localstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type Server struct {
 	buffers    sync.Pool // of *buffers, for requests and answers
 	sealer     *sealer
 	faults     faults
+	inFlight   *budget
 
 	catalog  atomic.Pointer[catalog]
 	metadata *metadata            // the keeper's
@@ -52,8 +54,8 @@ type Server struct {
 // Open opens the server on its data directory, or on an empty one, and
 // recovers what the last one left, however it ended. It fails if another
 // process has the directory, if the directory cannot be written, or if the
-// metadata is damaged. Damaged records do not keep a server from opening: the
-// shards that lost them refuse to serve.
+// metadata is damaged, or missing while there are streams. Damaged records do
+// not keep a server from opening: the shards that lost them refuse to serve.
 func Open(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -61,6 +63,7 @@ func Open(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, logger: cfg.Logger, started: time.Now(), changes: make(chan func(*metadata))}
 	s.operations = operationsByName()
+	s.inFlight = newBudget(cmp.Or(cfg.maxInFlight, maxInFlight))
 	s.buffers.New = func() any { return new(buffers) }
 	if err := s.openFiles(); err != nil {
 		return nil, fmt.Errorf("open localstream: %w", err)
@@ -141,8 +144,9 @@ func (s *Server) closeFiles() error {
 }
 
 // Close ends the server: it refuses new requests, waits for those that it is
-// handling, and makes everything durable. It may be called twice. What the
-// log or the disk has to say last is its error.
+// handling, and makes everything durable. Clients that are slow to send their
+// request or to read the answer are cut off after two seconds. It may be called
+// twice. What the log or the disk has to say last is its error.
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		s.mu.Lock()

@@ -133,25 +133,35 @@ func TestAccountsAndRegions(t *testing.T) {
 	equal(t, "streams of the server's own account", *out.StreamSummaries[0].StreamARN, "arn:aws:kinesis:us-east-1:000000000000:stream/s")
 }
 
-func TestDeleteStream(t *testing.T) {
-	h := start(t, 2)
-	h.put("a", "old")
-	old := h.iterator("0", types.ShardIteratorTypeLatest)
-	old1 := h.iterator("1", types.ShardIteratorTypeLatest)
-	_, err := h.client.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")})
-	h.must(err)
-	_, err = h.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: &old})
-	h.wantError(err, typeNotFound, "Shard shardId-000000000000 in stream s under account 000000000000 does not exist")
-	_, err = h.client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("a"), Data: []byte("x")})
-	h.wantError(err, typeNotFound, "Stream s under account 000000000000 not found.")
-
-	// A stream created anew is another one: what the old iterator said of a
-	// place means nothing there, so it starts at the beginning.
-	h.create("s", 1)
-	h.put("a", "new")
-	equal(t, "records of the new stream", h.read(old), []string{"new"})
-	_, err = h.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: &old1})
-	h.wantError(err, typeNotFound, "Shard shardId-000000000001 in stream s under account 000000000000 does not exist")
+// What AWS says of tags that are too many or too long.
+func TestTagsOfANewStream(t *testing.T) {
+	h := start(t, 0)
+	long := strings.Repeat("k", 129)
+	tags := func(n int) string {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = fmt.Sprintf(`"k%03d":"v"`, i)
+		}
+		return strings.Join(list, ",")
+	}
+	const violation = "1 validation error detected: Value "
+	for _, tt := range []struct{ name, tags, kind, message string }{
+		{"51 tags", tags(51), typeInvalidArgument, "Failed to add tags to stream s under account 000000000000 because a given stream cannot have more than 50 tags associated with it."},
+		{"201 tags", tags(201), typeValidation, violation + "'{...}' at 'tags' failed to satisfy constraint: Member must have length less than or equal to 200"},
+		{"an empty key", `"":"v","a":"b"`, typeValidation, violation + "'{=v, a=b}' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: " +
+			"[Member must have length less than or equal to 128, Member must have length greater than or equal to 1]"},
+		{"a long key", `"` + long + `":"v"`, typeValidation, violation + "'{" + long + "=v}' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: " +
+			"[Member must have length less than or equal to 128, Member must have length greater than or equal to 1]"},
+		{"a long value", `"k":"` + long + long + `"`, typeValidation, violation + "'{k=" + long + long + "}' at 'tags' failed to satisfy constraint: Map value must satisfy constraint: " +
+			"[Member must have length less than or equal to 256, Member must have length greater than or equal to 0]"},
+	} {
+		kind, message := h.refused("CreateStream", `{"StreamName":"s","ShardCount":1,"Tags":{`+tt.tags+`}}`)
+		equal(t, tt.name, kind+": "+message, tt.kind+": "+tt.message)
+	}
+	if status, answer := h.raw("CreateStream", `{"StreamName":"s","ShardCount":1,"Tags":{`+tags(49)+`,"`+long[1:]+`":"`+strings.Repeat("ü", 256)+`"}}`); status != 200 {
+		t.Errorf("50 tags of the greatest lengths: %s", answer)
+	}
+	equal(t, "tags", len(mustView(h).Tags), 50)
 }
 
 // bubble runs a test in a synctest bubble, where time passes as fast as it can.

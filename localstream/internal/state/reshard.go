@@ -18,19 +18,24 @@ type Step struct {
 }
 
 // NewShards makes the first shards of a stream: count equal hash key ranges.
-// They are dated two seconds back, as AWS does it.
-func NewShards(count int, now time.Time) []Shard {
+// They are dated two seconds back, as AWS does it, but after retired, the
+// latest second in which a shard of a removed stream was created.
+func NewShards(count int, now time.Time, retired int64) []Shard {
 	shards := make([]Shard, count)
+	created := max(now.Unix()-2, retired+1)
 	for i, r := range hashkey.Split(count) {
 		shards[i] = Shard{
-			Number: uint32(i), Range: r, CreateSecs: now.Unix() - 2, Opened: now.UnixMilli(),
+			Number: uint32(i), Range: r, CreateSecs: created, Opened: now.UnixMilli(),
 			Parent: NoShard, AdjacentParent: NoShard,
 		}
 	}
 	return shards
 }
 
-// Reshard is the event of doing the steps in order, now.
+// Reshard is the event of doing the steps in order, now. Now has to be later
+// than the arrival of every record of the shards that are closed: the time of
+// closing decides when they expire and where a reader that starts at a time
+// has to begin.
 //
 // A child is dated after its parents and after now, so its sequence numbers
 // are above every number of theirs whatever the clock did.

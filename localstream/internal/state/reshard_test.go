@@ -14,7 +14,7 @@ var testTime = time.UnixMilli(1_800_000_000_123)
 func testStream(shards int) *Stream {
 	return &Stream{
 		Key: Key{Scope{"123456789012", "eu-west-1"}, "s"}, ID: "id", Created: testTime.UnixMilli(), Status: Active,
-		RetentionHours: 24, MaxRecordKiB: 1024, NextShard: uint32(shards), Shards: NewShards(shards, testTime),
+		RetentionHours: 24, MaxRecordKiB: 1024, NextShard: uint32(shards), Shards: NewShards(shards, testTime, 0),
 	}
 }
 

@@ -11,6 +11,13 @@ type State struct {
 	Boot    uint64             `json:"boot"`    // how often the server was opened
 	Secret  []byte             `json:"secret"`  // the key of iterators and tokens
 	Streams map[string]*Stream `json:"streams"` // by ID
+
+	// Retired is the latest CreateSecs of all shards of removed streams. New
+	// streams start above it, so one that takes the name of another does not
+	// repeat its sequence numbers.
+	Retired int64 `json:"retired,omitempty"`
+	// Removed are the IDs of removed streams whose files may still be there.
+	Removed []string `json:"removed,omitempty"`
 }
 
 // New is the state of a server that was never opened.
@@ -31,8 +38,9 @@ type Event struct {
 
 // Booted is the opening of the server.
 type Booted struct {
-	Boot   uint64 `json:"boot"`
-	Secret []byte `json:"secret,omitempty"` // set the first time
+	Boot    uint64   `json:"boot"`
+	Secret  []byte   `json:"secret,omitempty"`  // set the first time
+	Cleared []string `json:"cleared,omitempty"` // removed streams whose files are gone by now
 }
 
 // StatusChanged is a stream's new status, with what is to happen at its end.
@@ -70,9 +78,10 @@ type ShardsExpired struct {
 	Numbers []uint32 `json:"numbers"`
 }
 
-// Removed is the end of a stream.
+// Removed is the end of a stream. Its files are removed afterwards.
 type Removed struct {
-	ID string `json:"id"`
+	ID      string   `json:"id"`
+	Cleared []string `json:"cleared,omitempty"` // streams removed earlier whose files are gone by now
 }
 
 // Encode gives the event as a journal record.
@@ -87,28 +96,43 @@ func DecodeEvent(b []byte) (Event, error) {
 	return e, nil
 }
 
-// Apply makes the change. It fails, without a change, only for an event that
-// no planner of this package gives for this state.
+// Apply makes the change, or fails without one for an event that does not fit.
 func (s *State) Apply(e Event) error {
+	apply, err := s.Prepare(e)
+	if err == nil {
+		apply()
+	}
+	return err
+}
+
+// Prepare gives the function that makes the change, which cannot fail. It
+// fails itself for an event that does not fit this state, which no planner of
+// this package gives: such an event must not get into a journal, because that
+// could not be replayed.
+func (s *State) Prepare(e Event) (apply func(), err error) {
 	switch {
 	case e.Snapshot != nil:
-		*s = *e.Snapshot
-		if s.Streams == nil {
-			s.Streams = map[string]*Stream{}
-		}
-		return nil
+		return func() {
+			*s = *e.Snapshot
+			if s.Streams == nil {
+				s.Streams = map[string]*Stream{}
+			}
+		}, nil
 	case e.Booted != nil:
-		s.Boot = e.Booted.Boot
-		if len(e.Booted.Secret) > 0 {
-			s.Secret = e.Booted.Secret
-		}
-		return nil
+		return func() {
+			s.Boot = e.Booted.Boot
+			if len(e.Booted.Secret) > 0 {
+				s.Secret = e.Booted.Secret
+			}
+			s.clear(e.Booted.Cleared)
+		}, nil
 	case e.Created != nil:
-		if _, ok := s.Streams[e.Created.ID]; ok {
-			return fmt.Errorf("stream %s exists already", e.Created.ID)
+		for id, st := range s.Streams {
+			if id == e.Created.ID || st.Key == e.Created.Key {
+				return nil, fmt.Errorf("stream %s exists already", st.Name)
+			}
 		}
-		s.Streams[e.Created.ID] = e.Created
-		return nil
+		return func() { s.Streams[e.Created.ID] = e.Created }, nil
 	case e.Status != nil:
 		return s.change(e.Status.ID, func(st *Stream) error {
 			st.Status, st.Pending = e.Status.Status, e.Status.Pending
@@ -129,27 +153,38 @@ func (s *State) Apply(e Event) error {
 			return nil
 		})
 	case e.Removed != nil:
-		if _, ok := s.Streams[e.Removed.ID]; !ok {
-			return fmt.Errorf("no stream %s", e.Removed.ID)
+		st, ok := s.Streams[e.Removed.ID]
+		if !ok {
+			return nil, fmt.Errorf("no stream %s", e.Removed.ID)
 		}
-		delete(s.Streams, e.Removed.ID)
-		return nil
+		return func() {
+			for _, sh := range st.Shards {
+				s.Retired = max(s.Retired, sh.CreateSecs)
+			}
+			s.clear(e.Removed.Cleared)
+			s.Removed = append(s.Removed, st.ID)
+			delete(s.Streams, st.ID)
+		}, nil
 	}
-	return fmt.Errorf("metadata event of an unknown kind")
+	return nil, fmt.Errorf("metadata event of an unknown kind")
 }
 
-// change replaces a stream by a changed copy.
-func (s *State) change(id string, f func(*Stream) error) error {
+// clear forgets removed streams whose files are gone.
+func (s *State) clear(ids []string) {
+	s.Removed = slices.DeleteFunc(s.Removed, func(id string) bool { return slices.Contains(ids, id) })
+}
+
+// change prepares to replace a stream by a changed copy.
+func (s *State) change(id string, f func(*Stream) error) (apply func(), err error) {
 	old, ok := s.Streams[id]
 	if !ok {
-		return fmt.Errorf("no stream %s", id)
+		return nil, fmt.Errorf("no stream %s", id)
 	}
 	st := *old
 	if err := f(&st); err != nil {
-		return fmt.Errorf("stream %s: %w", st.Name, err)
+		return nil, fmt.Errorf("stream %s: %w", st.Name, err)
 	}
-	s.Streams[id] = &st
-	return nil
+	return func() { s.Streams[id] = &st }, nil
 }
 
 func (r *Resharded) apply(st *Stream) error {
@@ -168,8 +203,5 @@ func (r *Resharded) apply(st *Stream) error {
 		st.NextShard++
 	}
 	st.Shards, st.Status, st.Pending = shards, Active, nil
-	if err := checkTiling(st.Open()); err != nil {
-		return err
-	}
-	return nil
+	return checkTiling(st.Open())
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -74,6 +75,45 @@ func TestEventsSurviveTheJournal(t *testing.T) {
 	}
 }
 
+// A removed stream leaves behind when its youngest shard was made, for ever,
+// and its files, until they are known to be gone.
+func TestWhatARemovedStreamLeaves(t *testing.T) {
+	s := New()
+	for _, e := range events(t) {
+		if err := s.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	youngest := s.Streams["id"].Open()[0].CreateSecs
+	old := testStream(1)
+	old.ID, old.Name, old.Shards[0].CreateSecs = "old", "old", 5
+	for _, e := range []Event{{Created: old}, {Removed: &Removed{ID: "id"}}, {Removed: &Removed{ID: "old", Cleared: []string{"id"}}}} {
+		if err := s.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := Event{Snapshot: s}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot, err := DecodeEvent(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s = New(); s.Apply(snapshot) != nil {
+		t.Fatal("the snapshot is refused")
+	}
+	if s.Retired != youngest || !slices.Equal(s.Removed, []string{"old"}) {
+		t.Errorf("retired %d, want %d; files of %v remain, want old", s.Retired, youngest, s.Removed)
+	}
+	if err := s.Apply(Event{Booted: &Booted{Boot: 3, Cleared: []string{"old"}}}); err != nil || len(s.Removed) != 0 {
+		t.Errorf("%v, files of %v remain", err, s.Removed)
+	}
+	if got := NewShards(1, time.Unix(youngest, 0), s.Retired)[0].CreateSecs; got != youngest+1 {
+		t.Errorf("a new shard is dated %d, the last of a removed stream %d", got, youngest)
+	}
+}
+
 func TestApplyRefusesWhatDoesNotFit(t *testing.T) {
 	s := New()
 	if err := s.Apply(Event{Created: testStream(1)}); err != nil {
@@ -82,6 +122,7 @@ func TestApplyRefusesWhatDoesNotFit(t *testing.T) {
 	for name, e := range map[string]Event{
 		"empty event":    {},
 		"stream twice":   {Created: testStream(1)},
+		"name twice":     {Created: &Stream{Key: testStream(1).Key, ID: "other"}},
 		"unknown stream": {Status: &StatusChanged{ID: "other"}},
 		"remove unknown": {Removed: &Removed{ID: "other"}},
 		"gap of numbers": {Resharded: &Resharded{ID: "id", Opened: []Shard{{Number: 5}}}},

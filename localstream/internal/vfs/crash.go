@@ -39,11 +39,15 @@ type crashNode struct {
 	// durable part with something appended.
 	data, durable []byte
 	appended      bool
+	lost          []span // what is seen, and no sync writes any more; in order
 
 	// Of a directory: what is seen, what is durable, and the changes between.
 	names, durableNames map[string]*crashNode
 	pending             []nameChange
 }
+
+// span is a piece of a file.
+type span struct{ from, to int }
 
 // nameChange is a change to a directory that was not synced: node gets the name
 // to, unless that is empty, and loses the name from, unless that is empty.
@@ -157,6 +161,21 @@ func (c *Crash) Rename(from, to string) error {
 	return nil
 }
 
+// Rewrite implements [FS].
+func (c *Crash) Rewrite(name string, p []byte, off int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, err := c.find("rewrite", name)
+	if err != nil {
+		return err
+	}
+	if off < 0 || off+int64(len(p)) > int64(len(n.data)) {
+		return fmt.Errorf("rewrite %d bytes at %d of a file of %d", len(p), off, len(n.data))
+	}
+	n.rewrite(p, int(off))
+	return nil
+}
+
 // Remove implements [FS].
 func (c *Crash) Remove(name string) error {
 	c.mu.Lock()
@@ -262,6 +281,6 @@ func (c *Crash) Damage(name string, damage func(data []byte) []byte) error {
 		return err
 	}
 	n.data = damage(bytes.Clone(n.data))
-	n.durable, n.appended = bytes.Clone(n.data), true
+	n.durable, n.appended, n.lost = bytes.Clone(n.data), true, nil
 	return nil
 }

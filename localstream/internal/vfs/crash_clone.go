@@ -33,7 +33,7 @@ func crash(n *crashNode, rng *rand.Rand, done map[*crashNode]*crashNode) *crashN
 	left := &crashNode{dir: n.dir}
 	done[n] = left
 	if !n.dir {
-		left.data = crashData(n.durable, n.data, rng)
+		left.data = crashData(n.durable, n.syncable(), rng)
 		left.durable, left.appended = bytes.Clone(left.data), true
 		return left
 	}

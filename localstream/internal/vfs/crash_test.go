@@ -160,7 +160,7 @@ func TestFaultsHitTheOperationThatWasPlanned(t *testing.T) {
 		kind vfs.FaultKind
 		err  error
 		left int64 // bytes after the fault hit the write
-	}{{vfs.FailEIO, syscall.EIO, 0}, {vfs.ShortWrite, syscall.EIO, 4}, {vfs.NoSpace, syscall.ENOSPC, 4},
+	}{{vfs.FailEIO, syscall.EIO, 0}, {vfs.LostSync, syscall.EIO, 0}, {vfs.ShortWrite, syscall.EIO, 4}, {vfs.NoSpace, syscall.ENOSPC, 4},
 		{vfs.CrashBefore, vfs.ErrCrashed, 0}, {vfs.CrashAfter, vfs.ErrCrashed, 8}} {
 		for at := 1; at <= 5; at++ {
 			disk := vfs.NewMemory()
@@ -185,6 +185,38 @@ func TestFaultsHitTheOperationThatWasPlanned(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestALostSyncIsMadeGoodByRewritingOnly fails a sync as Linux does.
+func TestALostSyncIsMadeGoodByRewritingOnly(t *testing.T) {
+	disk := vfs.NewCrash()
+	f := write(t, disk, "f", []byte("kept"))
+	must(t, f.Sync(), disk.SyncDir("."))
+	faulty := vfs.Fault(disk, vfs.Plan{Kind: vfs.LostSync, At: 2})
+	f, err := faulty.Open("f")
+	must(t, err)
+	_, err = f.Write([]byte("lost"))
+	if must(t, err); !errors.Is(f.Sync(), syscall.EIO) {
+		t.Fatal("the sync succeeds")
+	}
+	_, err = f.Write([]byte("more"))
+	must(t, err, f.Sync()) // which proves nothing of what was written before
+	if got := contentOf(t, f); string(got) != "keptlostmore" {
+		t.Errorf("seen is %q", got)
+	}
+	after := func(want string) {
+		t.Helper()
+		clones(disk, func(clone *vfs.Crash) {
+			if b, err := clone.ReadFile("f"); err != nil || string(b) != want {
+				t.Fatalf("after a power failure: %q, %v; want %q", b, err, want)
+			}
+		})
+	}
+	after("kept\x00\x00\x00\x00more")
+	must(t, faulty.Rewrite("f", []byte("los"), 4), f.Sync())
+	after("keptlos\x00more")
+	must(t, faulty.Rewrite("f", []byte("tm"), 7), f.Sync())
+	after("keptlostmore")
 }
 
 func TestFaultsHitReads(t *testing.T) {

@@ -21,6 +21,12 @@ const (
 	// NoSpace writes half of the bytes, then fails with ENOSPC. Operations that
 	// are no writes fail with ENOSPC and do nothing.
 	NoSpace
+	// LostSync fails the sync of a file with EIO, and leaves what was to be
+	// synced as Linux does: seen by all who read the file, but taken for
+	// written, so that later syncs succeed and do not write it. In a clone of a
+	// [Crash] it is missing, until it is written anew. Other operations fail as
+	// with FailEIO.
+	LostSync
 	// CrashBefore stops the process before the operation: it and all later ones
 	// fail with [ErrCrashed] and do nothing.
 	CrashBefore
@@ -31,7 +37,7 @@ const (
 
 // FaultKinds are all of them.
 func FaultKinds() []FaultKind {
-	return []FaultKind{FailEIO, ShortWrite, NoSpace, CrashBefore, CrashAfter}
+	return []FaultKind{FailEIO, ShortWrite, NoSpace, LostSync, CrashBefore, CrashAfter}
 }
 
 // String names the fault.
@@ -43,6 +49,8 @@ func (k FaultKind) String() string {
 		return "short write"
 	case NoSpace:
 		return "ENOSPC"
+	case LostSync:
+		return "lost sync"
 	case CrashBefore:
 		return "crash before"
 	case CrashAfter:
@@ -203,6 +211,11 @@ func (f *Faulty) Rename(from, to string) error {
 	return f.do("rename", from, func() error { return f.FS.Rename(from, to) })
 }
 
+// Rewrite implements [FS].
+func (f *Faulty) Rewrite(name string, p []byte, off int64) error {
+	return f.do("rewrite", name, func() error { return f.FS.Rewrite(name, p, off) })
+}
+
 // Remove implements [FS].
 func (f *Faulty) Remove(name string) error {
 	return f.do("remove", name, func() error { return f.FS.Remove(name) })
@@ -254,7 +267,7 @@ func (f faultyFile) Write(p []byte) (int, error) {
 	kind := f.fs.decide("write", f.name, false)
 	n, part := 0, p
 	switch kind {
-	case FailEIO, CrashBefore:
+	case FailEIO, LostSync, CrashBefore:
 		part = nil
 	case ShortWrite, NoSpace:
 		part = p[:len(p)/2]
@@ -275,7 +288,21 @@ func (f faultyFile) Truncate(size int64) error {
 }
 
 // Sync implements [File].
-func (f faultyFile) Sync() error { return f.fs.do("sync", f.name, f.File.Sync) }
+func (f faultyFile) Sync() error {
+	kind := f.fs.decide("sync", f.name, false)
+	switch kind {
+	case 0:
+		return f.File.Sync()
+	case LostSync:
+		if file, ok := f.File.(interface{ loseUnsynced() }); ok {
+			file.loseUnsynced()
+		}
+	case CrashAfter:
+		// Whether it worked does not matter: nobody hears of it.
+		_ = f.File.Sync()
+	}
+	return kind.err("sync", f.name)
+}
 
 // ReadAt implements [io.ReaderAt].
 func (f faultyFile) ReadAt(p []byte, off int64) (int, error) {

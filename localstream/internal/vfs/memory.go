@@ -97,6 +97,24 @@ func (m *Memory) Rename(from, to string) error {
 	return nil
 }
 
+// Rewrite implements [FS].
+func (m *Memory) Rewrite(name string, p []byte, off int64) error {
+	n := m.node(name)
+	if n == nil || n.dir {
+		return &fs.PathError{Op: "rewrite", Path: name, Err: fs.ErrNotExist}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if off < 0 || off+int64(len(p)) > n.size {
+		return fmt.Errorf("rewrite %d bytes at %d of a file of %d", len(p), off, n.size)
+	}
+	for len(p) > 0 {
+		k := copy(n.chunks[off/chunkSize][off%chunkSize:], p)
+		p, off = p[k:], off+int64(k)
+	}
+	return nil
+}
+
 // Remove implements [FS].
 func (m *Memory) Remove(name string) error {
 	name = path.Clean(name)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 )
 
@@ -25,11 +26,11 @@ type OS struct {
 
 var _ FS = (*OS)(nil)
 
-// OpenOS opens dir, which is made if it does not exist. It fails when dir is
-// not a directory or cannot be written to. Close it when nothing uses it any
-// more.
+// OpenOS opens dir, which is made, durably, if it does not exist. It fails when
+// dir is not a directory or cannot be written to. Close it when nothing uses it
+// any more.
 func OpenOS(dir string) (*OS, error) {
-	if err := os.MkdirAll(dir, dirMode); err != nil {
+	if err := makeDir(dir, syncPath); err != nil {
 		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
 	}
 	root, err := os.OpenRoot(dir)
@@ -40,6 +41,40 @@ func OpenOS(dir string) (*OS, error) {
 		return nil, errors.Join(fmt.Errorf("data directory %s is not writable: %w", dir, err), root.Close())
 	}
 	return &OS{root}, nil
+}
+
+// makeDir makes dir and the directories above it where they are missing, and
+// syncs the parent of each that it made.
+func makeDir(dir string, sync func(dir string) error) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || parent == dir {
+		if err := os.MkdirAll(dir, dirMode); err != nil { // a file has this name
+			return err
+		}
+		// Who made it may have been stopped before it was durable. Its parent
+		// may as well be closed to us, or lie on a system that cannot sync.
+		_ = sync(parent)
+		return nil
+	}
+	if err := makeDir(parent, sync); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return sync(parent)
+}
+
+func syncPath(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(syncDir(d), d.Close())
 }
 
 // probe finds out whether files can be made in root. Permission bits do not
@@ -72,6 +107,17 @@ func (o *OS) open(name string, flags int) (File, error) {
 
 // Rename implements [FS].
 func (o *OS) Rename(from, to string) error { return o.root.Rename(from, to) }
+
+// Rewrite implements [FS]. It needs a file of its own: on one that is opened for
+// appending, Linux appends whatever the offset.
+func (o *OS) Rewrite(name string, p []byte, off int64) error {
+	f, err := o.root.OpenFile(name, os.O_WRONLY, fileMode)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(p, off)
+	return errors.Join(err, f.Close())
+}
 
 // Remove implements [FS].
 func (o *OS) Remove(name string) error { return o.root.Remove(name) }

@@ -20,6 +20,12 @@ type FS interface {
 	// Rename moves a file to another name of the same directory in one step,
 	// in place of what is there.
 	Rename(from, to string) error
+	// Rewrite writes p over the bytes at off, which the file has already. It is
+	// durable once a [File] of that name was synced after it. A process that
+	// finds what another one wrote needs it: the sync of the other may have
+	// failed, and the bytes then be seen though nothing will write them to the
+	// disk any more, however often they are synced.
+	Rewrite(name string, p []byte, off int64) error
 	// Remove removes a file or an empty directory. Files that are open stay
 	// readable until they are closed.
 	Remove(name string) error

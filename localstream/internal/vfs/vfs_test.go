@@ -108,6 +108,28 @@ func TestAFileIsAppendedToReadAndCut(t *testing.T) {
 	})
 }
 
+func TestRewritingReplacesBytesInPlace(t *testing.T) {
+	each(t, func(t *testing.T, fsys vfs.FS) {
+		want := bytes.Repeat([]byte("0123456789"), 60_000) // more than a chunk of memory
+		f := write(t, fsys, "file", want)
+		must(t, f.Sync())
+		copy(want[255_000:], bytes.Repeat([]byte("x"), 300_000))
+		must(t, fsys.Rewrite("file", want[255_000:555_000], 255_000), f.Sync())
+		if got := contentOf(t, f); !bytes.Equal(got, want) {
+			t.Errorf("content differs, of %d bytes", len(got))
+		}
+		_, err := f.Write([]byte("end")) // still appends
+		must(t, err)
+		if got := contentOf(t, f); !bytes.Equal(got, append(want, "end"...)) {
+			t.Errorf("content differs after an append, of %d bytes", len(got))
+		}
+		if err := fsys.Rewrite("none", []byte("x"), 0); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("rewriting what does not exist: %v", err)
+		}
+		must(t, f.Close())
+	})
+}
+
 func TestNames(t *testing.T) {
 	each(t, func(t *testing.T, fsys vfs.FS) {
 		must(t, vfs.MkdirAll(fsys, "d/e"), vfs.MkdirAll(fsys, "d/e"), vfs.MkdirAll(fsys, "."))

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -33,8 +34,9 @@ type call struct {
 //
 // When a record names a shard that is sealed, unknown or damaged
 // ([*SealedError], [*UnknownShardError], [*DamageError]) nothing of the call is
-// written. After any other error the log refuses appends until it is opened
-// again, and some of the records may be found then.
+// written. Nor is it when a write failed and could be taken back, as on a full
+// disk. After any other error the log refuses appends until it is opened again,
+// as [Log.Err] says, and some of the records may be found then.
 func (l *Log) Append(recs []Record) error {
 	if len(recs) == 0 {
 		return nil
@@ -139,11 +141,13 @@ func (l *Log) lead(own *call) {
 	}
 
 	l.mu.Lock()
-	if err != nil {
+	if err == nil {
+		l.publish()
+	} else if _, ok := errors.AsType[*notWrittenError](err); ok {
+		l.skip()
+	} else {
 		l.fail(err)
 		l.w.release()
-	} else {
-		l.publish()
 	}
 	for _, c := range group {
 		l.queued -= c.bytes

@@ -5,17 +5,21 @@ import (
 	"sync"
 )
 
-// maxCachedBlocks bounds what a log keeps of the indexes of sealed segments:
-// 24 bytes each, so below 1 MiB.
-const maxCachedBlocks = 40_000
+// maxCachedBytes bounds what a log keeps of the indexes of sealed segments. An
+// index takes cachedOverhead beside its blocks: its list element, its place in
+// the map, and itself.
+const (
+	maxCachedBytes = 512 << 10
+	cachedOverhead = 256
+)
 
 // blockCache keeps the block indexes that were used last.
 type blockCache struct {
-	limit int
+	limit int // of bytes
 
 	// mu guards everything below.
 	mu     sync.Mutex
-	blocks int
+	bytes  int
 	recent *list.List // of *cachedBlocks, used last in front
 	byKey  map[blockKey]*list.Element
 }
@@ -29,6 +33,8 @@ type cachedBlocks struct {
 	blockKey
 	blocks []block
 }
+
+func (e *cachedBlocks) size() int { return cachedOverhead + blockSize*cap(e.blocks) }
 
 func newBlockCache(limit int) *blockCache {
 	return &blockCache{limit: limit, recent: list.New(), byKey: map[blockKey]*list.Element{}}
@@ -52,12 +58,13 @@ func (c *blockCache) put(seg *segment, shard uint32, blocks []block) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := blockKey{seg, shard}
-	if c.byKey[key] != nil || len(blocks) > c.limit {
+	e := &cachedBlocks{key, blocks}
+	if c.byKey[key] != nil || seg.gone.Load() || e.size() > c.limit {
 		return
 	}
-	c.byKey[key] = c.recent.PushFront(&cachedBlocks{key, blocks})
-	c.blocks += len(blocks)
-	for c.blocks > c.limit {
+	c.byKey[key] = c.recent.PushFront(e)
+	c.bytes += e.size()
+	for c.bytes > c.limit {
 		c.remove(c.recent.Back())
 	}
 }
@@ -77,5 +84,5 @@ func (c *blockCache) drop(seg *segment) {
 func (c *blockCache) remove(el *list.Element) {
 	e := c.recent.Remove(el).(*cachedBlocks)
 	delete(c.byKey, e.blockKey)
-	c.blocks -= len(e.blocks)
+	c.bytes -= e.size()
 }

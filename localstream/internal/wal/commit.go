@@ -2,10 +2,9 @@ package wal
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
 )
 
 // writeBufferBytes is how much is given to the file system at once. It is small
@@ -40,7 +39,6 @@ func (l *Log) commit(group []*call) error {
 	}
 	if length > 0 {
 		if err := l.writeBatch(length); err != nil {
-			l.cutUncommitted()
 			return err
 		}
 	}
@@ -108,10 +106,13 @@ func (l *Log) writeBatch(length int64) error {
 	err := out.err
 	l.freeBuffered(out)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", w.seg.name, err)
+		return l.takeBack(fmt.Errorf("write %s: %w", w.seg.name, err))
 	}
 	if l.cfg.Durability == Sync {
 		if err := w.file.Sync(); err != nil {
+			// The operating system may go on showing bytes that are not on the
+			// disk, and the next opening had better not find them.
+			_ = w.file.Truncate(w.offset)
 			return fmt.Errorf("sync %s: %w", w.seg.name, err)
 		}
 	}
@@ -147,12 +148,23 @@ func (l *Log) publish() {
 	w.release()
 }
 
-// cutUncommitted takes a batch that failed off the file, as far as that works:
-// after a failed sync the operating system may go on showing bytes that are not
-// on the disk, and the next opening of the log would take them for good.
-func (l *Log) cutUncommitted() {
-	// Its error adds nothing to the one that the caller returns.
-	_ = l.w.file.Truncate(l.w.offset)
+// takeBack cuts off what a write that failed may have left. If that works the
+// log is as it was before, and can go on.
+func (l *Log) takeBack(err error) error {
+	if e := l.w.file.Truncate(l.w.offset); e != nil {
+		return errors.Join(err, e)
+	}
+	return &notWrittenError{err}
+}
+
+// skip goes on without the records of a commit that left nothing in the log.
+// Their numbers are not given out again, because those after them may be
+// already. mu is held, the caller leads.
+func (l *Log) skip() {
+	for _, s := range l.w.touched {
+		s.tip = s.batch[len(s.batch)-1].Seq + 1
+	}
+	l.w.release()
 }
 
 // writeProof ends the log with an empty batch that says that all before it was
@@ -180,25 +192,19 @@ func (l *Log) writeProof() error {
 
 // roll seals the active segment and begins the next. Each step is durable before
 // the next begins: a footer that is whole proves that the batches before it are,
-// and a segment that has a successor is whole with its footer.
+// and a segment that has a successor is whole with its footer. What needs space
+// comes first, so that a full disk changes nothing.
 func (l *Log) roll() error {
 	w := &l.w
-	if l.cfg.Durability == Async { // with Sync each batch was
-		if err := w.file.Sync(); err != nil {
-			return fmt.Errorf("sync %s: %w", w.seg.name, err)
-		}
-	}
-	parts := l.activeParts()
-	footer := appendFooter(nil, w.offset, w.seg.header.salt, parts, w.number-1)
-	if _, err := w.file.Write(footer); err != nil {
-		l.cutUncommitted()
-		return fmt.Errorf("write %s: %w", w.seg.name, err)
-	}
-	if err := syncFile(w.file, l.cfg.Durability); err != nil {
-		return fmt.Errorf("sync %s: %w", w.seg.name, err)
-	}
-	next, file, err := l.createSegment(w.number)
+	next, err := l.prepareSegment(w.number)
 	if err != nil {
+		return &notWrittenError{err}
+	}
+	parts, footer, err := l.sealActive()
+	if err != nil {
+		return errors.Join(err, next.discard())
+	}
+	if err := next.publish(); err != nil {
 		return err
 	}
 
@@ -209,16 +215,37 @@ func (l *Log) roll() error {
 		e.blocks, e.stored = nil, p.stored
 	}
 	w.seg.last = w.number - 1
-	l.size += w.offset + int64(len(footer)) - w.seg.size + segmentHeaderSize
-	w.seg.size = w.offset + int64(len(footer))
-	l.activate(next)
+	l.size += w.offset + footer - w.seg.size + segmentHeaderSize
+	w.seg.size = w.offset + footer
+	l.activate(next.seg)
 	l.mu.Unlock()
 
-	if err := l.files.put(w.file); err != nil {
+	old := w.file
+	w.seg, w.file, w.offset = next.seg, l.files.add(next.seg, next.file), segmentHeaderSize
+	if err := l.files.put(old); err != nil {
 		return fmt.Errorf("close a segment: %w", err)
 	}
-	w.seg, w.file, w.offset = next, l.files.add(next, file), segmentHeaderSize
 	return nil
+}
+
+// sealActive ends the active segment with a footer, durably. It returns what the
+// segment holds, and the length of the footer.
+func (l *Log) sealActive() (parts []part, length int64, err error) {
+	w := &l.w
+	if l.cfg.Durability == Async { // with Sync each batch was
+		if err := w.file.Sync(); err != nil {
+			return nil, 0, fmt.Errorf("sync %s: %w", w.seg.name, err)
+		}
+	}
+	parts = l.activeParts()
+	footer := appendFooter(nil, w.offset, w.seg.header.salt, parts, w.number-1)
+	if _, err := w.file.Write(footer); err != nil {
+		return nil, 0, l.takeBack(fmt.Errorf("write %s: %w", w.seg.name, err))
+	}
+	if err := syncFile(w.file, l.cfg.Durability); err != nil {
+		return nil, 0, fmt.Errorf("sync %s: %w", w.seg.name, err)
+	}
+	return parts, int64(len(footer)), nil
 }
 
 // activate makes seg, which is empty, the active segment. mu is held.
@@ -241,13 +268,19 @@ func (l *Log) activeParts() []part {
 	return parts
 }
 
-// createSegment makes the segment whose first batch has this number.
-func (l *Log) createSegment(first uint64) (*segment, vfs.File, error) {
+// newSegment is a segment without a name yet.
+type newSegment struct {
+	*newFile
+	seg *segment
+}
+
+// prepareSegment makes the segment whose first batch has this number.
+func (l *Log) prepareSegment(first uint64) (newSegment, error) {
 	h := segmentHeader{salt: newSalt(), first: first}
 	name := segmentName(first)
-	f, err := createFile(l.cfg.FS, l.cfg.Dir, name, h.append(nil), l.cfg.Durability)
+	f, err := prepareFile(l.cfg.FS, l.cfg.Dir, name, h.append(nil), l.cfg.Durability)
 	if err != nil {
-		return nil, nil, fmt.Errorf("begin a segment: %w", err)
+		return newSegment{}, fmt.Errorf("begin a segment: %w", err)
 	}
-	return &segment{name: l.path(name), header: h, size: segmentHeaderSize}, f, nil
+	return newSegment{f, &segment{name: l.path(name), header: h, size: segmentHeaderSize}}, nil
 }

@@ -14,6 +14,10 @@
 // have changed are never taken for the torn end of a log: they are reported as
 // [*DamageError], and what they may concern is refused rather than served.
 //
+// Bytes that are found when a log is opened, and of which nothing says that they
+// were synced, are written anew before they are synced and built upon: that they
+// can be read does not mean that the disk has them, or will ever get them.
+//
 // A [Journal] is the small brother for metadata: entries that are read back in
 // full when it is opened.
 package wal

@@ -26,6 +26,16 @@ func (e *UnknownShardError) Error() string {
 	return fmt.Sprintf("shard %d is not open in the log", e.Shard)
 }
 
+// notWrittenError means that a write failed and left nothing in the log, which
+// goes on. The commonest cause is a full disk.
+type notWrittenError struct {
+	err error
+}
+
+func (e *notWrittenError) Error() string { return e.err.Error() }
+
+func (e *notWrittenError) Unwrap() error { return e.err }
+
 // DamageError means that bytes which were durable have changed. The shard that
 // they belong to is neither read nor written until the log is repaired; when
 // the bytes do not tell the shard, none of the log is.

@@ -1,9 +1,11 @@
 package wal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -63,7 +65,8 @@ func TestBlocksJoinWhatIsClose(t *testing.T) {
 }
 
 func TestTheBlockCacheIsBounded(t *testing.T) {
-	c := newBlockCache(10)
+	const each = cachedOverhead + 3*blockSize // what an index of three blocks takes
+	c := newBlockCache(3*each + 1)
 	segs := []*segment{{}, {}}
 	for shard := range uint32(5) {
 		c.put(segs[shard%2], shard, make([]block, 3))
@@ -75,21 +78,24 @@ func TestTheBlockCacheIsBounded(t *testing.T) {
 			kept = append(kept, shard)
 		}
 	}
-	if !slices.Equal(kept, []uint32{0, 3, 4}) || c.blocks != 9 {
-		t.Errorf("kept %v in %d blocks", kept, c.blocks)
+	if !slices.Equal(kept, []uint32{0, 3, 4}) || c.bytes != 3*each {
+		t.Errorf("kept %v in %d bytes", kept, c.bytes)
 	}
-	c.put(segs[0], 9, make([]block, 11)) // too large
-	c.put(segs[0], 0, make([]block, 3))  // there already
+	c.put(segs[0], 9, make([]block, 100)) // too large
+	c.put(segs[0], 0, make([]block, 3))   // there already
+	segs[0].gone.Store(true)
 	c.drop(segs[0])
-	if c.blocks != 3 || c.get(segs[0], 0) != nil || c.get(segs[1], 3) == nil {
-		t.Errorf("after a segment was dropped there are %d blocks", c.blocks)
+	c.put(segs[0], 0, make([]block, 3)) // by a reader that was slow
+	if c.bytes != each || c.get(segs[0], 0) != nil || c.get(segs[1], 3) == nil {
+		t.Errorf("after a segment was dropped there are %d bytes", c.bytes)
 	}
 }
 
 // countedFS counts the files that are open.
 type countedFS struct {
 	vfs.FS
-	open int
+	open   int
+	opened func(name string) // called after a file was opened, unless nil
 }
 
 type countedFile struct {
@@ -99,8 +105,23 @@ type countedFile struct {
 
 func (c *countedFS) Open(name string) (vfs.File, error) {
 	f, err := c.FS.Open(name)
+	return c.count(name, f, err)
+}
+
+func (c *countedFS) Create(name string) (vfs.File, error) {
+	f, err := c.FS.Create(name)
+	return c.count(name, f, err)
+}
+
+func (c *countedFS) count(name string, f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
 	c.open++
-	return countedFile{f, c}, err
+	if c.opened != nil {
+		c.opened(name)
+	}
+	return countedFile{f, c}, nil
 }
 
 func (f countedFile) Close() error {
@@ -133,6 +154,150 @@ func TestFewSealedSegmentsStayOpen(t *testing.T) {
 	}
 	if err := l.Close(); err != nil || fsys.open != 0 {
 		t.Errorf("after close %d files are open: %v", fsys.open, err)
+	}
+}
+
+// TestNoFileStaysOpen after a log was closed, or could not be opened, whatever
+// change to the file system failed.
+func TestNoFileStaysOpen(t *testing.T) {
+	disk := vfs.NewCrash()
+	work := func(kind vfs.FaultKind, at int) (changes int, err error) {
+		faulty := vfs.Fault(disk.CrashClone(rand.New(rand.NewPCG(1, 1))), vfs.Plan{Kind: kind, At: at})
+		fsys := &countedFS{FS: faulty}
+		l, err := Open(Config{FS: fsys, Dir: "d", SegmentBytes: minSegmentBytes})
+		if err == nil {
+			l.OpenShard(0, 0)
+			for range 3 {
+				err = errors.Join(err, l.Append([]Record{{Key: "k", Data: make([]byte, 3000)}}))
+			}
+			_, e := l.Read(0, 0, 0, 10, 1<<20)
+			err = errors.Join(err, e, l.Close())
+		}
+		if fsys.open != 0 {
+			t.Errorf("%s at operation %d (%s): %d files stay open", kind, at, faulty.Operation(at), fsys.open)
+		}
+		return faulty.Changes(), err
+	}
+	for range 2 { // a new log, and one with an end that was not closed well
+		changes, err := work(0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := 1; at <= changes; at++ {
+			if _, err := work(vfs.FailEIO, at); err == nil {
+				t.Errorf("operation %d fails, and nobody says so", at)
+			}
+		}
+		l, err := Open(Config{FS: disk, Dir: "d"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.OpenShard(0, 0)
+		if err := l.Append([]Record{{Key: "k"}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := disk.Damage("d/"+segmentName(1), func(b []byte) []byte { return append(b, "torn"...) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestAFileThatIsTrimmedWhileItIsOpenedIsClosed holds a reader between opening
+// the file and sharing it.
+func TestAFileThatIsTrimmedWhileItIsOpenedIsClosed(t *testing.T) {
+	fsys := &countedFS{FS: vfs.NewMemory()}
+	l, err := Open(Config{FS: fsys, Dir: "d", SegmentBytes: minSegmentBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.OpenShard(0, 0)
+	for range 5 { // of the sealed segments two stay open, and the first is not one of them
+		if err := l.Append([]Record{{Key: "k", Data: make([]byte, minSegmentBytes)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fsys.opened = func(string) {
+		fsys.opened = nil
+		if err := l.Trim(math.MaxInt64); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := l.Read(0, 0, 0, 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	if fsys.opened != nil || fsys.open != 1 {
+		t.Errorf("%d files are open, want only that of the active segment", fsys.open)
+	}
+	if err := l.Close(); err != nil || fsys.open != 0 {
+		t.Errorf("after close %d files are open: %v", fsys.open, err)
+	}
+}
+
+// TestATrimThatComesAfterCloseSealsNothing: the log was closed between the look
+// at the active segment and the call that seals it.
+func TestATrimThatComesAfterCloseSealsNothing(t *testing.T) {
+	fsys := &countedFS{FS: vfs.NewMemory()}
+	l, err := Open(Config{FS: fsys, Dir: "d"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.OpenShard(0, 0)
+	if err := errors.Join(l.Append([]Record{{Key: "k"}}), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.rollWhenDue(); !errors.Is(err, ErrClosed) {
+		t.Errorf("sealing the active segment of a closed log: %v", err)
+	}
+	if entries, err := fsys.List("d"); err != nil || len(entries) != 1 || fsys.open != 0 {
+		t.Errorf("%d files are open, on the disk are %v, %v", fsys.open, entries, err)
+	}
+}
+
+// TestAPageDoesNotKeepTheRecordsOfOthersAlive reads a few small records that lie
+// among large ones of another shard.
+func TestAPageDoesNotKeepTheRecordsOfOthersAlive(t *testing.T) {
+	l, err := Open(Config{FS: vfs.NewMemory(), Dir: "d"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.OpenShard(0, 0)
+	l.OpenShard(1, 0)
+	for i := range 100 {
+		err := l.Append([]Record{{Key: "k", Data: bytes.Repeat([]byte{byte(i)}, 10)}, {Shard: 1, Key: "k", Data: make([]byte, 3900)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.mu.Lock()
+	blocks := slices.Clone(l.shards[0].extents[0].blocks)
+	l.mu.Unlock()
+	if len(blocks) > 10 {
+		t.Fatalf("%d blocks: the records are not read together with others", len(blocks))
+	}
+	page, err := l.Read(0, 0, 0, 1000, 1<<20)
+	if err != nil || len(page.Records) != 100 {
+		t.Fatalf("%d records, %v", len(page.Records), err)
+	}
+	for i, r := range page.Records {
+		if !bytes.Equal(r.Data, bytes.Repeat([]byte{byte(i)}, 10)) {
+			t.Errorf("record %d holds %v", i, r.Data)
+		}
+	}
+	r := &pageReader{maxRecords: 10, maxBytes: 100}
+	block := make([]byte, 1000)
+	recs := []Record{{Data: block[100:110]}, {Data: block[900:905]}}
+	r.settle(recs, block)
+	if &recs[0].Data[0] == &block[100] || &recs[1].Data[0] == &block[900] || r.spare == nil {
+		t.Error("a block is kept alive for 15 of its 1000 bytes")
+	}
+	recs = []Record{{Data: block[100:800]}}
+	r.spare = nil
+	r.settle(recs, block)
+	if &recs[0].Data[0] != &block[100] || r.spare != nil {
+		t.Error("a block is copied, or used anew, of which most belongs to the page")
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

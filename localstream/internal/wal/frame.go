@@ -25,6 +25,7 @@ type frame struct {
 	owner  *shard
 	recs   []*Record
 	offset int64 // in the segment, once placed
+	intact bool  // scanned: the header is in order, whatever the payload is
 }
 
 func (f *frame) size() int64 { return frameHeaderSize + int64(f.length) }

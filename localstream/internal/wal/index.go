@@ -83,7 +83,7 @@ type shard struct {
 	id     uint32
 	open   bool
 	sealed bool
-	damage *DamageError
+	damage []*DamageError // where it was found
 
 	// next and arrival are of the appends: the number of the next record, and
 	// the arrival of the last.

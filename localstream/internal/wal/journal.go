@@ -19,14 +19,18 @@ type Journal struct {
 	salt   uint64
 	number uint64 // of the next entry
 	size   int64
-	proven bool // the last entry is an empty one
+	begun  int64 // length of the file when it got its name, all of it synced
+	synced int64 // found at opening: all before this offset was synced
+	proven bool  // the last entry is an empty one, or there was none yet
+	torn   int64 // bytes cut off at opening
 	err    error
 	buf    []byte
 }
 
 // OpenJournal opens the journal in a directory, or begins one, and calls replay
 // with each entry in order. The entry is replay's only during the call; an error
-// of replay ends the opening. An entry that a crash left unfinished is cut off.
+// of replay ends the opening. An entry that a crash left unfinished is cut off,
+// of which [Journal.TornBytes] tells.
 // When an entry that had been synced has changed, the error is a [*DamageError]
 // and the file stays as it is.
 func OpenJournal(fsys vfs.FS, dir string, replay func(entry []byte) error) (*Journal, error) {
@@ -49,7 +53,7 @@ func (j *Journal) open(replay func([]byte) error) error {
 	}
 	f, err := j.fs.Open(j.name())
 	if errors.Is(err, fs.ErrNotExist) {
-		return j.create(nil)
+		return j.begin(nil)
 	}
 	if err != nil {
 		return err
@@ -62,36 +66,46 @@ func (j *Journal) open(replay func([]byte) error) error {
 	if err := j.replay(size, replay); err != nil {
 		return err
 	}
-	if size > j.size {
+	if j.torn = size - j.size; j.torn > 0 {
 		if err := f.Truncate(j.size); err != nil {
 			return fmt.Errorf("cut the torn end: %w", err)
 		}
 	}
 	// What was found may be in the memory of the operating system only.
-	if err := f.Sync(); err != nil {
+	if err := makeDurable(j.fs, f, j.name(), j.synced, j.size); err != nil {
 		return err
 	}
 	return syncDir(j.fs, j.dir, Sync)
 }
 
-// create begins a journal, with a first entry if there is one.
-func (j *Journal) create(entry []byte) error {
+// begin makes a journal, with a first entry if there is one, and goes on with it
+// once it has its name. Only an error of that is noted as final.
+func (j *Journal) begin(entry []byte) error {
 	salt := newSalt()
 	b := append([]byte(nil), journalMagic...)
 	b = le.AppendUint32(b, formatVersion)
 	b = le.AppendUint32(b, 0)
 	b = le.AppendUint64(b, salt)
+	begun := int64(journalHeaderSize)
+	if entry != nil {
+		begun += entryHeaderSize + int64(len(entry))
+	}
+	b = le.AppendUint64(b, uint64(begun))
 	le.PutUint32(b[12:], journalChecksum(b))
 	number := uint64(firstJournalNumber)
 	if entry != nil {
 		b = appendEntry(b, salt, number, entry)
 		number++
 	}
-	f, err := createFile(j.fs, j.dir, journalName, b, Sync)
+	f, err := prepareFile(j.fs, j.dir, journalName, b, Sync)
 	if err != nil {
 		return err
 	}
-	j.file, j.salt, j.number, j.size, j.proven = f, salt, number, int64(len(b)), entry == nil
+	if err := f.publish(); err != nil {
+		j.err = fmt.Errorf("an earlier rewrite failed: %w", err)
+		return err
+	}
+	j.file, j.salt, j.number, j.size, j.begun, j.proven = f.file, salt, number, begun, begun, true
 	return nil
 }
 
@@ -105,15 +119,16 @@ func (j *Journal) replay(size int64, replay func([]byte) error) error {
 	if err := j.readHeader(&w); err != nil {
 		return err
 	}
-	j.size, j.number, j.proven = journalHeaderSize, firstJournalNumber, true
-	for j.size < size {
+	j.size, j.number, j.synced, j.proven = journalHeaderSize, firstJournalNumber, j.begun, true
+	for j.size < max(size, j.begun) {
 		entry, ok, err := j.entry(&w)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return j.torn(&w)
+			return j.checkTorn(&w)
 		}
+		j.synced = max(j.size, j.begun)
 		if j.proven = len(entry) == 0; !j.proven {
 			if err := replay(entry); err != nil {
 				return fmt.Errorf("replay entry %d: %w", j.number, err)
@@ -141,7 +156,7 @@ func (j *Journal) readHeader(w *window) error {
 	case le.Uint32(b[8:]) != formatVersion:
 		return fmt.Errorf("journal has format version %d, this program reads %d", le.Uint32(b[8:]), formatVersion)
 	}
-	j.salt = le.Uint64(b[16:])
+	j.salt, j.begun = le.Uint64(b[16:]), int64(le.Uint64(b[24:]))
 	return nil
 }
 
@@ -167,9 +182,12 @@ func (j *Journal) entry(w *window) (payload []byte, ok bool, err error) {
 	return payload, err == nil && checksum(seedOf(j.salt), payload) == crc, err
 }
 
-// torn decides whether the entry at the end of what was read is torn, or
+// checkTorn decides whether the entry at the end of what was read is torn, or
 // returns its damage.
-func (j *Journal) torn(w *window) error {
+func (j *Journal) checkTorn(w *window) error {
+	if j.size < j.begun {
+		return j.damage(j.size, "the entry that the journal was made with is not right")
+	}
 	found := false
 	err := w.find(entryPrefix(j.salt), j.size+1, entryHeaderSize, func(_ int64, b []byte) bool {
 		number, _, _, ok := parseEntryHeader(b, j.salt)
@@ -192,7 +210,11 @@ func (j *Journal) Append(entry []byte) error {
 	if err := j.write(entry); err != nil {
 		return fmt.Errorf("append to journal %s: %w", j.name(), err)
 	}
-	j.proven = false
+	// A journal changes rarely, so this sync more is cheap: now damage to the
+	// entry cannot pass for a torn end.
+	if err := j.write(nil); err != nil {
+		return fmt.Errorf("append to journal %s: %w", j.name(), err)
+	}
 	return nil
 }
 
@@ -212,18 +234,19 @@ func (j *Journal) write(entry []byte) error {
 	}
 	j.size += int64(len(j.buf))
 	j.number++
+	j.proven = len(entry) == 0
 	return nil
 }
 
 // Rewrite replaces all entries by one, in one step: a crash leaves either the
-// old ones or the new one. A failure is as final as one of [Journal.Append].
+// old ones or the new one. A failure before that step leaves the journal as it
+// was, and usable; one of the step itself is as final as one of [Journal.Append].
 func (j *Journal) Rewrite(snapshot []byte) error {
 	if err := cmp.Or(j.err, checkEntry(snapshot)); err != nil {
 		return fmt.Errorf("rewrite journal %s: %w", j.name(), err)
 	}
 	old := j.file
-	if err := j.create(snapshot); err != nil {
-		j.err = fmt.Errorf("an earlier rewrite failed: %w", err)
+	if err := j.begin(snapshot); err != nil {
 		return fmt.Errorf("rewrite journal %s: %w", j.name(), err)
 	}
 	if err := old.Close(); err != nil {
@@ -231,6 +254,10 @@ func (j *Journal) Rewrite(snapshot []byte) error {
 	}
 	return nil
 }
+
+// TornBytes is what was cut off the end when the journal was opened: an entry
+// that was being written when the process or the machine stopped.
+func (j *Journal) TornBytes() int64 { return j.torn }
 
 // Size is the length of the journal in bytes, by which its owner decides when
 // to rewrite it.

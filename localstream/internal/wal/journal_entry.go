@@ -7,17 +7,18 @@ import (
 
 // A journal is a header and entries:
 //
-//	header  magic 8 · version 4 · crc 4 · salt 8
+//	header  magic 8 · version 4 · crc 4 · salt 8 · length 8
 //	entry   magic 4 · salt 8 · crc 4 · number 8 · length 4 · payload crc 4 · payload
 //
-// Each entry is synced before the next is written, so an entry that is not
-// right is the torn end of the journal only when no entry comes after it.
-// An empty one is written when the journal is closed, to tell damage to the
-// last entry from a torn end.
+// The length is that of the file when it got its name: all up to there was
+// synced before. Each entry is synced before the next is written, so one after
+// that which is not right is the torn end of the journal only when no entry comes
+// after it. An empty one follows each, to tell damage to the last entry from a
+// torn end.
 const (
 	journalName        = "journal"
 	journalMagic       = "shardjnl"
-	journalHeaderSize  = 24
+	journalHeaderSize  = 32
 	entryMagic         = 0x45726873 // "shrE"
 	entryHeaderSize    = 32
 	maxEntryBytes      = 256 << 20

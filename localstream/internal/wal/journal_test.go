@@ -91,6 +91,9 @@ func TestAnErrorOfReplayEndsTheOpening(t *testing.T) {
 	}
 }
 
+// proofSize is what follows each entry, to say that it was synced.
+const proofSize = 32
+
 // TestAJournalCutAnywhereHoldsItsFirstEntries cuts it at every length.
 func TestAJournalCutAnywhereHoldsItsFirstEntries(t *testing.T) {
 	disk := vfs.NewCrash()
@@ -106,7 +109,7 @@ func TestAJournalCutAnywhereHoldsItsFirstEntries(t *testing.T) {
 	}
 	for size := ends[0]; size <= ends[4]; size++ {
 		whole := 0
-		for whole < 4 && ends[whole+1] <= size {
+		for whole < 4 && ends[whole+1]-proofSize <= size {
 			whole++
 		}
 		clone := damaged(t, disk, "meta/journal", func(b []byte) []byte { return b[:size] })
@@ -123,39 +126,79 @@ func TestAJournalCutAnywhereHoldsItsFirstEntries(t *testing.T) {
 	}
 }
 
-// TestAFlippedBitOfAJournalIsNeverReplayed flips every bit.
-func TestAFlippedBitOfAJournalIsNeverReplayed(t *testing.T) {
-	for _, closed := range []bool{false, true} {
-		disk := vfs.NewCrash()
-		j, _ := mustJournal(t, disk)
-		var last int64
-		for _, e := range []string{"one", "two", "three"} {
-			last = j.Size()
-			if err := j.Append([]byte(e)); err != nil {
-				t.Fatal(err)
-			}
+// TestAFlippedBitOfAJournalIsDamage flips every bit of a journal whose process
+// was killed. Only what follows the last entry, and says nothing but that it was
+// synced, may be cut off.
+func TestAFlippedBitOfAJournalIsDamage(t *testing.T) {
+	disk := vfs.NewCrash()
+	j, _ := mustJournal(t, disk)
+	all := []string{"one", "two", "three"}
+	for _, e := range all {
+		if err := j.Append([]byte(e)); err != nil {
+			t.Fatal(err)
 		}
-		end := j.Size()
-		if closed {
+	}
+	size := int(j.Size())
+	for bit := range 8 * size {
+		j, got, err := openJournal(damaged(t, disk, "meta/journal", flip(bit)))
+		if bit >= 8*(size-proofSize) {
+			if err != nil || !slices.Equal(got, all) || j.TornBytes() != proofSize {
+				t.Fatalf("bit %d after the last entry: %q, %v", bit, got, err)
+			}
 			if err := j.Close(); err != nil {
 				t.Fatal(err)
 			}
+		} else if _, ok := errors.AsType[*wal.DamageError](err); !ok {
+			t.Fatalf("bit %d is not reported: %q, %v", bit, got, err)
 		}
-		for bit := range int(8 * end) {
-			clone := damaged(t, disk, "meta/journal", flip(bit))
-			j, got, err := openJournal(clone)
-			if !closed && int64(bit/8) >= last {
-				if err != nil || !slices.Equal(got, []string{"one", "two"}) {
-					t.Fatalf("bit %d in the last entry: %q, %v", bit, got, err)
-				}
-				if err := j.Close(); err != nil {
-					t.Fatal(err)
-				}
-				continue
-			}
+	}
+}
+
+// TestTheSnapshotOfAJournalIsNeverTorn flips every bit of a journal of one entry,
+// which was synced before the file got its name, and cuts it at every length.
+func TestTheSnapshotOfAJournalIsNeverTorn(t *testing.T) {
+	disk := vfs.NewCrash()
+	j, _ := mustJournal(t, disk)
+	if err := errors.Join(j.Append([]byte("event")), j.Rewrite([]byte("all metadata"))); err != nil {
+		t.Fatal(err)
+	}
+	for at := range int(j.Size()) {
+		for what, change := range map[string]func([]byte) []byte{
+			"flipped": flip(8*at + at%8),
+			"cut":     func(b []byte) []byte { return b[:at] },
+		} {
+			_, got, err := openJournal(damaged(t, disk, "meta/journal", change))
 			if _, ok := errors.AsType[*wal.DamageError](err); !ok {
-				t.Fatalf("bit %d (closed: %t) is not reported: %v", bit, closed, err)
+				t.Errorf("%s at byte %d: %q, %v", what, at, got, err)
 			}
+		}
+	}
+}
+
+// TestARewriteThatFailsEarlyLeavesTheJournalUsable fails it before the new file
+// has its name.
+func TestARewriteThatFailsEarlyLeavesTheJournalUsable(t *testing.T) {
+	count := vfs.Fault(vfs.NewMemory(), vfs.Plan{})
+	j, _ := mustJournal(t, count)
+	if err := j.Append([]byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	before := count.Changes()
+	for step := 1; step <= 4; step++ { // remove, create, write, sync
+		disk := vfs.NewMemory()
+		faulty := vfs.Fault(disk, vfs.Plan{Kind: vfs.NoSpace, At: before + step})
+		j, _ := mustJournal(t, faulty)
+		if err := j.Append([]byte("one")); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Rewrite([]byte("all")); err == nil {
+			t.Fatalf("step %d: the rewrite succeeds", step)
+		}
+		if err := errors.Join(j.Append([]byte("two")), j.Close()); err != nil {
+			t.Errorf("%s: %v", faulty.Operation(before+step), err)
+		}
+		if _, got := mustJournal(t, disk); !slices.Equal(got, []string{"one", "two"}) {
+			t.Errorf("%s: %q", faulty.Operation(before+step), got)
 		}
 	}
 }
@@ -170,7 +213,7 @@ func TestAnyOperationOfAJournalMayFail(t *testing.T) {
 		if err != nil {
 			return [][]string{nil}, err
 		}
-		now := []string(nil)
+		now, failed := []string(nil), error(nil)
 		for i := range 9 {
 			next := append(slices.Clone(now), fmt.Sprintf("entry %d", i))
 			op := func() error { return j.Append([]byte(next[len(next)-1])) }
@@ -179,14 +222,19 @@ func TestAnyOperationOfAJournalMayFail(t *testing.T) {
 				op = func() error { return j.Rewrite([]byte(next[0])) }
 			}
 			if err := op(); err != nil {
+				failed = errors.Join(failed, err)
+				if i%4 == 3 && op() == nil { // a rewrite that changed nothing yet
+					now = next
+					continue
+				}
 				if j.Append([]byte("x")) == nil || j.Rewrite([]byte("x")) == nil {
 					return nil, errBroken
 				}
-				return [][]string{now, next}, errors.Join(err, j.Close())
+				return [][]string{now, next}, errors.Join(failed, j.Close())
 			}
 			now = next
 		}
-		return [][]string{now}, j.Close()
+		return [][]string{now}, errors.Join(failed, j.Close())
 	}
 	count := vfs.Fault(vfs.NewCrash(), vfs.Plan{})
 	if _, err := work(count); err != nil {
@@ -216,6 +264,9 @@ func TestAnyOperationOfAJournalMayFail(t *testing.T) {
 					}
 					if err := j.Close(); err != nil {
 						t.Error(err)
+					}
+					if clone == disk { // what was found has to stay when the power fails
+						states = [][]string{got}
 					}
 				}
 			}

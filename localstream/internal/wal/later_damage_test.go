@@ -81,6 +81,108 @@ func TestDamageThatIsTrimmedIsGone(t *testing.T) {
 	})
 }
 
+// TestDamageIsRememberedWhenItsSegmentIsSealed damages a record of one shard in
+// the active segment, and lets the other shard fill that.
+func TestDamageIsRememberedWhenItsSegmentIsSealed(t *testing.T) {
+	disk, m, ends := writtenLog(t, true)
+	if err := disk.Damage(firstSegment, flip(8*(ends[0]+40+52+10))); err != nil { // the first record of shard 0
+		t.Fatal(err)
+	}
+	for life := range uint64(3) {
+		l := m.opened(openLog(t, disk, wal.Sync), life<<40)
+		_, err := l.Read(0, 0, 0, 10, 1<<20)
+		if _, ok := errors.AsType[*wal.DamageError](err); !ok {
+			t.Fatalf("life %d: the damaged shard is read: %v", life, err)
+		}
+		for range 3 {
+			mustAppend(t, l, wal.Record{Shard: 1, Key: "k", Data: make([]byte, 3000)})
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestTrimmingOneOfTwoDamagesLeavesTheOther damages a shard in the segment that
+// is trimmed, and in the one that stays.
+func TestTrimmingOneOfTwoDamagesLeavesTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := vfs.NewCrash()
+		l := openLog(t, disk, wal.Sync)
+		l.OpenShard(0, 0)
+		mustAppend(t, l, wal.Record{Key: "k", Data: make([]byte, 1000)})
+		time.Sleep(time.Second)
+		kept := mustAppend(t, l, wal.Record{Key: "k", Data: make([]byte, 3800)}) // in a segment of its own
+		mustAppend(t, l, wal.Record{Key: "k", Data: make([]byte, 10)})           // behind the damage
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := disk.List("stream")
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The directory in the footer too, so that the opening reads the records.
+		spoil := func(b []byte) []byte { b[200] ^= 1; b[len(b)-40] ^= 1; return b }
+		if err := errors.Join(disk.Damage(firstSegment, spoil), disk.Damage("stream/"+entries[1].Name, spoil)); err != nil {
+			t.Fatal(err)
+		}
+		l = openLog(t, disk, wal.Sync)
+		l.OpenShard(0, 1<<40)
+		if d := l.Recovery().Damage; len(d) != 2 || d[0].AllShards || d[1].AllShards {
+			t.Fatalf("damage: %v", d)
+		}
+		for range 2 {
+			if err := l.Trim(kept[0].Arrival); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Append([]wal.Record{{Key: "k"}}); err == nil {
+				t.Error("the shard takes appends")
+			}
+			if p, err := l.Read(0, 0, 0, 10, 1<<20); err == nil {
+				t.Errorf("read %v: what was damaged is passed over", seqs(p.Records))
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			l = openLog(t, disk, wal.Sync) // and it is found again
+			l.OpenShard(0, 2<<40)
+		}
+	})
+}
+
+// TestADamagedShardIsSealed seals one as the server does that opens a closed
+// shard, and then trims the damage.
+func TestADamagedShardIsSealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := vfs.NewCrash()
+		l := openLog(t, disk, wal.Sync)
+		l.OpenShard(0, 0)
+		mustAppend(t, l, wal.Record{Key: "k", Data: make([]byte, 1000)})
+		time.Sleep(time.Second)
+		last := mustAppend(t, l, wal.Record{Key: "k", Data: make([]byte, 3800)})
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := disk.Damage(firstSegment, func(b []byte) []byte { b[200] ^= 1; b[len(b)-40] ^= 1; return b }); err != nil {
+			t.Fatal(err)
+		}
+		l = openLog(t, disk, wal.Sync)
+		l.OpenShard(0, 0)
+		if _, ok := errors.AsType[*wal.DamageError](l.Seal(0)); !ok {
+			t.Error("the seal does not tell of the damage")
+		}
+		if err := l.Trim(last[0].Arrival); err != nil {
+			t.Fatal(err)
+		}
+		if p := mustRead(t, l, 0, 0, 0, 10, 1<<20); len(p.Records) != 1 || !p.End {
+			t.Errorf("after the damage was trimmed: %v, end: %t", seqs(p.Records), p.End)
+		}
+		if _, ok := errors.AsType[*wal.SealedError](l.Append([]wal.Record{{}})); !ok {
+			t.Error("a sealed shard takes appends")
+		}
+	})
+}
+
 // openHook is a file system that calls a function before a file is opened.
 type openHook struct {
 	vfs.FS

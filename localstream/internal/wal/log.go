@@ -59,13 +59,13 @@ func Open(cfg Config) (*Log, error) {
 	l := &Log{
 		cfg:    cfg,
 		files:  newFiles(cfg.FS),
-		cache:  newBlockCache(maxCachedBlocks),
+		cache:  newBlockCache(maxCachedBytes),
 		shards: map[uint32]*shard{},
 		trim:   make(chan struct{}, 1),
 	}
 	l.room.L = &l.mu
 	if err := l.recover(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open log %s: %w", cfg.Dir, err), l.files.close())
+		return nil, errors.Join(fmt.Errorf("open log %s: %w", cfg.Dir, err), l.closeFiles())
 	}
 	if cfg.Durability == Async {
 		l.flusher = newFlusher()
@@ -114,23 +114,26 @@ func (l *Log) usable(id uint32) (*shard, error) {
 		return nil, &UnknownShardError{id}
 	case l.damage != nil:
 		return nil, l.damage
-	case s.damage != nil:
-		return nil, s.damage
+	case len(s.damage) > 0:
+		return nil, s.damage[0]
 	}
 	return s, nil
 }
 
 // Seal refuses further appends to a shard, and returns when all earlier ones
 // are committed. It holds until the log is closed: the caller remembers which
-// shards are sealed and seals them anew after [Open].
+// shards are sealed and seals them anew after [Open]. A damaged shard is sealed
+// as well, for the damage may be trimmed; the error still tells of it.
 func (l *Log) Seal(shard uint32) error {
 	l.mu.Lock()
+	if s := l.shards[shard]; s != nil && s.open {
+		s.sealed = true
+	}
 	s, err := l.usable(shard)
 	if err != nil {
 		l.mu.Unlock()
 		return fmt.Errorf("seal shard %d: %w", shard, err)
 	}
-	s.sealed = true
 	l.mu.Unlock()
 
 	if err := l.barrier(false); err != nil {
@@ -190,13 +193,21 @@ func (l *Log) Err() error {
 
 // refusal is what Err returns. mu is held.
 func (l *Log) refusal() error {
+	if err := l.unusable(); err != nil {
+		return err
+	}
+	return l.err
+}
+
+// unusable is why even what needs no write is refused. mu is held.
+func (l *Log) unusable() error {
 	switch {
 	case l.closed:
 		return ErrClosed
 	case l.damage != nil:
 		return l.damage
 	}
-	return l.err
+	return nil
 }
 
 // Recovery tells what [Open] found.
@@ -222,10 +233,20 @@ func (l *Log) Close() error {
 		l.flusher.stop()
 	}
 	err := l.barrier(true)
-	if err = errors.Join(err, l.files.close()); err != nil {
+	if err = errors.Join(err, l.closeFiles()); err != nil {
 		return fmt.Errorf("close log %s: %w", l.cfg.Dir, err)
 	}
 	return nil
+}
+
+// closeFiles ends the writer's use of its file, and closes all of which nobody
+// else is a user. Nothing is written any more.
+func (l *Log) closeFiles() error {
+	var err error
+	if l.w.file != nil {
+		err = l.files.put(l.w.file)
+	}
+	return errors.Join(err, l.files.close())
 }
 
 // fail makes the log refuse appends from now on. mu is held.
@@ -245,7 +266,7 @@ func (l *Log) poison(d *DamageError) {
 	defer l.mu.Unlock()
 	if !d.AllShards {
 		s := l.shard(d.Shard)
-		s.damage = d
+		s.damage = append(s.damage, d)
 		s.wake()
 		return
 	}

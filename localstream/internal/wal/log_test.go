@@ -262,6 +262,33 @@ func TestLargeRecordsAndManyShards(t *testing.T) {
 	}
 }
 
+// TestAFrameOfManySmallRecordsIsChecked changes each record of one frame.
+func TestAFrameOfManySmallRecordsIsChecked(t *testing.T) {
+	disk := vfs.NewCrash()
+	l := openLog(t, disk, wal.Sync)
+	l.OpenShard(0, 0)
+	recs := make([]wal.Record, 1000)
+	for i := range recs {
+		recs[i] = wal.Record{Key: "k", Data: fmt.Appendf(nil, "<%03d>", i)}
+	}
+	mustAppend(t, l, recs...)
+	if p := mustRead(t, l, 0, 0, 0, 2000, 1<<20); len(p.Records) != 1000 || !sameRecord(p.Records[999], recs[999]) {
+		t.Errorf("%d records of 1000", len(p.Records))
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(recs); i += 37 {
+		clone := damaged(t, disk, firstSegment, func(b []byte) []byte {
+			b[bytes.Index(b, recs[i].Data)+2] ^= 1
+			return b
+		})
+		if d := openLog(t, clone, wal.Sync).Recovery().Damage; len(d) != 1 || d[0].AllShards {
+			t.Errorf("record %d was changed: %v", i, d)
+		}
+	}
+}
+
 func TestAClosedLogRefuses(t *testing.T) {
 	l := newLog(t, wal.Sync)
 	mustAppend(t, l, wal.Record{})

@@ -42,6 +42,9 @@ func (m *model) append(l *wal.Log, rng *rand.Rand) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c.recs, c.acked = recs, err == nil
+	if err != nil && l.Err() == nil { // the log goes on, so nothing of it may be found
+		m.calls = slices.DeleteFunc(m.calls, func(other *modelCall) bool { return other == c })
+	}
 	return err
 }
 
@@ -171,8 +174,9 @@ func (m *model) of(id uint32) (recs []wal.Record, acked int) {
 	return append(recs, unacked...), len(recs)
 }
 
-// settle drops the calls that were not acknowledged and are not in the
-// log: after a recovery they are gone for good.
+// settle keeps the calls that are in the log after a recovery, and drops all
+// others: they were not acknowledged, lost or trimmed, and are gone for good.
+// What was kept may not go any more but by trimming.
 func (m *model) settle(l *wal.Log) error {
 	found := map[[2]uint64]wal.Record{}
 	for id := range uint32(m.shards) {
@@ -187,10 +191,8 @@ func (m *model) settle(l *wal.Log) error {
 	m.calls = slices.DeleteFunc(m.calls, func(c *modelCall) bool {
 		r := c.recs[0]
 		got, ok := found[[2]uint64{uint64(r.Shard), r.Seq}]
-		ok = ok && r.Arrival != 0 && sameRecord(got, r)
-		trimmed := c.acked && r.Arrival < m.trimmed
 		c.acked = true
-		return !ok && !trimmed
+		return !ok || r.Arrival == 0 || !sameRecord(got, r)
 	})
 	return nil
 }

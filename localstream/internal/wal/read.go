@@ -106,7 +106,7 @@ func (s *shard) ended() bool { return s.sealed && s.tip == s.next }
 func (l *Log) readSource(r *pageReader, src source) error {
 	file, err := l.files.get(src.seg)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && l.isGone(src.seg):
+	case errors.Is(err, fs.ErrNotExist) && src.seg.gone.Load():
 		return nil // trimmed in the meantime: look again
 	case errors.Is(err, fs.ErrNotExist):
 		return l.damaged(&DamageError{Segment: src.seg.name, AllShards: true, Reason: "the file is missing"})
@@ -129,12 +129,6 @@ func (l *Log) damaged(d *DamageError) error {
 	return d
 }
 
-func (l *Log) isGone(seg *segment) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return seg.gone
-}
-
 func (l *Log) readBlocksOf(r *pageReader, src source, file *handle) error {
 	blocks := src.blocks
 	if blocks == nil {
@@ -146,14 +140,17 @@ func (l *Log) readBlocksOf(r *pageReader, src source, file *handle) error {
 	}
 	before := r.page.Next
 	for _, b := range blocks {
-		buf := make([]byte, b.length)
+		buf := slices.Grow(r.spare[:0], int(b.length))[:b.length]
+		r.spare = nil
 		if err := readFull(file, buf, int64(b.offset)); err != nil {
 			return err
 		}
+		had := len(r.page.Records)
 		if d := r.addBlock(buf, src.seg.header.salt); d != nil {
 			d.Segment, d.Offset = src.seg.name, d.Offset+int64(b.offset)
 			return d
 		}
+		r.settle(r.page.Records[had:], buf)
 		if r.full {
 			return nil
 		}
@@ -210,6 +207,7 @@ type pageReader struct {
 	page  Page
 	bytes int
 	full  bool
+	spare []byte // a buffer that no record of the page shares
 }
 
 // wanted returns the blocks to read next, of one extent: enough to fill the
@@ -253,6 +251,25 @@ func (r *pageReader) addBlock(buf []byte, salt uint64) *DamageError {
 		at += frameHeaderSize + int(h.length)
 	}
 	return nil
+}
+
+// settle copies the data of records out of the block that they were read from,
+// unless they are most of it: a page must not keep alive what belongs to others.
+func (r *pageReader) settle(recs []Record, block []byte) {
+	size := 0
+	for i := range recs {
+		size += len(recs[i].Data)
+	}
+	if size > len(block)/2 {
+		return
+	}
+	data := make([]byte, 0, size)
+	for i := range recs {
+		at := len(data)
+		data = append(data, recs[i].Data...)
+		recs[i].Data = data[at:len(data):len(data)]
+	}
+	r.spare = block
 }
 
 // addFrame adds the records of a frame to the page.

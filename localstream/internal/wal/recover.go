@@ -17,7 +17,7 @@ type Recovery struct {
 	// Segments is how many there were, and Scanned how many of them were read
 	// in full: the last one, and those without a good footer.
 	Segments, Scanned int
-	// Records is how many records there are.
+	// Records is how many records there are, with those of damaged frames.
 	Records uint64
 	// TornBytes is what was cut off the end: a batch that was being written
 	// when the process or the machine stopped.
@@ -85,6 +85,7 @@ type tail struct {
 	seg    *segment
 	file   vfs.File // nil when the last segment is sealed
 	end    int64    // of the last good batch
+	synced int64    // all before was synced
 	size   int64    // of the file
 	proven bool
 }
@@ -167,7 +168,7 @@ func (l *Log) loadFile(f vfs.File, name string, next uint64) (tail, error) {
 	seg.size = found.end
 	l.size += found.end - size
 	l.recovery.TornBytes = size - found.end
-	return tail{next: found.next, seg: seg, file: f, end: found.end, size: size, proven: found.proven}, nil
+	return tail{next: found.next, seg: seg, file: f, end: found.end, synced: found.synced, size: size, proven: found.proven}, nil
 }
 
 // readHeader reads the header of a segment. It was synced before the file got
@@ -213,10 +214,11 @@ func (l *Log) takeScanned(found scanned) {
 // takeDamage makes the shards that damage concerns refuse.
 func (l *Log) takeDamage() {
 	for _, d := range l.recovery.Damage {
-		if s := l.shards[d.Shard]; d.AllShards && l.damage == nil {
+		if !d.AllShards {
+			s := l.shard(d.Shard)
+			s.damage = append(s.damage, d)
+		} else if l.damage == nil {
 			l.damage = d
-		} else if !d.AllShards && (s == nil || s.damage == nil) {
-			l.shard(d.Shard).damage = d
 		}
 	}
 }
@@ -224,6 +226,9 @@ func (l *Log) takeDamage() {
 // makeReady cuts off what is torn, and opens the active segment. Until it is
 // done the log is as it was, but for torn bytes and files that were being made.
 func (l *Log) makeReady(t tail, temps []string) error {
+	if t.file != nil {
+		l.w = writer{seg: t.seg, file: l.files.add(t.seg, t.file), offset: t.end, number: t.next, proven: t.proven}
+	}
 	for _, name := range temps {
 		if err := l.cfg.FS.Remove(l.path(name)); err != nil {
 			return fmt.Errorf("remove what was left behind: %w", err)
@@ -235,23 +240,28 @@ func (l *Log) makeReady(t tail, temps []string) error {
 		return err
 	}
 	if t.file == nil {
-		seg, f, err := l.createSegment(t.next)
+		next, err := l.prepareSegment(t.next)
+		if err == nil {
+			err = next.publish()
+		}
 		if err != nil {
 			return err
 		}
+		seg, f := next.seg, next.file
 		l.size += segmentHeaderSize
 		l.activate(seg)
 		l.w = writer{seg: seg, file: l.files.add(seg, f), offset: segmentHeaderSize, number: t.next, proven: true}
 		return nil
 	}
-	l.w = writer{seg: t.seg, file: l.files.add(t.seg, t.file), offset: t.end, number: t.next, proven: t.proven}
 	if t.size > t.end {
 		if err := t.file.Truncate(t.end); err != nil {
 			return fmt.Errorf("cut the torn end of %s: %w", t.seg.name, err)
 		}
 	}
-	if err := syncFile(t.file, l.cfg.Durability); err != nil {
-		return fmt.Errorf("sync %s: %w", t.seg.name, err)
+	if l.cfg.Durability != Memory {
+		if err := makeDurable(l.cfg.FS, t.file, t.seg.name, t.synced, t.end); err != nil {
+			return err
+		}
 	}
 	l.synced = t.end
 	return nil

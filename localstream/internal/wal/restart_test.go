@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -197,5 +200,121 @@ func TestASyncThatEndsAfterItsSegmentWasSealed(t *testing.T) {
 	})
 }
 
+// TestASyncVouchesForNothingThatCameAfterIt writes a batch while the one before
+// is being synced. Damage to that batch is a torn end: no sync of it has ended.
+func TestASyncVouchesForNothingThatCameAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		crash := vfs.NewCrash()
+		disk := &slowDisk{FS: crash}
+		l := openLog(t, disk, wal.Async)
+		l.OpenShard(0, 0)
+		mustAppend(t, l, wal.Record{Key: "a"})
+		disk.holdOne()
+		time.Sleep(flushTime) // the flusher waits in its sync
+		synctest.Wait()
+		during := l.Size()
+		mustAppend(t, l, wal.Record{Key: "b"})
+		disk.release()
+		synctest.Wait()
+		mustAppend(t, l, wal.Record{Key: "c"})
+		seen, err := crash.ReadFile(firstSegment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clone := damaged(t, crash, firstSegment, func([]byte) []byte { return flip(8 * int(during+20))(seen) })
+		if r := openLog(t, clone, wal.Async).Recovery(); len(r.Damage) > 0 || r.Records != 1 || r.TornBytes == 0 {
+			t.Errorf("recovery: %+v", r)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestCloseWaitsForTheSyncThatRuns lets that fail: a sync of Close's own proves
+// nothing any more.
+func TestCloseWaitsForTheSyncThatRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := vfs.NewMemory()
+		disk := &lateFailure{FS: memory, held: make(chan struct{})}
+		l := openLog(t, disk, wal.Async)
+		l.OpenShard(0, 0)
+		mustAppend(t, l, wal.Record{Key: "k"})
+		disk.armed.Store(true)
+		time.Sleep(flushTime) // the flusher waits in its sync
+		synctest.Wait()
+		var closed error
+		var closer sync.WaitGroup
+		closer.Go(func() { closed = l.Close() })
+		synctest.Wait()
+		size := onDisk(t, memory)
+		close(disk.held)
+		closer.Wait()
+		if closed == nil || size != onDisk(t, memory) {
+			t.Errorf("close: %v; wrote %d bytes after the sync had failed", closed, onDisk(t, memory)-size)
+		}
+	})
+}
+
+// lateFailure is a file system of which one sync waits, and then fails.
+type lateFailure struct {
+	vfs.FS
+	armed atomic.Bool // the next sync is the one
+	held  chan struct{}
+}
+
+func (l *lateFailure) Create(name string) (vfs.File, error) {
+	f, err := l.FS.Create(name)
+	return lateFailureFile{f, l}, err
+}
+
+type lateFailureFile struct {
+	vfs.File
+	disk *lateFailure
+}
+
+func (f lateFailureFile) Sync() error {
+	if !f.disk.armed.CompareAndSwap(true, false) {
+		return f.File.Sync()
+	}
+	<-f.disk.held
+	return syscall.EIO
+}
+
 // flushTime is longer than a written batch stays unsynced with Async.
 const flushTime = 150 * time.Millisecond
+
+// TestAnEntryWhoseSyncFailedAndThatStaysIsWrittenAnew fails the sync of an entry
+// and the attempt to take it back. The next process finds it, shows it and goes
+// on behind it, so a power failure must not take it.
+func TestAnEntryWhoseSyncFailedAndThatStaysIsWrittenAnew(t *testing.T) {
+	count := vfs.Fault(vfs.NewMemory(), vfs.Plan{})
+	mustJournal(t, count)
+	disk := vfs.NewCrash()
+	j, _ := mustJournal(t, noTruncate{vfs.Fault(disk, vfs.Plan{Kind: vfs.LostSync, At: count.Changes() + 2})}) // write, sync
+	if err := j.Append([]byte("one")); err == nil {
+		t.Fatal("the append succeeds")
+	}
+	j, got := mustJournal(t, disk)
+	if !slices.Equal(got, []string{"one"}) {
+		t.Fatalf("found %q", got)
+	}
+	if err := j.Append([]byte("two")); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := mustJournal(t, disk.CrashClone(newRand(1))); !slices.Equal(got, []string{"one", "two"}) {
+		t.Errorf("after a power failure: %q", got)
+	}
+}
+
+// noTruncate is a file system on which no file can be cut.
+type noTruncate struct{ vfs.FS }
+
+func (n noTruncate) Create(name string) (vfs.File, error) {
+	f, err := n.FS.Create(name)
+	return noTruncateFile{f}, err
+}
+
+type noTruncateFile struct{ vfs.File }
+
+func (noTruncateFile) Truncate(int64) error { return syscall.EROFS }

@@ -11,6 +11,7 @@ type scanned struct {
 	parts   map[uint32]*extent
 	end     int64  // of the last good batch
 	next    uint64 // number of the batch after it
+	synced  int64  // the batches say that all before this offset was synced
 	proven  bool   // the last batch is an empty one: all was synced
 	batches int
 	damage  []*DamageError
@@ -53,6 +54,7 @@ func scanSegment(f vfs.File, seg *segment, size int64, last uint64) (scanned, er
 	if last != 0 && s.out.next <= last {
 		s.damageAll(s.out.end, fmt.Sprintf("batches %d to %d are missing", s.out.next, last))
 	}
+	s.out.synced = max(s.proof, segmentHeaderSize)
 	return s.out, nil
 }
 
@@ -94,7 +96,7 @@ func (s *segmentScanner) damageAll(offset int64, reason string) {
 	s.out.damage = append(s.out.damage, &DamageError{Segment: s.seg.name, Offset: offset, AllShards: true, Reason: reason})
 }
 
-// take adds the good frames of a batch to the result.
+// take adds the frames of a batch to the result.
 func (s *segmentScanner) take(b scannedBatch) {
 	for _, f := range b.frames {
 		e := s.out.parts[f.shard]
@@ -107,7 +109,7 @@ func (s *segmentScanner) take(b scannedBatch) {
 	s.out.end = b.end
 	s.out.next = b.number + 1
 	s.out.batches++
-	s.out.proven = len(b.frames) == 0
+	s.out.proven = b.batchHeader.frames == 0
 	s.proof = max(s.proof, int64(b.synced))
 }
 
@@ -143,6 +145,7 @@ func (s *segmentScanner) batch(pos int64) (scannedBatch, error) {
 
 // frames reads the frames of a batch, which begin at pos.
 func (s *segmentScanner) frames(b *scannedBatch, pos int64) error {
+	n := 0
 	for pos < b.end {
 		f, d, err := s.frame(pos, b.end)
 		if err != nil {
@@ -150,15 +153,15 @@ func (s *segmentScanner) frames(b *scannedBatch, pos int64) error {
 		}
 		if d != nil {
 			b.damage = append(b.damage, d)
-		} else {
-			b.frames = append(b.frames, f)
 		}
-		if d != nil && d.AllShards {
+		if !f.intact {
 			return nil // where the next frame begins is not known
 		}
+		b.frames = append(b.frames, f)
+		n++
 		pos += f.size()
 	}
-	if n := len(b.frames) + len(b.damage); n != int(b.batchHeader.frames) {
+	if n != int(b.batchHeader.frames) {
 		b.damage = append(b.damage, &DamageError{Segment: s.seg.name, Offset: pos, AllShards: true,
 			Reason: fmt.Sprintf("batch has %d frames and should have %d", n, b.batchHeader.frames)})
 	}
@@ -166,7 +169,9 @@ func (s *segmentScanner) frames(b *scannedBatch, pos int64) error {
 }
 
 // frame reads the frame at pos of a batch that ends at end, and says what is
-// wrong with it.
+// wrong with it. One whose payload alone is bad comes back intact: the index has
+// to name it, so that every reader meets it, and none takes what follows for the
+// next record.
 func (s *segmentScanner) frame(pos, end int64) (frame, *DamageError, error) {
 	d := &DamageError{Segment: s.seg.name, Offset: pos, AllShards: true, Reason: "frame header fails its checksum"}
 	if pos+frameHeaderSize > end {
@@ -181,20 +186,21 @@ func (s *segmentScanner) frame(pos, end int64) (frame, *DamageError, error) {
 	if !ok || pos+f.size() > end {
 		return frame{}, d, nil
 	}
-	d.Shard, d.AllShards = h.shard, false
 	payload, err := s.at(pos+frameHeaderSize, int(h.length))
 	if err != nil {
 		return frame{}, nil, err
 	}
 	e := s.out.parts[h.shard]
 	switch {
-	case checksum(s.seed, payload) != h.payloadCRC:
-		d.Reason = "frame fails its checksum"
 	case e != nil && (h.seq <= e.last || h.arrival < e.lastArrival) || h.last() < h.seq:
 		d.Reason = "frame is out of order"
+		return f, d, nil
+	case checksum(s.seed, payload) != h.payloadCRC:
+		d.Shard, d.AllShards, d.Reason = h.shard, false, "frame fails its checksum"
 	default:
 		d = nil
 	}
+	f.intact = true
 	return f, d, nil
 }
 

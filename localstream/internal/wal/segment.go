@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/shardrun/shardrun/localstream/internal/vfs"
 )
@@ -20,8 +21,8 @@ const (
 	newSuffix = ".new"
 )
 
-// segment is one file of the log. Its fields but for name and header are
-// guarded by Log.mu.
+// segment is one file of the log. Its fields are guarded by Log.mu, but for name
+// and header, which stay, and gone.
 type segment struct {
 	name   string // path in the file system
 	header segmentHeader
@@ -29,7 +30,8 @@ type segment struct {
 	size    int64  // of what was committed, with header and footer
 	last    uint64 // number of the last batch, once sealed
 	arrival int64  // the latest of its records
-	gone    bool   // trimmed
+
+	gone atomic.Bool // trimmed: neither its file nor its index is kept any more
 }
 
 func segmentName(first uint64) string { return fmt.Sprintf("%016x%s", first, segmentSuffix) }
@@ -50,34 +52,80 @@ func newSalt() uint64 {
 	return le.Uint64(b[:])
 }
 
-// createFile makes a file that begins with content, in one step: after a crash
-// it is there with all of it, or not at all. What had the name is replaced.
-func createFile(fsys vfs.FS, dir, name string, content []byte, d Durability) (vfs.File, error) {
-	full, temp := path.Join(dir, name), path.Join(dir, name+newSuffix)
-	if err := fsys.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("remove %s: %w", temp, err)
-	}
-	f, err := fsys.Create(temp)
-	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", temp, err)
-	}
-	if err := publishFile(fsys, f, dir, temp, full, content, d); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+// newFile is a file that is being made in two steps, so that after a crash it is
+// there with all of its first content, or not at all. Until it is published, it
+// can be discarded as if it had never been.
+type newFile struct {
+	fs         vfs.FS
+	dir        string
+	name, temp string // paths
+	durability Durability
+	file       vfs.File
 }
 
-func publishFile(fsys vfs.FS, f vfs.File, dir, temp, full string, content []byte, d Durability) error {
-	if _, err := f.Write(content); err != nil {
-		return fmt.Errorf("write %s: %w", temp, err)
+// prepareFile makes a file that begins with content, and has no name yet.
+func prepareFile(fsys vfs.FS, dir, name string, content []byte, d Durability) (*newFile, error) {
+	n := &newFile{fs: fsys, dir: dir, name: path.Join(dir, name), temp: path.Join(dir, name+newSuffix), durability: d}
+	if err := fsys.Remove(n.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("remove %s: %w", n.temp, err)
 	}
-	if err := syncFile(f, d); err != nil {
-		return fmt.Errorf("sync %s: %w", temp, err)
+	var err error
+	if n.file, err = fsys.Create(n.temp); err != nil {
+		return nil, fmt.Errorf("create %s: %w", n.temp, err)
 	}
-	if err := fsys.Rename(temp, full); err != nil {
-		return fmt.Errorf("rename %s: %w", temp, err)
+	if _, err = n.file.Write(content); err != nil {
+		err = fmt.Errorf("write %s: %w", n.temp, err)
+	} else if err = syncFile(n.file, d); err != nil {
+		err = fmt.Errorf("sync %s: %w", n.temp, err)
 	}
-	return syncDir(fsys, dir, d)
+	if err != nil {
+		return nil, errors.Join(err, n.discard())
+	}
+	return n, nil
+}
+
+// publish gives the file its name, durably. What had the name is replaced. After
+// an error the file is closed, and it is not known which of the two has the name.
+func (n *newFile) publish() error {
+	err := n.fs.Rename(n.temp, n.name)
+	if err != nil {
+		err = fmt.Errorf("rename %s: %w", n.temp, err)
+	} else {
+		err = syncDir(n.fs, n.dir, n.durability)
+	}
+	if err != nil {
+		return errors.Join(err, n.file.Close())
+	}
+	return nil
+}
+
+// discard removes the file. One that stays all the same is removed at the next
+// opening.
+func (n *newFile) discard() error {
+	err := n.file.Close()
+	_ = n.fs.Remove(n.temp)
+	return err
+}
+
+// makeDurable syncs a file of which all before synced is known to be on the
+// disk. Its bytes from there to end were found by reading, which proves nothing:
+// a sync of the process before may have failed, and the operating system then
+// takes them for written. So they are written once more.
+func makeDurable(fsys vfs.FS, f vfs.File, name string, synced, end int64) error {
+	b := make([]byte, min(windowBytes, max(0, end-synced)))
+	for at := synced; at < end; at += int64(len(b)) {
+		b = b[:min(int64(len(b)), end-at)]
+		if err := readFull(f, b, at); err != nil {
+			return err
+		}
+		if err := fsys.Rewrite(name, b, at); err != nil {
+			return fmt.Errorf("write the end of %s anew: %w", name, err)
+		}
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", name, err)
+	}
+	return nil
 }
 
 // syncFile syncs a file that is on a disk.
@@ -102,7 +150,7 @@ func syncDir(fsys vfs.FS, dir string, d Durability) error {
 func (l *Log) syncDir() error { return syncDir(l.cfg.FS, l.cfg.Dir, l.cfg.Durability) }
 
 // maxIdleFiles is how many sealed segments of a log stay open between reads.
-const maxIdleFiles = 8
+const maxIdleFiles = 2
 
 // files holds the open files of segments.
 type files struct {
@@ -164,8 +212,10 @@ func (c *files) share(seg *segment, f vfs.File) (*handle, error) {
 		if f == nil {
 			return nil, nil
 		}
-		h = &handle{File: f}
-		c.open[seg] = h
+		h = &handle{File: f, dropped: seg.gone.Load()}
+		if !h.dropped { // nobody would close it
+			c.open[seg] = h
+		}
 	}
 	h.users++
 	c.uses++

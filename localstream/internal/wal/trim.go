@@ -9,7 +9,8 @@ import (
 
 // Trim removes the segments at the beginning of the log of which all records
 // arrived before a time, in milliseconds since 1970. An active segment that is
-// as old is sealed first. Calls run one after the other.
+// as old is sealed first, unless the log takes no more writes. Calls run one
+// after the other.
 func (l *Log) Trim(before int64) error {
 	l.trim <- struct{}{}
 	defer func() { <-l.trim }()
@@ -21,17 +22,22 @@ func (l *Log) Trim(before int64) error {
 
 func (l *Log) trimTo(before int64) error {
 	l.mu.Lock()
-	err := l.refusal()
-	old := err == nil && l.activeIsOld(before)
+	err := l.unusable()
+	old := err == nil && l.err == nil && l.activeIsOld(before)
 	l.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	if old {
-		if err := l.rollWhenDue(); err != nil {
-			return err
-		}
+		// An error does not keep the rest from going: the disk may be full.
+		err = l.rollWhenDue()
 	}
+	return errors.Join(err, l.removeOld(before))
+}
+
+// removeOld removes the sealed segments of which all records arrived before a
+// time.
+func (l *Log) removeOld(before int64) error {
 
 	l.mu.Lock()
 	l.forget(before)
@@ -59,6 +65,11 @@ func (l *Log) rollWhenDue() error {
 	c := l.newCall()
 	c.roll = true
 	l.mu.Lock()
+	if err := l.refusal(); err != nil { // closed in the meantime: the file is, too
+		l.mu.Unlock()
+		l.freeCall(c)
+		return err
+	}
 	lead := l.enqueue(c)
 	l.mu.Unlock()
 	return l.await(c, lead)
@@ -69,7 +80,7 @@ func (l *Log) rollWhenDue() error {
 func (l *Log) forget(before int64) {
 	for len(l.segs) > 1 && l.segs[0].arrival < before {
 		seg := l.segs[0]
-		seg.gone = true
+		seg.gone.Store(true)
 		l.size -= seg.size
 		l.segs = slices.Delete(l.segs, 0, 1)
 		l.doomed = append(l.doomed, seg)
@@ -77,9 +88,7 @@ func (l *Log) forget(before int64) {
 			if len(s.extents) > 0 && s.extents[0].seg == seg {
 				s.extents = slices.Delete(s.extents, 0, 1)
 			}
-			if s.damage != nil && s.damage.Segment == seg.name {
-				s.damage = nil
-			}
+			s.damage = slices.DeleteFunc(s.damage, func(d *DamageError) bool { return d.Segment == seg.name })
 		}
 	}
 }

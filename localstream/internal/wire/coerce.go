@@ -87,7 +87,7 @@ func (s *scanner) boolean() (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		switch v := strings.ToUpper(string(b)); v {
+		switch v := strings.ToUpper(echo(b)); v {
 		case "TRUE", "1", "YES":
 			return true, nil
 		case "FALSE", "0", "NO":
@@ -184,5 +184,16 @@ func badBlob(raw []byte) error {
 			}
 		}
 	}
-	return &SerializationError{fmt.Sprintf("'%s' can not be converted to a Blob: %s", raw, reason)}
+	return &SerializationError{fmt.Sprintf("'%s' can not be converted to a Blob: %s", echo(raw), reason)}
+}
+
+// maxEcho bounds how much of a wrong value is repeated in the message.
+const maxEcho = 2048
+
+// echo gives a wrong value for a message.
+func echo(v []byte) string {
+	if len(v) > maxEcho {
+		return string(v[:maxEcho]) + "..."
+	}
+	return string(v)
 }

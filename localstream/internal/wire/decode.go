@@ -115,16 +115,18 @@ func (d *Decoder) structure(s *scanner, v reflect.Value) error {
 	})
 }
 
-// value reads a value into v, whose type says what is expected.
+// value reads a value into v, whose type says what is expected. The last of
+// members of the same name counts, as AWS has it. It takes over the memory of
+// the one before, so that a request gains nothing by repeating one.
 func (d *Decoder) value(s *scanner, v reflect.Value) error {
 	switch t := v.Type(); t.Kind() {
 	case reflect.Pointer:
-		p := reflect.New(t.Elem())
-		if err := d.value(s, p.Elem()); err != nil {
-			return err
+		if v.IsNil() {
+			v.Set(reflect.New(t.Elem()))
+		} else {
+			v.Elem().SetZero()
 		}
-		v.Set(p)
-		return nil
+		return d.value(s, v.Elem())
 	case reflect.String:
 		str, err := s.text()
 		v.SetString(str)
@@ -169,29 +171,37 @@ func (d *Decoder) list(s *scanner, v reflect.Value) error {
 	if err := s.open('['); err != nil {
 		return err
 	}
-	out := reflect.MakeSlice(v.Type(), 0, 0)
+	if v.IsNil() {
+		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+	}
+	v.SetLen(0)
 	for first := true; ; first = false {
 		ok, err := s.more(']', first)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			v.Set(out)
 			return nil
 		}
-		if out.Len() > maxElements {
+		if v.Len() > maxElements {
 			if err := s.skip(); err != nil {
 				return err
 			}
 			continue
 		}
-		elem := reflect.New(v.Type().Elem()).Elem()
-		if !s.null() {
-			if err := d.value(s, elem); err != nil {
-				return err
-			}
+		n := v.Len()
+		if n == v.Cap() {
+			v.Grow(1)
 		}
-		out = reflect.Append(out, elem)
+		v.SetLen(n + 1)
+		elem := v.Index(n)
+		elem.SetZero()
+		if s.null() {
+			continue
+		}
+		if err := d.value(s, elem); err != nil {
+			return err
+		}
 	}
 }
 
@@ -199,18 +209,20 @@ func (d *Decoder) mapping(s *scanner, v reflect.Value) error {
 	if c := s.peek(); c != '{' {
 		return mismatch(c, toMap)
 	}
-	out := reflect.MakeMap(v.Type())
-	err := s.members(func(name []byte) error {
-		if out.Len() > maxElements {
+	if v.IsNil() {
+		v.Set(reflect.MakeMap(v.Type()))
+	}
+	v.Clear()
+	elem := reflect.New(v.Type().Elem()).Elem()
+	return s.members(func(name []byte) error {
+		if v.Len() > maxElements {
 			return s.skip()
 		}
-		elem := reflect.New(v.Type().Elem()).Elem()
+		elem.SetZero()
 		if err := d.value(s, elem); err != nil {
 			return err
 		}
-		out.SetMapIndex(reflect.ValueOf(string(name)), elem)
+		v.SetMapIndex(reflect.ValueOf(string(name)), elem)
 		return nil
 	})
-	v.Set(out)
-	return err
 }

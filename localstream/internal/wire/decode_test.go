@@ -151,6 +151,39 @@ func TestUnknownAndNullMembersAreIgnored(t *testing.T) {
 	}
 }
 
+// Of members of the same name the last counts, and nothing is left of those
+// before it.
+func TestTheLastMemberOfANameCounts(t *testing.T) {
+	var stream kinesis.CreateStreamInput
+	if err := decode(`{"Tags":{"a":"1","b":"2"},"ShardCount":1,"StreamModeDetails":{"StreamMode":"ON_DEMAND"},"Tags":{"b":"3"},"ShardCount":2,"StreamModeDetails":{}}`, &stream); err != nil {
+		t.Fatal(err)
+	}
+	if want := (kinesis.CreateStreamInput{Tags: map[string]string{"b": "3"}, ShardCount: aws.Int32(2), StreamModeDetails: &types.StreamModeDetails{}}); !reflect.DeepEqual(stream, want) {
+		t.Errorf("got %+v", stream)
+	}
+	var keys kinesis.UntagResourceInput
+	if err := decode(`{"TagKeys":["a","b","c"],"TagKeys":[null,"d"]}`, &keys); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(keys.TagKeys, []string{"", "d"}) {
+		t.Errorf("got %q", keys.TagKeys)
+	}
+}
+
+// A wrong value is repeated in the error up to a length.
+func TestWrongValuesAreCutOff(t *testing.T) {
+	long := strings.Repeat("x", maxEcho+1)
+	for body, in := range map[string]any{
+		`{"Data":"` + long + `"}`:                    &kinesis.PutRecordInput{},
+		`{"EnforceConsumerDeletion":"` + long + `"}`: &kinesis.DeleteStreamInput{},
+	} {
+		err := decode(body, in)
+		if err == nil || len(err.Error()) > maxEcho+200 || !strings.Contains(strings.ToLower(err.Error()), long[1:]+"...'") {
+			t.Errorf("%T: %.100s", in, err)
+		}
+	}
+}
+
 // Buffers that are used again must not mix up requests.
 func TestBuffersAreReusable(t *testing.T) {
 	var d Decoder
@@ -189,6 +222,12 @@ func hostile(size int) map[string]string {
 		"tags":                  `{"Tags":{` + strings.Repeat(`"a":"",`, size/7) + `"b":""}}`,
 		"keys":                  `{"TagKeys":[` + strings.Repeat(`"",`, size/3) + `""]}`,
 		"escapes":               `{"StreamName":"` + strings.Repeat(`\n`, size/2) + `"}`,
+		"tags again":            `{` + strings.Repeat(`"Tags":{"":""},`, size/15) + `"X":1}`,
+		"tag keys again":        `{` + strings.Repeat(`"TagKeys":[`+strings.Repeat(`"",`, 499)+`""],`, size/1511) + `"X":1}`,
+		"structures again":      `{` + strings.Repeat(`"StreamConfigurationList":[`+strings.Repeat(`{},`, 499)+`{}],`, size/1527) + `"X":1}`,
+		"short lists again":     `{"StreamConfigurationList":[` + strings.Repeat(`{},`, 499) + `{}]` + strings.Repeat(`,"StreamConfigurationList":[{}]`, size/31) + `}`,
+		"pointers again":        `{` + strings.Repeat(`"StreamModeDetails":{},`, size/23) + `"X":1}`,
+		"a wrong blob":          `{"Data":"` + strings.Repeat("<", size) + `"}`,
 		"one huge unknown list": `{"X":[` + strings.Repeat("1,", size/2) + `1]}`,
 	}
 }
@@ -201,7 +240,7 @@ func TestAllocationIsBounded(t *testing.T) {
 	const size = 4 << 20
 	for name, body := range hostile(size) {
 		t.Run(name, func(t *testing.T) {
-			for _, in := range []any{&kinesis.PutRecordsInput{}, &kinesis.PutRecordInput{}, &kinesis.CreateStreamInput{}, &kinesis.UntagResourceInput{}} {
+			for _, in := range []any{&kinesis.PutRecordsInput{}, &kinesis.PutRecordInput{}, &kinesis.CreateStreamInput{}, &kinesis.UntagResourceInput{}, &kinesis.CreateChannelInput{}} {
 				b := &Buffers{Body: []byte(body)}
 				var d Decoder
 				var before, after runtime.MemStats

@@ -26,6 +26,23 @@ type Answer interface {
 	AppendJSON(dst []byte) []byte
 }
 
+// ErrorAnswer is an error of the API as its answer has it.
+type ErrorAnswer struct {
+	Type    string // "ResourceNotFoundException"
+	Member  string // the name of the message's member: "message", mostly
+	Message string // left out if it is empty
+}
+
+// AppendJSON appends the answer to dst.
+func (a *ErrorAnswer) AppendJSON(dst []byte) []byte {
+	dst = appendString(append(dst, `{"__type":`...), a.Type)
+	if a.Message != "" {
+		dst = appendString(append(dst, ','), a.Member)
+		dst = appendString(append(dst, ':'), a.Message)
+	}
+	return append(dst, '}')
+}
+
 // Reset empties the buffer and keeps its memory.
 func (j *JSON) Reset() { *j = JSON{buf: j.buf[:0], parents: j.parents[:0]} }
 

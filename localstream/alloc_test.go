@@ -1,0 +1,51 @@
+//go:build !race
+
+package localstream
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// Nothing that a client sends makes the server allocate more than sixteen
+// times its size and a mebibyte, from the first byte of the request to the last
+// of the answer.
+func TestARequestAllocatesInProportionToItsSize(t *testing.T) {
+	h := start(t, 1)
+	lists := `"StreamConfigurationList":[` + strings.Repeat("{},", 499) + "{}]"
+	keys := `"TagKeys":[` + strings.Repeat(`"",`, 499) + `""]`
+	for _, tt := range []struct{ name, operation, body string }{
+		{"a blob to be escaped", "PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"` + strings.Repeat("<", 4<<20) + `"}`},
+		{"a blob of bytes that are no text", "PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"` + strings.Repeat("\xff", 4<<20) + `"}`},
+		{"a large blob", "PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"k","Data":"` + strings.Repeat("<", 15<<20) + `"}]}`},
+		{"a long boolean", "DeleteStream", `{"EnforceConsumerDeletion":"` + strings.Repeat(`\u0001`, 170000) + `"}`},
+		{"a long tag", "CreateStream", `{"StreamName":"s","Tags":{"` + strings.Repeat("<", 1000000) + `":""}}`},
+		{"tags again and again", "CreateStream", `{"Tags":{"":""}` + strings.Repeat(`,"Tags":{"":""}`, 60000) + `}`},
+		{"tags of an operation to come", "AddTagsToStream", `{"Tags":{"":""}` + strings.Repeat(`,"Tags":{"":""}`, 60000) + `}`},
+		{"lists of an operation to come", "CreateChannel", "{" + lists + strings.Repeat(","+lists, 600) + "}"},
+		{"keys of an operation to come", "RemoveTagsFromStream", "{" + keys + strings.Repeat(","+keys, 600) + "}"},
+		{"an unknown operation", "Nothing", `{"a":` + strings.Repeat("[", 500000) + strings.Repeat("]", 500000) + "}"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodPost, "http://localhost/", strings.NewReader(tt.body))
+			r.Header.Set("Content-Type", contentJSON)
+			r.Header.Set("X-Amz-Target", targetPrefix+tt.operation)
+			r.Header.Set("X-Amz-Date", "x")
+			r.Header.Set("Authorization", auth)
+			w := &discard{header: http.Header{}}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			h.server.serveHTTP(w, r)
+			runtime.ReadMemStats(&after)
+			if w.status < 400 || w.status == http.StatusRequestEntityTooLarge {
+				t.Errorf("status %d", w.status)
+			}
+			if got, most := after.TotalAlloc-before.TotalAlloc, uint64(16*len(tt.body)+1<<20); got > most {
+				t.Errorf("%d bytes allocated for a request of %d", got, len(tt.body))
+			}
+		})
+	}
+}

@@ -1,0 +1,115 @@
+package localstream
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/shardrun/shardrun/localstream/internal/vfs"
+)
+
+func TestDeleteStream(t *testing.T) {
+	h := start(t, 2)
+	h.put("a", "old")
+	old := h.iterator("0", types.ShardIteratorTypeLatest)
+	old1 := h.iterator("1", types.ShardIteratorTypeLatest)
+	_, err := h.client.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")})
+	h.must(err)
+	_, err = h.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: &old})
+	h.wantError(err, typeNotFound, "Shard shardId-000000000000 in stream s under account 000000000000 does not exist")
+	_, err = h.client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("a"), Data: []byte("x")})
+	h.wantError(err, typeNotFound, "Stream s under account 000000000000 not found.")
+
+	// A stream created anew is another one: what the old iterators said of a
+	// place means nothing there.
+	h.create("s", 1)
+	h.put("a", "new")
+	_, err = h.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: &old})
+	h.wantError(err, typeNotFound, "Shard shardId-000000000000 in stream s under account 000000000000 does not exist")
+	_, err = h.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: &old1})
+	h.wantError(err, typeNotFound, "Shard shardId-000000000001 in stream s under account 000000000000 does not exist")
+}
+
+// Requests that wait for one another behind a delete find the stream that is
+// there when it is their turn, not the one that was there when they came.
+func TestADeleteDoesNotReachTheNextStreamOfThatName(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		disk := vfs.NewMemory()
+		h := open(t, Config{fs: disk})
+		h.create("s", 1)
+		hold := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = h.server.change(t.Context(), func(*metadata) error { <-hold; return nil }) }) // has no error to give
+		synctest.Wait()
+		name := "s"
+		errs := make([]error, 3)
+		for i, request := range []func() error{
+			func() error {
+				_, err := h.client.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: &name})
+				return err
+			},
+			func() error {
+				_, err := h.client.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &name, ShardCount: aws.Int32(1)})
+				return err
+			},
+			func() error {
+				_, err := h.client.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: &name})
+				return err
+			},
+		} {
+			wg.Go(func() { errs[i] = request() })
+			synctest.Wait() // it waits for the keeper, behind those before it
+		}
+		close(hold)
+		wg.Wait()
+		h.must(errs[0])
+		// Those that wait for the keeper come in any order.
+		if errs[1] == nil {
+			equal(t, "the new stream", h.describe("s").StreamStatus, "ACTIVE")
+		} else {
+			h.wantError(errs[1], typeInUse, "")
+		}
+		if errs[2] != nil {
+			h.wantError(errs[2], typeNotFound, "Stream s under account 000000000000 not found.")
+		}
+		h.create("other", 1)
+		h.must(h.server.Close())
+		h = open(t, Config{fs: disk})
+		equal(t, "opened again", h.describe("other").StreamStatus, "ACTIVE")
+		h.must(h.server.Close())
+	})
+}
+
+// A stream that takes the name of another does not repeat its numbers, however
+// fast and however often: a position in one is none in the other.
+func TestAStreamCreatedAnewRepeatsNoNumbers(t *testing.T) {
+	bubble(t, func(t *testing.T) { // time stands still
+		disk := vfs.NewMemory()
+		h := open(t, Config{fs: disk})
+		last := ""
+		for i := range 4 {
+			h.create("s", 1)
+			h.split("0", "100")
+			first := *h.putAt("1", "x").SequenceNumber
+			if first <= last {
+				t.Fatalf("number %s comes after %s", first, last)
+			}
+			if i > 0 {
+				kind, _ := h.refused("GetShardIterator", `{"StreamName":"s","ShardId":"1","ShardIteratorType":"AFTER_SEQUENCE_NUMBER","StartingSequenceNumber":"`+last+`"}`)
+				equal(t, "iterator at a number of the stream before", kind, typeInvalidArgument)
+			}
+			last = *h.putAt("1", "y").SequenceNumber
+			_, err := h.client.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")})
+			h.must(err)
+			if i == 1 { // what is remembered is durable
+				h.must(h.server.Close())
+				h = open(t, Config{fs: disk})
+			}
+		}
+		h.must(h.server.Close())
+	})
+}

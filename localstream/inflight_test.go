@@ -1,0 +1,113 @@
+package localstream
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+)
+
+// A request whose bytes find no room waits for it, and after a while is told
+// to come again. One that only needs little is not held up for ever by one that
+// needs much.
+func TestRequestsWaitForRoom(t *testing.T) {
+	const room = 4 << 20
+	for name, call := range map[string]func(h *harness, iterator string) error{
+		"a large body": func(h *harness, _ string) error {
+			_, err := h.client.PutRecord(h.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("k"), Data: make([]byte, 1<<20-1)})
+			return err
+		},
+		"a large page": func(h *harness, iterator string) error {
+			out, err := h.client.GetRecords(h.Context(), &kinesis.GetRecordsInput{ShardIterator: &iterator})
+			if err == nil && len(out.Records) == 0 {
+				h.Error("an empty page")
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h := start(t, 1, Config{maxInFlight: room})
+				h.put("k", strings.Repeat("x", 1<<20-1))
+				it := h.iterator("0", types.ShardIteratorTypeTrimHorizon)
+				others := &share{server: h.server}
+				h.must(others.resize(t.Context(), room-64<<10))
+				began := time.Now()
+				h.wantError(call(h, it), typeUnavailable, "the server has its hands full with the bytes of other requests")
+				equal(t, "waited for", time.Since(began), roomPatience)
+				h.put("k", "there is room for this")
+
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					if err := call(h, it); err != nil {
+						t.Error(err)
+					}
+				})
+				time.Sleep(roomPatience / 2)
+				others.free()
+				wg.Wait()
+				equal(t, "room in the end", h.server.inFlight.left, room)
+			})
+		})
+	}
+}
+
+// The budget goes to who came first, in full; who gives up lets those behind
+// it pass.
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(10)
+		if !b.try(8) || b.try(3) {
+			t.Fatal("8 of 10 fit, and 3 more do not")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		states := []string{"waits", "waits", "waits"}
+		for i, w := range []struct {
+			ctx   context.Context
+			bytes int64
+		}{{ctx, 9}, {t.Context(), 2}, {t.Context(), 5}} {
+			go func() {
+				states[i] = map[bool]string{true: "has it", false: "gave up"}[b.take(w.ctx, w.bytes)]
+			}()
+			synctest.Wait()
+		}
+		if b.try(1) {
+			t.Error("who comes now overtakes those that wait")
+		}
+		cancel()
+		synctest.Wait()
+		equal(t, "once the first gave up", states, "[gave up has it waits]")
+		b.give(8)
+		synctest.Wait()
+		equal(t, "once there is room", states, "[gave up has it has it]")
+		equal(t, "left", b.left, 3)
+	})
+}
+
+// A server that closes lets nobody wait for room.
+func TestCloseEndsTheWaitForRoom(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 1, Config{maxInFlight: 1 << 10})
+		others := &share{server: h.server}
+		h.must(others.resize(t.Context(), 1<<10))
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if status, answer := h.raw("ListStreams", "{}"); status != http.StatusServiceUnavailable {
+				t.Errorf("got %d %s", status, answer)
+			}
+		})
+		synctest.Wait()
+		began := time.Now()
+		h.must(h.server.Close())
+		wg.Wait()
+		equal(t, "waited for", time.Since(began), time.Duration(0))
+	})
+}
