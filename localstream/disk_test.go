@@ -85,7 +85,7 @@ func smallLife(t *testing.T, disk vfs.FS, acked map[string]string) {
 	_ = s.Close() // fails if the disk does
 }
 
-// A failed write is final until the server is opened again; reads go on.
+// While the disk takes no writes puts are refused and reads go on.
 func TestAfterAFailedWrite(t *testing.T) {
 	disk := vfs.NewCrash()
 	h := open(t, Config{fs: disk})

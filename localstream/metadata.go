@@ -62,6 +62,9 @@ func openMetadata(s *Server) (*metadata, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open metadata: %w", err)
 	}
+	if torn := m.journal.TornBytes(); torn > 0 {
+		s.logger.Warn("the metadata ended in a change that was never acknowledged; cut", zap.Int64("bytes", torn))
+	}
 	if err := m.boot(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata: %w", err), m.journal.Close())
 	}
