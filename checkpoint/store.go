@@ -10,7 +10,8 @@ var (
 	// ErrFenced means that the token is not the lease's: another worker holds
 	// it, or nobody. The caller has lost the lease and must stop.
 	ErrFenced = errors.New("checkpoint fenced: the lease is held under another token")
-	// ErrNotFound means that the store has no row for the lease.
+	// ErrNotFound means that the store has no row for the lease, or none that
+	// can be read.
 	ErrNotFound = errors.New("checkpoint not found: no such lease")
 	// ErrRegress means that the position is before the stored one, which
 	// stands in [Outcome.Position].
@@ -79,6 +80,7 @@ type Store interface {
 	// absent from the map.
 	Load(ctx context.Context, group string, leases ...string) (map[string]Entry, error)
 	// Save writes each update whose token holds, each in one atomic step, and
-	// returns one outcome an update, in their order.
+	// returns one outcome an update, in their order. With an error it returns
+	// the outcomes of those updates, from the first, that were answered before.
 	Save(ctx context.Context, scope Scope, updates ...Update) ([]Outcome, error)
 }

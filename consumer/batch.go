@@ -17,7 +17,9 @@ type Batch struct {
 	// greatest epoch it saw for a lease can refuse a former owner's late writes.
 	Epoch uint64
 	// Records are in the order of their sequence and sub-sequence numbers,
-	// never empty. The handler may keep the slice and what it refers to.
+	// never empty. The handler may keep and change the slice, and may keep the
+	// Data of its records, but must not change Data in place: another attempt
+	// is given the same bytes, and so is OnFailure.
 	Records []Record
 	// Attempt counts the deliveries of the first record under this lease in a
 	// row, from 1.
@@ -35,7 +37,7 @@ type Record struct {
 	// aggregate. It is empty when there is none, and always for other records:
 	// Kinesis does not give it back.
 	HashKey string
-	// Data is the payload.
+	// Data is the payload. It must not be changed in place.
 	Data []byte
 	// Sequence is the number of the Kinesis record, Subsequence the index in
 	// its aggregate, 0 for a record that was not aggregated. Both together are

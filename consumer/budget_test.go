@@ -8,40 +8,45 @@ import (
 	"time"
 )
 
+// take asks b for n bytes for a read. The channel holds how many were set aside
+// once they are.
+func take(t *testing.T, b *budget, n int64) chan int64 {
+	t.Helper()
+	got := make(chan int64, 1)
+	go func() {
+		n, err := b.acquire(t.Context(), n)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- n
+	}()
+	synctest.Wait()
+	return got
+}
+
 func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBudget(100)
-		take := func(n int64) chan int64 {
-			got := make(chan int64, 1)
-			go func() {
-				n, err := b.acquire(t.Context(), n)
-				if err != nil {
-					t.Error(err)
-				}
-				got <- n
-			}()
-			synctest.Wait()
-			return got
-		}
-		first := take(70)
+		b := newBudget(200)
+		first := take(t, b, 90)
 		if len(first) != 1 {
-			t.Fatal("70 of 100 had to wait")
+			t.Fatal("90 of 200 had to wait")
 		}
-		large, small := take(60), take(10)
+		b.landed(<-first, 150) // it brought more than was set aside
+		large, small := take(t, b, 60), take(t, b, 10)
 		if len(large) != 0 || len(small) != 0 {
 			t.Error("60 did not wait for room, or 10 overtook it")
 		}
-		b.release(70)
+		b.release(150)
 		synctest.Wait()
 		if len(large) != 1 || len(small) != 1 {
 			t.Error("room for both, and one still waits")
 		}
-		b.release(-50) // a read brought more than was set aside
-		if used := b.used(); used != 120 {
+		b.release(-180) // records grew
+		if used := b.used(); used != 250 {
 			t.Errorf("used %d", used)
 		}
-		next := take(1)
-		b.release(20)
+		next := take(t, b, 1)
+		b.landed(<-large, 10)
 		synctest.Wait()
 		if len(next) != 0 {
 			t.Error("let in without room")
@@ -51,10 +56,10 @@ func TestBudget(t *testing.T) {
 		if len(next) != 1 {
 			t.Error("not let in with room")
 		}
-		b.release(1)
-		all := take(1000)
-		if len(all) != 1 || <-all != 100 {
-			t.Error("more than the whole budget is not cut to it")
+		b.landed(<-small, 0)
+		b.release(90)
+		if all := take(t, b, 1000); len(all) != 1 || <-all != 100 {
+			t.Error("more than half of the budget is not cut to it")
 		}
 	})
 }
@@ -62,9 +67,7 @@ func TestBudget(t *testing.T) {
 func TestBudgetLetsGiveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(100)
-		if _, err := b.acquire(t.Context(), 100); err != nil {
-			t.Fatal(err)
-		}
+		b.release(-100)
 		cause := errors.New("enough")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
 		defer cancel()
@@ -82,6 +85,63 @@ func TestBudgetLetsGiveUp(t *testing.T) {
 		b.leave(w)
 		if used := b.used(); used != 0 {
 			t.Errorf("who gave up when it was served holds %d", used)
+		}
+	})
+}
+
+func TestMemoryIsScarceWhenRecordsKeepAReadOut(t *testing.T) {
+	scarce := func(b *budget) bool {
+		select {
+		case <-b.scarce():
+			return true
+		default:
+			return false
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(100)
+		one, two := take(t, b, 50), take(t, b, 50)
+		three := take(t, b, 50)
+		if len(three) != 0 || scarce(b) {
+			t.Error("a read that waits for others to come back is let in, or calls for memory")
+		}
+		b.landed(<-one, 60)
+		if !scarce(b) {
+			t.Error("a read that waits for records does not call for memory")
+		}
+		b.landed(<-two, 0)
+		b.release(20)
+		synctest.Wait()
+		if len(three) != 1 || scarce(b) {
+			t.Error("with room again the read waits, or calls for memory")
+		}
+	})
+}
+
+func TestParkedRecordsKeepNoReadOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(100)
+		b.release(-120)
+		one, two := take(t, b, 50), take(t, b, 50)
+		b.park(110)
+		synctest.Wait()
+		if len(one) != 0 {
+			t.Error("let in beside records that are not parked")
+		}
+		b.park(10)
+		synctest.Wait()
+		if len(one) != 1 || len(two) != 0 {
+			t.Error("not just one read is let in beside parked records")
+		}
+		b.landed(<-one, 30)
+		synctest.Wait()
+		if len(two) != 0 {
+			t.Error("let in beside the records of the one before")
+		}
+		b.release(30)
+		synctest.Wait()
+		if len(two) != 1 {
+			t.Error("not let in when they were handled")
 		}
 	})
 }

@@ -2,10 +2,8 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -16,10 +14,6 @@ import (
 	"github.com/shardrun/shardrun/internal/hashkey"
 	"github.com/shardrun/shardrun/lease"
 )
-
-// goneTwice is how long after a first list without the shard the second one is
-// asked for.
-const goneTwice = 5 * time.Second
 
 // complete ends the shard after its last record: its children get their
 // leases in the same step. The children that the last read named are taken
@@ -41,10 +35,17 @@ func (s *shard) complete(ctx context.Context) error {
 		if class := awserr.Classify(err); class == awserr.Gone || class == awserr.Fatal {
 			return s.fail("list the children of", err)
 		}
+		s.progress.retrying(failed, err)
 		if err := s.pause(ctx, retryKinesis.Next(failed, nil)); err != nil {
 			return err
 		}
 	}
+	return s.end(ctx, children)
+}
+
+// end is the one step that makes the position the shard's end and gives the
+// children their leases.
+func (s *shard) end(ctx context.Context, children []lease.Row) error {
 	if err := s.held.Complete(ctx, children); err != nil {
 		return s.fail("end", err)
 	}
@@ -113,39 +114,4 @@ func childrenOf(id string, shards []types.Shard) []types.ChildShard {
 		}
 	}
 	return out
-}
-
-// vanished deals with a shard that Kinesis does not know. When the stream is
-// still the same and two lists, some time apart, lack the shard, its last
-// records have expired: there is nothing left to read, and its children may
-// start. Anything else is returned, and the shard keeps its position.
-func (s *shard) vanished(ctx context.Context, cause error) error {
-	if err := s.c.confirmGone(ctx, s.stream); err != nil {
-		s.c.quit(err)
-		return err
-	}
-	for i := range 2 {
-		if i > 0 {
-			if err := s.pause(ctx, goneTwice); err != nil {
-				return err
-			}
-		}
-		shards, err := s.c.listShards(ctx, s.stream, nil)
-		if err != nil {
-			return errors.Join(cause, err)
-		}
-		if slices.ContainsFunc(shards, func(o types.Shard) bool { return aws.ToString(o.ShardId) == s.name }) {
-			return cause
-		}
-		s.queue.children = childrenOf(s.name, shards)
-	}
-	if _, err := s.childRows(s.queue.children); err != nil {
-		return errors.Join(cause, err)
-	}
-	s.log.Error("the shard has expired before it was read to its end; what was left of it is lost",
-		zap.Stringer("position", s.queue.end))
-	if f := s.c.cfg.Hooks.RecordsExpired; f != nil {
-		f(s.name, s.queue.end, checkpoint.ShardEnd())
-	}
-	return s.complete(ctx)
 }

@@ -47,7 +47,8 @@ type Config struct {
 	BatchSize int
 	// BatchWindow is how long a batch waits to fill after its first record was
 	// read, at most 300 s (Lambda: MaximumBatchingWindowInSeconds). Defaults to
-	// 0: what has been read is delivered.
+	// 0: what has been read is delivered. It ends early when other shards wait
+	// for room in MemoryBudget.
 	BatchWindow time.Duration
 	// MaxBatchBytes bounds the keys and data of a batch; a single record may be
 	// longer (Lambda: the payload limit of 6 MB). Defaults to 6 MiB.
@@ -90,7 +91,16 @@ type Config struct {
 	// to 200 ms and 1 s.
 	IdleDelay, MaxIdleDelay time.Duration
 	// MemoryBudget bounds the bytes of records that have been read and not yet
-	// handled, after deaggregation, of all shards of the worker together.
+	// handled, after deaggregation, of all shards of the worker together; a
+	// record counts 128 bytes beside its keys and data. A read begins when the
+	// most that it can bring fits in: 10 MiB, and 384 bytes for each record of
+	// PageSize. Where other shards wait for room, a shard whose batch is
+	// retried lets go of what was read behind it.
+	//
+	// It can be exceeded: up to the size of two such reads when it is smaller;
+	// by what aggregates unpack to beyond their own size, at most a batch and
+	// 2 MiB, and what two more aggregates add, for each shard; and when batches
+	// that are retried leave no room for anything else, by one read.
 	// Defaults to 256 MiB.
 	MemoryBudget int64
 

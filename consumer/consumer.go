@@ -24,10 +24,13 @@ type Consumer struct {
 
 	mu      sync.Mutex // guards all below
 	running bool
+	began   bool                    // this Run has worked on a shard
 	manager *lease.Manager          // nil before the stream was found
 	cancel  context.CancelCauseFunc // of Run's context
 	shards  map[*progress]struct{}
-	totals  Status // the counts of shards that ended, and names
+	failed  map[string]ShardStatus // by lease: the work on it ended with an error
+	refused bool                   // Kinesis refuses to list the shards
+	totals  Status                 // the counts of shards that ended, and names
 }
 
 // New checks cfg and returns a worker that has not begun.
@@ -39,7 +42,7 @@ func New(cfg Config) (*Consumer, error) {
 	return &Consumer{
 		cfg: cfg, policy: retryPolicy(cfg), budget: newBudget(cfg.MemoryBudget),
 		log:    cfg.Logger.Named("consumer").With(zap.String("worker", cfg.WorkerName), zap.String("stream", cfg.Stream)),
-		shards: map[*progress]struct{}{},
+		shards: map[*progress]struct{}{}, failed: map[string]ShardStatus{},
 		totals: Status{Stream: cfg.Stream},
 	}, nil
 }
@@ -50,9 +53,10 @@ func New(cfg Config) (*Consumer, error) {
 // nil. When it returns, nothing of it runs any more; a handler that ignores its
 // context is waited for.
 //
-// Before it begins it fails with [ErrStreamNotFound], when the stream or the
-// store cannot be reached for Config.StartTimeout, and when Kinesis refuses the
-// credentials. Once it has begun, failures of Kinesis, of the store and of the
+// Before it begins to work on a shard it fails with [ErrStreamNotFound], when
+// the stream or the store cannot be reached for Config.StartTimeout, and when
+// Kinesis refuses the credentials or the right to describe the stream or, where
+// the group has no shards yet, to list them. Once it has begun, failures of Kinesis, of the store and of the
 // handler do not end it; it returns an error when the stream is deleted
 // (ErrStreamNotFound), when another worker takes its WorkerName
 // (lease.ErrSuperseded), and when positions could not be saved at the end.
@@ -94,14 +98,15 @@ func (c *Consumer) start(quit context.CancelCauseFunc) bool {
 	if c.running {
 		return false
 	}
-	c.running, c.cancel = true, quit
+	c.running, c.began, c.cancel = true, false, quit
 	return true
 }
 
 func (c *Consumer) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.running, c.manager = false, nil
+	c.running, c.manager, c.refused = false, nil, false
+	clear(c.failed)
 }
 
 // quitError is the cause of a Run that ends by itself.
@@ -145,49 +150,81 @@ func (c *Consumer) discoverFrom(at StartAt, st stream) func(context.Context, str
 		mu    sync.Mutex // guards start
 		start *checkpoint.Position
 	)
-	return func(ctx context.Context, _ string) ([]lease.Row, error) {
+	from := func(ctx context.Context) (checkpoint.Position, error) {
 		mu.Lock()
-		from := start
+		known := start
 		mu.Unlock()
-		if from == nil {
-			var now time.Time
-			if at.latest {
-				d, err := c.describe(ctx)
-				if err != nil {
-					return nil, err
-				}
-				now = d.now
-			}
-			p := at.resolve(now)
-			from = &p
-			mu.Lock()
-			start = from
-			mu.Unlock()
+		if known != nil {
+			return *known, nil
 		}
-		return c.discover(ctx, st, *from)
+		var now time.Time
+		if at.latest {
+			d, err := c.describe(ctx)
+			if err != nil {
+				return checkpoint.Position{}, err
+			}
+			now = d.now
+		}
+		p := at.resolve(now)
+		mu.Lock()
+		defer mu.Unlock()
+		start = &p
+		return p, nil
+	}
+	return func(ctx context.Context, _ string) ([]lease.Row, error) {
+		var rows []lease.Row
+		p, err := from(ctx)
+		if err == nil {
+			rows, err = c.discover(ctx, st, p)
+		}
+		c.discovered(ctx, st, err)
+		return rows, err
+	}
+}
+
+// discovered notes how the listing of the first shards went, which is repeated
+// when it failed. A refusal ends a Run that has not begun, and the end of the
+// stream any.
+func (c *Consumer) discovered(ctx context.Context, st stream, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	class := awserr.Classify(err)
+	if err != nil && class == awserr.Gone {
+		if ended := c.confirmGone(ctx, st); ended != nil {
+			c.quit(ended)
+			return
+		}
+	}
+	refused := err != nil && class == awserr.Fatal
+	if c.listed(refused, err) {
+		c.quit(err)
 	}
 }
 
 // runShard works on one lease until it is given up.
-func (c *Consumer) runShard(ctx context.Context, st stream, h *lease.Held) error {
+func (c *Consumer) runShard(ctx context.Context, st stream, h *lease.Held) (err error) {
 	s := newShard(c, st, h)
 	c.begin(s.progress)
+	err = errExited // unless it is replaced
+	defer func() {
+		if err != nil {
+			s.log.Error("work on the shard ended", zap.Error(err))
+		}
+		c.end(s.progress, err)
+		if f := c.cfg.Hooks.Ended; f != nil {
+			f(s.name, err)
+		}
+	}()
 	if f := c.cfg.Hooks.Started; f != nil {
 		f(s.name, h.Entry().Position)
 	}
-	err := s.run(ctx)
+	err = s.run(ctx)
 	if err != nil && awserr.Classify(err) == awserr.Gone {
 		err = s.vanished(ctx, err)
 		if errors.Is(err, errDraining) || ctx.Err() != nil {
 			err = nil
 		}
-	}
-	if err != nil {
-		s.log.Error("work on the shard ended", zap.Error(err))
-	}
-	c.end(s.progress, err)
-	if f := c.cfg.Hooks.Ended; f != nil {
-		f(s.name, err)
 	}
 	return err
 }

@@ -18,8 +18,11 @@ func (s *shard) deliver(ctx context.Context, n int) error {
 	policy := s.c.policy
 	attempts := 0 // of the first record, in a row
 	var lastErr error
-	for n > 0 {
-		if old := policy.tooOld(s.queue.records[:n], time.Now()); old > 0 {
+	for s.batch = n; s.batch > 0; {
+		if err := s.over(ctx); err != nil {
+			return err
+		}
+		if old := policy.tooOld(s.queue.records[:s.batch], time.Now()); old > 0 {
 			d := policy.giveUp(ReasonAge, errors.Join(ErrTooOld, lastErr))
 			if d.do == stepStop {
 				return &stopped{d.cause}
@@ -27,22 +30,23 @@ func (s *shard) deliver(ctx context.Context, n int) error {
 			if err := s.giveUp(ctx, old, ReasonAge, lastErr, attempts); err != nil {
 				return err
 			}
-			n, attempts, lastErr = n-old, 0, nil
+			attempts, lastErr = 0, nil
 			continue
 		}
 
-		attempts++
-		v := s.handle(n, attempts)
+		v := s.handle(s.batch, attempts+1)
 		if v.done > 0 {
 			s.done(v.done, v.done)
-			n -= v.done
-			attempts = 1 // of the record that failed
+			attempts = 0 // of the record that failed
 		}
-		if n == 0 {
+		if s.batch == 0 {
 			break
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if !v.unseen {
+			attempts++
 		}
 		lastErr = v.err
 		d := policy.decide(v, attempts)
@@ -54,10 +58,10 @@ func (s *shard) deliver(ctx context.Context, n int) error {
 			if err := s.giveUp(ctx, v.failed, d.reason, v.err, attempts); err != nil {
 				return err
 			}
-			n, attempts, lastErr = n-v.failed, 0, nil
+			attempts, lastErr = 0, nil
 		case stepRetry:
 			s.progress.retrying(attempts, v.err)
-			if err := s.pause(ctx, d.pause); err != nil {
+			if err := s.rest(ctx, d.pause); err != nil {
 				return err
 			}
 		}
@@ -135,7 +139,7 @@ func (s *shard) giveUp(ctx context.Context, n int, reason Reason, cause error, a
 		pause := s.c.policy.delay.Next(failed, nil)
 		s.log.Warn("failure destination refused records, will try again",
 			zap.Int("records", n), zap.Duration("pause", pause), zap.Error(err))
-		if err := s.pause(ctx, pause); err != nil {
+		if err := s.rest(ctx, pause); err != nil {
 			return err
 		}
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // Decoder makes a value of a record's data. Any func([]byte) (T, error) is one.
-// It may keep data.
+// It may keep data, and must not change it: another attempt decodes it again.
 type Decoder[T any] func(data []byte) (T, error)
 
 // JSON decodes data as one JSON value.
@@ -40,12 +40,13 @@ type Message[T any] struct {
 // when it cannot be decoded or its attempts are used up.
 //
 // When the context ends between two records, the first is done and the rest is
-// left for the shard's next owner.
+// delivered again, here after [Config.HandlerTimeout] or by the shard's next
+// owner. That is no attempt of a record that handle was not called for.
 func Each[T any](decode Decoder[T], handle func(ctx context.Context, m Message[T]) error) Handler {
 	return BatchFunc(func(ctx context.Context, b *Batch) error {
 		for i := range b.Records {
 			if ctx.Err() != nil {
-				return FailFrom(i, context.Cause(ctx))
+				return &failFrom{index: i, err: context.Cause(ctx), unseen: true}
 			}
 			if err := handleOne(ctx, b, i, decode, handle); err != nil {
 				return FailFrom(i, err)

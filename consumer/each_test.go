@@ -78,7 +78,7 @@ func TestEachStopsWhenTheContextEnds(t *testing.T) {
 		return nil
 	})
 	err := h.Handle(ctx, batchOf("1", "2", "3"))
-	if v := judge(err, 3); v.done != 2 || !errors.Is(err, ErrDraining) {
+	if v := judge(err, 3); v.done != 2 || !v.unseen || !errors.Is(err, ErrDraining) {
 		t.Errorf("verdict %+v, error %v", v, err)
 	}
 }

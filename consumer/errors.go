@@ -25,6 +25,9 @@ var (
 	ErrRunning = errors.New("consumer runs already")
 )
 
+// errExited stands for what user code did not return.
+var errExited = errors.New("the handler, a hook or the destination ended its goroutine (runtime.Goexit)")
+
 // Reasons why a shard stops, in [ShardStatus] and [Hooks], beside what a
 // handler gave to [Stop].
 var (
@@ -79,13 +82,18 @@ func recoverTo(err *error) {
 // FailFrom says that the records before index i of the batch are done and that
 // record i failed with err, which may be a verdict itself. Delivery goes on at
 // record i; when its attempts are used up, record i alone goes to
-// [Config.OnFailure]. An index outside the batch counts as 0. It returns nil
-// for a nil err.
+// [Config.OnFailure]. An index outside the batch claims nothing: the whole
+// batch failed, from record 0 on. It returns nil for a nil err.
+//
+// Of several in one error, joined or nested, the lowest index counts, whatever
+// their order, and of the Poison and RetryAfter those around it or inside of it;
+// those of a later record are for when it is delivered again. An error beside
+// it, without a FailFrom, says nothing about other records.
 func FailFrom(i int, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &failFrom{i, err}
+	return &failFrom{index: i, err: err}
 }
 
 // Poison says that another attempt is of no use: the record of [FailFrom], or
@@ -108,8 +116,8 @@ func RetryAfter(d time.Duration, err error) error {
 }
 
 // Stop says that the worker is to stop working on this shard and to keep its
-// position; [Consumer.Status] shows it as unhealthy. It returns nil for a nil
-// err.
+// position; [Consumer.Status] shows it as unhealthy. It counts wherever it
+// stands in an error. It returns nil for a nil err.
 func Stop(err error) error {
 	if err == nil {
 		return nil
@@ -119,8 +127,9 @@ func Stop(err error) error {
 
 type (
 	failFrom struct {
-		index int
-		err   error
+		index  int
+		err    error
+		unseen bool // the user's function was not called for the record
 	}
 	poison     struct{ err error }
 	retryAfter struct {

@@ -49,6 +49,7 @@ type fakeShard struct {
 	closed   bool
 	children []*fakeShard
 	ended    time.Time
+	expired  bool // it is neither listed nor known
 }
 
 func newFake(shards int) *fake {
@@ -91,6 +92,23 @@ func (f *fake) split(i int) {
 	middle := p.keys.Middle()
 	f.open(hashkey.Range{Start: p.keys.Start, End: middle.Prev()}, p)
 	f.open(hashkey.Range{Start: middle, End: p.keys.End}, p)
+}
+
+func (f *fake) merge(i, j int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, b := f.shards[i], f.shards[j]
+	f.open(hashkey.Range{Start: a.keys.Start, End: b.keys.End}, a, b)
+}
+
+// expire takes shards out of the stream, as their retention does, or gives them
+// back.
+func (f *fake) expire(expired bool, shards ...int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, i := range shards {
+		f.shards[i].expired = expired
+	}
 }
 
 func (f *fake) setGone() {
@@ -153,6 +171,9 @@ func (f *fake) ListShards(ctx context.Context, in *kinesis.ListShardsInput, _ ..
 	}
 	var shards []types.Shard
 	for _, s := range f.shards {
+		if s.expired {
+			continue
+		}
 		if in.ShardFilter != nil && in.ShardFilter.Timestamp != nil && s.closed && s.ended.Before(*in.ShardFilter.Timestamp) {
 			continue
 		}
@@ -214,7 +235,7 @@ func iterator(id string, at int) *string {
 
 func (f *fake) shard(id string) *fakeShard {
 	for _, s := range f.shards {
-		if s.id == id {
+		if s.id == id && !s.expired {
 			return s
 		}
 	}

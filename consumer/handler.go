@@ -10,6 +10,9 @@ import "context"
 // are wrapped; any other error, and a panic, means that the whole batch is to
 // be delivered again, by the retry policy of [Config].
 //
+// A handler must not change the Data of records in place: what is delivered
+// again is delivered as the handler left it.
+//
 // The context ends when the worker may no longer work on the shard;
 // context.Cause then is lease.ErrLost, [ErrDraining] or [ErrDeadline]. A handler
 // that goes on all the same works beside the shard's next owner.

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -84,6 +85,96 @@ func TestDrain(t *testing.T) {
 			r.stop()
 			if took := time.Since(start); took > 100*time.Millisecond {
 				t.Errorf("drained in %v", took)
+			}
+		})
+	})
+}
+
+func TestNothingIsDeliveredAfterADestinationTookItsTime(t *testing.T) {
+	t.Run("and the worker drains", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 100)
+			b.cfg.BatchSize = 100
+			b.cfg.OnFailure = FailureFunc(func(context.Context, *Failure) error { time.Sleep(200 * time.Millisecond); return nil })
+			b.h.then = func(int, context.Context, *Batch) error { return FailFrom(0, Poison(errBoom)) }
+			r := run(t, b.cfg)
+			time.Sleep(1100 * time.Millisecond)
+			before := b.h.got()
+			r.stop()
+			b.wantBatches(before)
+		})
+	})
+	t.Run("and the lease is lost", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 9)
+			store := &cutStore{Store: b.store}
+			b.cfg.Store = store
+			b.cfg.OnFailure = FailureFunc(func(context.Context, *Failure) error {
+				store.cut.Store(true)
+				time.Sleep(5 * time.Second)
+				return nil
+			})
+			b.h.then = func(int, context.Context, *Batch) error { return FailFrom(0, Poison(errBoom)) }
+			r := run(t, b.cfg)
+			time.Sleep(20 * time.Second)
+			b.wantBatches("1 2 3")
+			r.cancel()
+			t.Log("Run:", <-r.done) // the store is still out of reach
+		})
+	})
+	t.Run("nor after a pause of nothing", func(t *testing.T) {
+		for range 20 { // a choice at random would pass now and then
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, 1, 9)
+				b.h.then = func(int, context.Context, *Batch) error {
+					time.Sleep(time.Second)
+					return RetryAfter(0, errBoom)
+				}
+				r := run(t, b.cfg)
+				time.Sleep(500 * time.Millisecond)
+				r.stop()
+				b.wantBatches("1 2 3")
+			})
+		}
+	})
+}
+
+func TestHandlerThatEndsItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 3)
+		b.h.then = func(n int, _ context.Context, _ *Batch) error {
+			if n == 1 {
+				runtime.Goexit() // as t.FailNow does
+			}
+			return nil
+		}
+		r := run(t, b.cfg)
+		time.Sleep(100 * time.Millisecond)
+		if s := r.Status(); s.Healthy || s.LastError == nil || !strings.Contains(s.LastError.Error(), "Goexit") || s.Memory > 0 && s.Shards[0].State != StateFailed {
+			t.Errorf("status %+v", s)
+		}
+		time.Sleep(time.Minute)
+		b.wantBatches("1 2 3 | 1 2 3")
+		r.stop()
+		b.wantPosition("103:0")
+	})
+	t.Run("each time", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 3)
+			b.h.then = func(int, context.Context, *Batch) error { runtime.Goexit(); return nil }
+			b.runs(time.Minute)
+			b.wantPosition("START")
+		})
+	})
+	t.Run("in a hook of the reader", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 3)
+			b.cfg.Hooks.Read = func(ReadEvent) { runtime.Goexit() }
+			r := run(t, b.cfg)
+			time.Sleep(time.Minute)
+			r.stop()
+			if s := r.Status(); s.Memory != 0 || s.LastError == nil {
+				t.Errorf("status %+v", s)
 			}
 		})
 	})
@@ -292,6 +383,24 @@ func TestStartTimeout(t *testing.T) {
 			}
 		})
 	})
+	t.Run("nor is a refused list of shards", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 1)
+			b.fake.fault = failing("ListShards", 1, apiError("AccessDeniedException", "not authorized to perform: kinesis:ListShards"))
+			start := time.Now()
+			if err := <-run(t, b.cfg).done; err == nil || !strings.Contains(err.Error(), "kinesis:ListShards") || time.Since(start) > time.Second {
+				t.Errorf("error %v after %v", err, time.Since(start))
+			}
+		})
+	})
+	t.Run("a list that is out of reach is waited for", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1, 1)
+			b.fake.fault = failing("ListShards", 4, errors.New("connection refused"))
+			b.runs(time.Minute)
+			b.wantBatches("1")
+		})
+	})
 	t.Run("a worker that is cancelled before it began ends in peace", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(t, 1, 1)
@@ -349,6 +458,49 @@ func TestStreamDeletedWhileItIsRead(t *testing.T) {
 			r.stop()
 			b.wantBatches("1")
 		})
+	})
+}
+
+func TestStreamDeletedBeforeItWasRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 3)
+		b.fake.fault = func(op string, _ int) error {
+			b.fake.gone = op == "ListShards" || b.fake.gone
+			return nil
+		}
+		if err := <-run(t, b.cfg).done; !errors.Is(err, ErrStreamNotFound) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+func TestRefusalOfALaterListIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 3)
+		r := run(t, b.cfg)
+		time.Sleep(time.Second)
+		var refuse atomic.Bool
+		refuse.Store(true)
+		b.fake.mu.Lock()
+		b.fake.fault = func(op string, _ int) error {
+			if op == "ListShards" && refuse.Load() {
+				return apiError("AccessDeniedException", "not authorized to perform: kinesis:ListShards")
+			}
+			return nil
+		}
+		b.fake.mu.Unlock()
+		b.store.Forget("test")
+		time.Sleep(time.Minute)
+		if s := r.Status(); s.Healthy || !s.Running || s.LastError == nil || !strings.Contains(s.LastError.Error(), "kinesis:ListShards") {
+			t.Errorf("status %+v", s)
+		}
+		refuse.Store(false)
+		time.Sleep(time.Minute)
+		if s := r.Status(); !s.Healthy {
+			t.Errorf("status %+v", s)
+		}
+		b.wantBatches("1 2 3 | 1 2 3")
+		r.stop()
 	})
 }
 

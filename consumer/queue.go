@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -55,9 +56,7 @@ func (q *queue) next(maxRecords, maxBytes int) (n int, full bool) {
 // done takes the first n records out. It returns the position up to which all
 // is done, and the bytes that they counted in the memory budget.
 func (q *queue) done(n int) (at checkpoint.Position, size int) {
-	for i := range q.records[:n] {
-		size += q.records[i].size()
-	}
+	size = q.held(n)
 	if n == len(q.records) {
 		q.records = nil
 		return q.end, size
@@ -69,11 +68,30 @@ func (q *queue) done(n int) (at checkpoint.Position, size int) {
 	return at, size
 }
 
-// drop takes all records out, undone, and returns their bytes.
-func (q *queue) drop() (size int) {
-	for i := range q.records {
+// cut takes out what is behind the first n records, undone, and returns its
+// bytes. Reading goes on at end.
+func (q *queue) cut(n int) (size int) {
+	if n >= len(q.records) {
+		return 0
+	}
+	size = q.held(len(q.records)) - q.held(n)
+	q.end = q.records[n-1].Position()
+	q.records = slices.Clone(q.records[:n]) // lets go of the others' data
+	q.last, q.children = false, nil
+	return size
+}
+
+// held is the bytes that the first n records count in the memory budget.
+func (q *queue) held(n int) (size int) {
+	for i := range q.records[:n] {
 		size += q.records[i].size()
 	}
+	return size
+}
+
+// drop takes all records out, undone, and returns their bytes.
+func (q *queue) drop() (size int) {
+	size = q.held(len(q.records))
 	q.records = nil
 	return size
 }

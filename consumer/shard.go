@@ -3,13 +3,11 @@ package consumer
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/shardrun/shardrun/internal/backoff"
-	"github.com/shardrun/shardrun/internal/hashkey"
 	"github.com/shardrun/shardrun/lease"
 )
 
@@ -26,7 +24,7 @@ func (e *stopped) Unwrap() error { return e.cause }
 
 // shard works on one shard for as long as its lease is held: it reads,
 // handles, and saves the position. All fields but progress belong to the
-// goroutine of run; another one reads ahead.
+// goroutine of run; the one of reading has src.
 type shard struct {
 	c        *Consumer
 	stream   stream
@@ -34,7 +32,13 @@ type shard struct {
 	name     string
 	log      *zap.Logger
 	queue    queue
+	batch    int // records from the front of queue that are being delivered
 	progress *progress
+
+	src     *source
+	reading *reading     // nil before it was started, and when it was stopped
+	feed    <-chan *page // of reading, nil when no more comes
+	parked  int64        // bytes of the batch, when what was behind it was shed
 
 	handlerCtx context.Context // ends with the causes that handlers are told
 }
@@ -85,28 +89,15 @@ func (s *shard) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	readCtx, stopReading := context.WithCancel(ctx)
-	pages := make(chan *page) // without room: one page ahead is enough
-	var (
-		readErr error // set before pages is closed
-		reader  sync.WaitGroup
-	)
-	reader.Go(func() {
-		defer close(pages)
-		readErr = src.run(readCtx, pages)
-	})
+	s.src = src
 	defer func() {
-		stopReading()
-		for p := range pages {
-			s.c.budget.release(int64(p.size))
-		}
-		reader.Wait()
+		s.stopReading()
+		s.unpark()
 		s.c.budget.release(int64(s.queue.drop()))
 	}()
-
-	feed := (<-chan *page)(pages)
 	for {
-		n, err := s.nextBatch(ctx, &feed)
+		s.startReading(ctx)
+		n, err := s.nextBatch(ctx)
 		switch {
 		case err != nil:
 			return err
@@ -117,95 +108,62 @@ func (s *shard) work(ctx context.Context) error {
 		case s.queue.last:
 			return s.complete(ctx)
 		default:
-			return readErr // nothing is left, and nothing more comes
+			return s.reading.err // nothing is left, and nothing more comes
 		}
 	}
-}
-
-// source is where the shard is read from.
-func (s *shard) source() (*source, error) {
-	cfg := s.c.cfg
-	l := s.held.Lease()
-	keys := hashkey.Full
-	if l.Shard.StartingHashKey != "" || l.Shard.EndingHashKey != "" {
-		var err error
-		if keys, err = hashkey.ParseRange(l.Shard.StartingHashKey, l.Shard.EndingHashKey); err != nil {
-			return nil, s.fail("read the lease of", err)
-		}
-	}
-	from := s.held.Entry().Position
-	return &source{
-		client: cfg.Client, stream: s.stream, shard: s.name, size: int32(cfg.PageSize),
-		pace:   pace{reads: cfg.ReadsPerSecond, bytes: cfg.ReadBytesPerSecond, minGap: cfg.IdleDelay, maxGap: cfg.MaxIdleDelay},
-		budget: s.c.budget, hooks: cfg.Hooks, log: s.log,
-		tip:    s.progress.tip,
-		unpack: unpacker{keys: keys, after: from},
-		from:   from,
-	}, nil
 }
 
 // nextBatch waits until a batch is ready and returns how many records from the
 // front of the queue it has. It returns 0 when nothing is left and nothing
-// more will come; *feed is set to nil when it has. It fails with errDraining and
-// with the end of ctx.
-func (s *shard) nextBatch(ctx context.Context, feed *<-chan *page) (int, error) {
-	var window <-chan time.Time
+// more will come. It fails with errDraining and with the end of ctx.
+func (s *shard) nextBatch(ctx context.Context) (int, error) {
+	var (
+		window <-chan time.Time
+		scarce <-chan struct{}
+	)
 	for {
-		select {
-		case <-s.held.Draining():
-			return 0, errDraining
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
-		default:
+		if err := s.over(ctx); err != nil {
+			return 0, err
 		}
 		n, full := s.queue.next(s.c.cfg.BatchSize, s.c.cfg.MaxBatchBytes)
 		wait := s.c.cfg.BatchWindow - time.Since(s.queue.since)
 		switch {
-		case n > 0 && (full || *feed == nil):
+		case n > 0 && (full || s.feed == nil):
 			return n, nil
-		case n == 0 && *feed == nil:
+		case n == 0 && s.feed == nil:
 			return 0, nil
 		case n > 0 && wait <= 0:
-			if !s.readAhead(feed) { // what is there already may still join
+			if !s.readAhead() { // what is there already may still join
 				return n, nil
 			}
 			continue
 		case n > 0 && window == nil:
 			timer := time.NewTimer(wait)
 			defer timer.Stop()
-			window = timer.C
+			window, scarce = timer.C, s.c.budget.scarce()
 		}
 		select {
-		case p, ok := <-*feed:
-			s.take(p, ok, feed)
+		case p, ok := <-s.feed:
+			s.take(p, ok)
 		case <-window:
+		case <-scarce: // other shards cannot read while this one waits
+			return n, nil
 		case <-s.held.Draining():
 		case <-ctx.Done():
 		}
 	}
 }
 
-// readAhead takes a page if one is there, and reports whether the queue changed.
-func (s *shard) readAhead(feed *<-chan *page) bool {
+// over is why no more is to be begun: errDraining or the cause of ctx's end. It
+// is nil while the shard is this worker's.
+func (s *shard) over(ctx context.Context) error {
 	select {
-	case p, ok := <-*feed:
-		s.take(p, ok, feed)
-		return true
+	case <-s.held.Draining():
+		return errDraining
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	default:
-		return false
-	}
-}
-
-// take puts a page in the queue; ok is false when there are no more.
-func (s *shard) take(p *page, ok bool, feed *<-chan *page) {
-	if !ok {
-		*feed = nil
-		return
-	}
-	s.progress.page(p)
-	if s.queue.add(p) {
-		s.held.Save(s.queue.end, 0, nil)
-		s.progress.moved(s.queue.end, 0)
+		return nil
 	}
 }
 
@@ -213,6 +171,8 @@ func (s *shard) take(p *page, ok bool, feed *<-chan *page) {
 // others given up, and records that everything up to them is done.
 func (s *shard) done(n, handled int) {
 	at, size := s.queue.done(n)
+	s.batch -= n
+	s.unpark()
 	s.c.budget.release(int64(size))
 	s.held.Save(at, 0, nil)
 	s.progress.moved(at, handled)
@@ -235,15 +195,32 @@ func (s *shard) park(ctx context.Context, cause error) {
 
 // pause waits for d. It fails with errDraining and with the end of ctx.
 func (s *shard) pause(ctx context.Context, d time.Duration) error {
+	return s.wait(ctx, d, nil)
+}
+
+// rest waits for d before the batch is tried again, and makes room for other
+// shards when they need it. It fails as pause does.
+func (s *shard) rest(ctx context.Context, d time.Duration) error {
+	return s.wait(ctx, d, s.c.budget.scarce())
+}
+
+// wait waits for d, and sheds once when scarce is closed.
+func (s *shard) wait(ctx context.Context, d time.Duration, scarce <-chan struct{}) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-s.held.Draining():
-		return errDraining
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	for {
+		if err := s.over(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-timer.C:
+			return s.over(ctx)
+		case <-scarce:
+			s.shed()
+			scarce = nil
+		case <-s.held.Draining():
+		case <-ctx.Done():
+		}
 	}
 }
 

@@ -364,6 +364,76 @@ func TestDestinationThatFailsHoldsThePosition(t *testing.T) {
 	})
 }
 
+func TestNoRecordIsLostBehindJoinedFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 6)
+		b.cfg.BatchSize = 6
+		handled := map[string]bool{}
+		first := true
+		b.cfg.Handler = BatchFunc(func(_ context.Context, batch *Batch) error {
+			var errs []error
+			for i, r := range slices.Backward(batch.Records) { // such as one goroutine a key
+				if first && (i == 1 || i == 4) {
+					errs = append(errs, FailFrom(i, errBoom))
+					continue
+				}
+				handled[string(r.Data)] = true
+			}
+			first = false
+			return errors.Join(errs...)
+		})
+		b.runs(10 * time.Second)
+		b.wantPosition("106:0")
+		if len(handled) != 6 {
+			t.Errorf("all is done, and only %v were handled", handled)
+		}
+	})
+}
+
+func TestRecordsThatEachDidNotComeToAreNotGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 6)
+		b.cfg.BatchSize, b.cfg.MaxAttempts, b.cfg.HandlerTimeout, b.cfg.OnFailure = 6, 1, 100*time.Millisecond, Drop
+		var seen []string
+		b.cfg.Handler = Each(Raw(), func(ctx context.Context, m Message[[]byte]) error {
+			if m.Batch.Attempt != 1 {
+				t.Errorf("record %s comes for the %d. time", m.Value, m.Batch.Attempt)
+			}
+			seen = append(seen, string(m.Value))
+			time.Sleep(60 * time.Millisecond)
+			if string(m.Value) == "4" {
+				<-ctx.Done()
+				return ctx.Err() // that was an attempt
+			}
+			return nil
+		})
+		r := run(t, b.cfg)
+		time.Sleep(10 * time.Second)
+		s := r.Status()
+		r.stop()
+		if got := strings.Join(seen, " "); got != "1 2 3 4 5 6" || s.Dropped != 1 || s.Handled != 5 {
+			t.Errorf("handled %q, %d dropped", got, s.Dropped)
+		}
+	})
+}
+
+func TestFailFromOutsideTheBatchIsAboutAllOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1, 3)
+		b.cfg.MaxAttempts = 1
+		var gave []int
+		b.cfg.OnFailure = FailureFunc(func(_ context.Context, f *Failure) error {
+			gave = append(gave, len(f.Records))
+			return nil
+		})
+		b.h.then = func(_ int, _ context.Context, batch *Batch) error { return FailFrom(len(batch.Records), errBoom) }
+		b.runs(5 * time.Second)
+		if !slices.Equal(gave, []int{3}) {
+			t.Errorf("given up: %v records", gave)
+		}
+	})
+}
+
 func TestBatchWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, 1, 0)
@@ -583,11 +653,9 @@ func TestExpiredShardLetsItsChildrenStart(t *testing.T) {
 		b.runs(time.Second)
 		b.fake.split(0)
 		b.fake.put(1, "k", []byte("left"))
-		b.fake.shards[0].id = "shardId-expired"
-		b.fake.list = func(_ *kinesis.ListShardsInput, s []types.Shard) []types.Shard { return s[1:] }
+		b.fake.expire(true, 0)
 		b.runs(20 * time.Second)
 		b.wantBatches("1 2 3 | left")
-		b.fake.shards[0].id = "shardId-000000000000" // the name of its lease
 		b.wantPosition("SHARD_END")
 	})
 }

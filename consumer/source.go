@@ -3,7 +3,6 @@ package consumer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,10 +19,9 @@ const (
 	// callTimeout bounds one call to Kinesis, so that a connection that died
 	// without a word is noticed.
 	callTimeout = 30 * time.Second
-	// What is set aside in the memory budget for a read before its size is
-	// known: as much as the one before it brought, within these bounds. The
-	// upper one is what GetRecords returns at most.
-	minReserve, maxReserve = 256 << 10, 10 << 20
+	// maxRead is how many bytes GetRecords returns at most, and maxKey the
+	// length of a partition key, should keys not count as bytes.
+	maxRead, maxKey = 10 << 20, 256
 	// refusals is how often in a row an iterator that was just given may be
 	// refused as invalid before reading ends.
 	refusals = 3
@@ -32,25 +30,35 @@ const (
 // readRetry spaces the reads of a shard that fail.
 var readRetry = backoff.Policy{Min: 200 * time.Millisecond, Max: 10 * time.Second}
 
-// source reads one shard by polling, from a position on. One goroutine uses it.
+// source reads one shard by polling, from a position on. One goroutine uses it
+// at a time.
 type source struct {
-	client  Kinesis
-	stream  stream
-	shard   string
-	size    int32 // records a read
-	pace    pace
-	budget  *budget
-	hooks   Hooks
-	log     *zap.Logger
-	tip     func(behind time.Duration) // told after each read
-	unpack  unpacker
-	reserve int64
+	client Kinesis
+	stream stream
+	shard  string
+	size   int32 // records a read
+	pace   pace
+	due    time.Time // of the next read
+	budget *budget
+	hooks  Hooks
+	log    *zap.Logger
+	tip    func(behind time.Duration) // told after each read
+	unpack unpacker
 
 	from     checkpoint.Position       // where reading begins
 	last     checkpoint.SequenceNumber // of the Kinesis record read last
 	iterator *string                   // nil when one is to be got
 	refused  int                       // invalid iterators in a row
 }
+
+// restart has the next run read from a position on.
+func (s *source) restart(from checkpoint.Position) {
+	s.from, s.last, s.iterator, s.refused = from, "", nil, 0
+	s.unpack.after = from
+}
+
+// most is the memory that one read may take.
+func (s *source) most() int64 { return maxRead + int64(s.size)*(maxKey+recordOverhead) }
 
 // run sends the pages of the shard, in order, to out until the shard ends, for
 // which it returns nil, or ctx does. It reads one page ahead: the page that
@@ -59,82 +67,71 @@ type source struct {
 func (s *source) run(ctx context.Context, out chan<- *page) error {
 	failed := 0
 	for {
-		start := time.Now()
-		held, err := s.budget.acquire(ctx, min(max(s.reserve, minReserve), maxReserve))
-		if err != nil {
-			return err
-		}
-		p, err := s.read(ctx)
-		if err != nil {
-			s.budget.release(held)
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
+		if wait := time.Until(s.due); wait > 0 {
+			if err := backoff.Sleep(ctx, wait); err != nil {
+				return err
 			}
+		}
+		a, err := s.readOne(ctx)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
 			failed++
 			pause, err := s.afterError(err, failed)
 			if err != nil {
 				return err
 			}
-			if err := backoff.Sleep(ctx, pause); err != nil {
-				return err
-			}
+			s.due = time.Now().Add(pause)
 			continue
 		}
 		failed = 0
-		s.reserve = int64(p.size)
-		s.budget.release(held - s.reserve)
-		if err := s.send(ctx, out, p); err != nil || p.last {
+		idle := len(a.raw) == 0 && a.behind == 0
+		s.due = a.started.Add(s.pace.next(a.event.Bytes, idle))
+		if err := s.send(ctx, out, a); err != nil || a.last {
 			return err
 		}
-		idle := p.counts.raw == 0 && p.behind == 0
-		if wait := s.pace.next(p.counts.bytes, idle) - time.Since(start); wait > 0 {
-			if err := backoff.Sleep(ctx, wait); err != nil {
-				return err
-			}
-		}
 	}
 }
 
-// send hands a page over, unless ctx ends first. A page with nothing in it is
-// kept back, so that it does not take the place of a page read ahead.
-func (s *source) send(ctx context.Context, out chan<- *page, p *page) error {
-	s.tip(p.behind)
-	if p.counts.raw == 0 && !p.last {
-		return nil
+// readOne waits for memory and reads. What the answer counts in the budget is
+// then taken.
+func (s *source) readOne(ctx context.Context) (*answer, error) {
+	held, err := s.budget.acquire(ctx, s.most())
+	if err != nil {
+		return nil, err
 	}
-	select {
-	case out <- p:
-		return nil
-	case <-ctx.Done():
-		s.budget.release(int64(p.size))
-		return context.Cause(ctx)
+	var got int64
+	defer func() { s.budget.landed(held, got) }()
+	a, err := s.read(ctx)
+	if err != nil {
+		return nil, err
 	}
+	got = int64(a.size)
+	return a, nil
 }
 
-// read gets one page, and an iterator before it if there is none.
-func (s *source) read(ctx context.Context) (*page, error) {
+// read gets one answer, and an iterator before it if there is none.
+func (s *source) read(ctx context.Context) (*answer, error) {
 	if s.iterator == nil {
 		if err := s.seek(ctx); err != nil {
 			return nil, &ShardError{s.stream.name, s.shard, "get shard iterator of", err}
 		}
 	}
 	start := time.Now()
-	p, err := s.getRecords(ctx)
-	e := ReadEvent{Shard: s.shard, Took: time.Since(start), Err: err}
+	a, err := s.getRecords(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			call(s.hooks.Read, e)
+			call(s.hooks.Read, ReadEvent{Shard: s.shard, Took: time.Since(start), Err: err})
 		}
 		return nil, &ShardError{s.stream.name, s.shard, "get records of", err}
 	}
-	e.Raw, e.Records, e.Bytes, e.Behind = p.counts.raw, len(p.records), p.counts.bytes, p.behind
-	e.OutOfRange, e.Malformed = p.counts.outOfRange, p.counts.malformed
-	call(s.hooks.Read, e)
-	s.report(p)
-	return p, nil
+	a.started = start
+	a.event.Shard, a.event.Took = s.shard, a.read.Sub(start)
+	return a, nil
 }
 
-func (s *source) getRecords(ctx context.Context) (*page, error) {
+func (s *source) getRecords(ctx context.Context) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	out, err := s.client.GetRecords(ctx, &kinesis.GetRecordsInput{
@@ -145,21 +142,22 @@ func (s *source) getRecords(ctx context.Context) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.checkFirst(out.Records)
-	p, err := s.unpack.unpack(out.Records)
-	if err != nil {
+	if err := check(out.Records); err != nil {
 		return nil, err
 	}
+	s.checkFirst(out.Records)
 	s.refused = 0
 	s.iterator = out.NextShardIterator
 	if n := len(out.Records); n > 0 {
 		s.last = checkpoint.SequenceNumber(aws.ToString(out.Records[n-1].SequenceNumber))
 	}
-	p.read = time.Now()
-	p.behind = time.Duration(aws.ToInt64(out.MillisBehindLatest)) * time.Millisecond
-	p.last = out.NextShardIterator == nil
-	p.children = out.ChildShards
-	return p, nil
+	a := &answer{raw: out.Records}
+	a.read = time.Now()
+	a.behind = time.Duration(aws.ToInt64(out.MillisBehindLatest)) * time.Millisecond
+	a.last, a.children = out.NextShardIterator == nil, out.ChildShards
+	a.size, a.event.Bytes = rawSize(out.Records)
+	a.event.Raw, a.event.Behind = len(out.Records), a.behind
+	return a, nil
 }
 
 // seek gets an iterator behind what was read, or where reading begins.
@@ -248,20 +246,5 @@ func (s *source) checkFirst(records []types.Record) {
 		zap.Stringer("position", s.from), zap.String("oldest", string(first)))
 	if s.hooks.RecordsExpired != nil {
 		s.hooks.RecordsExpired(s.shard, s.from, checkpoint.At(first, 0))
-	}
-}
-
-// report logs what was odd about a page.
-func (s *source) report(p *page) {
-	c := p.counts
-	if c.malformed > 0 {
-		s.log.Warn("malformed aggregates delivered as they are", zap.Int("records", c.malformed))
-	}
-	if c.outOfRange > 0 {
-		s.log.Warn("user records of another shard's hash range left out; their producer sends them again", zap.Int("records", c.outOfRange))
-	}
-	if c.older > 0 {
-		s.log.Error("the stream returned records from before the position asked for; left out",
-			zap.Int("records", c.older), zap.String("position", fmt.Sprint(p.end)))
 	}
 }

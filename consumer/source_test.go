@@ -161,7 +161,16 @@ func TestRefusedCredentialsEndTheShardAndAreTriedAgain(t *testing.T) {
 		b.fake.fault = failing("GetRecords", 2, apiError("AccessDeniedException", "not authorized to perform: kinesis:GetRecords"))
 		var ends []error
 		b.cfg.Hooks.Ended = func(_ string, err error) { ends = append(ends, err) }
-		b.runs(10 * time.Minute)
+		r := run(t, b.cfg)
+		time.Sleep(500 * time.Millisecond)
+		if s := r.Status(); s.Healthy || len(s.Shards) != 1 || s.Shards[0].State != StateFailed || !errors.Is(s.Shards[0].Err, s.LastError) {
+			t.Errorf("status %+v", s)
+		}
+		time.Sleep(10 * time.Minute)
+		if s := r.Status(); !s.Healthy || len(s.Shards) != 1 || s.Shards[0].Err != nil {
+			t.Errorf("status %+v", s)
+		}
+		r.stop()
 		b.wantBatches("1 2")
 		if len(ends) != 3 || ends[0] == nil || ends[1] == nil || ends[2] != nil {
 			t.Errorf("the shard ended with %v", ends)

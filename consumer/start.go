@@ -17,8 +17,10 @@ type StartAt struct {
 func TrimHorizon() StartAt { return StartAt{} }
 
 // Latest begins with the records that arrive from now on. "Now" is when the
-// group's leases are made, is saved with them, and stays the same however often
-// workers restart before their first checkpoint.
+// group's leases are made, by the service's clock, which tells it to the second:
+// records of up to a second before are delivered too, and none after it is
+// missed. It is saved with the leases, and stays the same however often workers
+// restart before their first checkpoint.
 func Latest() StartAt { return StartAt{latest: true} }
 
 // AtTimestamp begins with the records that arrived at t or later, to the

@@ -18,9 +18,13 @@ type Status struct {
 	// Running says that Run is running; Ready, that the worker has joined its
 	// group and can reach the store.
 	Running, Ready bool
-	// Healthy says that no shard of the worker has stopped. See ShardStatus.Err.
+	// Healthy says that no shard of the worker has stopped or failed, see
+	// ShardStatus.Err, and that Kinesis does not refuse to list the shards of
+	// a group that has none, see LastError.
 	Healthy bool
-	// Shards are the shards that the worker has, by name.
+	// Shards are the shards that the worker has, by name, and those that it
+	// gave back because the work on them failed, until it or another worker
+	// has them again.
 	Shards []ShardStatus
 	// Handled, Failed and Dropped count user records since New: handled by the
 	// handler, taken by OnFailure, and dropped because it is [Drop].
@@ -31,7 +35,7 @@ type Status struct {
 	// Memory is how much of Config.MemoryBudget is taken, in bytes.
 	Memory int64
 	// LastError is the last reason why the work on a shard ended without
-	// having to, nil when none did.
+	// having to, or why the shards could not be listed; nil when neither was.
 	LastError error
 }
 
@@ -52,19 +56,23 @@ type ShardStatus struct {
 	Attempt int
 	// Handled counts the records done since the worker got the shard.
 	Handled uint64
-	// Err is the last error of the handler in StateRetrying, and why the shard
-	// stopped in StateStopped.
+	// Err is the last error of the handler in StateRetrying, why the shard
+	// stopped in StateStopped, and why the work ended in StateFailed.
 	Err error
 }
 
 // ShardState is a word for what is going on with a shard.
 type ShardState string
 
-// The states of a shard.
+// The states of a shard. In the last two it is not well, and somebody should
+// look at it.
 const (
 	StateWorking  ShardState = "working"
 	StateRetrying ShardState = "retrying"
 	StateStopped  ShardState = "stopped"
+	// StateFailed lasts from the end of the work with an error until it was
+	// begun again, here or elsewhere, and the shard was read.
+	StateFailed ShardState = "failed"
 )
 
 // progress is a shard's status as it changes.
@@ -87,8 +95,19 @@ func (p *progress) change(f func(s *ShardStatus)) {
 	f(&p.status)
 }
 
+// tip is told of each read that succeeds.
 func (p *progress) tip(behind time.Duration) {
-	p.change(func(s *ShardStatus) { s.Behind = behind })
+	p.change(func(s *ShardStatus) {
+		s.Behind = behind
+		if s.State == StateFailed {
+			s.State, s.Err = StateWorking, nil
+		}
+	})
+}
+
+// failed says why the work on the shard ended.
+func (p *progress) failed(err error) {
+	p.change(func(s *ShardStatus) { s.State, s.Attempt, s.Err = StateFailed, 0, err })
 }
 
 func (p *progress) page(pg *page) {
@@ -132,16 +151,26 @@ func (c *Consumer) countFailed(n int, dropped bool) {
 	}
 }
 
-// begin adds a shard to the status.
+// begin adds a shard to the status. One that failed before goes on being shown
+// as such until it is read.
 func (c *Consumer) begin(p *progress) {
+	one, _, _ := p.snapshot()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.began = true
 	c.shards[p] = struct{}{}
+	if old, ok := c.failed[one.Lease]; ok {
+		p.failed(old.Err)
+		delete(c.failed, one.Lease)
+	}
 }
 
 // end takes a shard out of the status and keeps its counts. err is why the
 // work on it ended, nil when it had to.
 func (c *Consumer) end(p *progress, err error) {
+	if err != nil {
+		p.failed(err)
+	}
 	one, out, bad := p.snapshot()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,7 +180,21 @@ func (c *Consumer) end(p *progress, err error) {
 	c.totals.Malformed += bad
 	if err != nil {
 		c.totals.LastError = err
+		one.Handled = 0 // has been counted
+		c.failed[one.Lease] = one
 	}
+}
+
+// listed notes the outcome of a listing of the first shards, and reports whether
+// Run is to end with it: it was refused, and no work has begun.
+func (c *Consumer) listed(refused bool, err error) (end bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = refused
+	if err != nil {
+		c.totals.LastError = err
+	}
+	return refused && !c.began
 }
 
 // Status tells what the worker is doing. It may be called at any time.
@@ -160,21 +203,36 @@ func (c *Consumer) Status() Status {
 	s := c.totals
 	s.Running = c.running
 	manager, shards := c.manager, slices.Collect(maps.Keys(c.shards))
+	failed := maps.Clone(c.failed)
+	s.Healthy = !c.refused
 	c.mu.Unlock()
 
-	s.Group, s.Worker, s.Healthy = c.cfg.Group, c.cfg.WorkerName, true
+	s.Group, s.Worker = c.cfg.Group, c.cfg.WorkerName
 	s.Memory = c.budget.used()
 	for _, p := range shards {
 		one, out, bad := p.snapshot()
 		s.Shards = append(s.Shards, one)
 		s.Handled += one.Handled
 		s.OutOfRange, s.Malformed = s.OutOfRange+out, s.Malformed+bad
-		s.Healthy = s.Healthy && one.State != StateStopped
 	}
-	slices.SortFunc(s.Shards, func(a, b ShardStatus) int { return cmp.Compare(a.Lease, b.Lease) })
 	if manager != nil {
 		l := manager.Status()
 		s.Ready = l.Joined && !l.Paused
+		forgetTaken(failed, l)
 	}
+	s.Shards = slices.AppendSeq(s.Shards, maps.Values(failed))
+	for _, one := range s.Shards {
+		s.Healthy = s.Healthy && one.State != StateStopped && one.State != StateFailed
+	}
+	slices.SortFunc(s.Shards, func(a, b ShardStatus) int { return cmp.Compare(a.Lease, b.Lease) })
 	return s
+}
+
+// forgetTaken takes the shards out that another worker has, or has finished.
+func forgetTaken(failed map[string]ShardStatus, l lease.Status) {
+	for _, row := range l.Leases {
+		if owner := lease.SessionOf(row.Token); row.Finished() || owner != "" && owner != l.Session {
+			delete(failed, row.Name)
+		}
+	}
 }

@@ -27,7 +27,8 @@ type stream struct {
 	id      string
 	created time.Time
 	status  types.StreamStatus
-	// now is the time by the service's clock when it answered.
+	// now is the time by the service's clock when it answered, or up to a
+	// second before.
 	now time.Time
 }
 
@@ -72,14 +73,15 @@ func readSummary(d *types.StreamDescriptionSummary) (stream, error) {
 	return st, nil
 }
 
-// serviceTime is what the service's clock shows when ours shows local and its
-// answer was dated server, which is cut to the second. Our clock counts while
-// it can be right: it is more precise.
+// serviceTime is what the service's clock shows at least when its answer is
+// dated server, which is cut to the second; ours, local, counts when the answer
+// bears no date. Within that second ours may be ahead, and what arrives before
+// it shows the same would be skipped.
 func serviceTime(local, server time.Time, known bool) time.Time {
-	if !known || !local.Before(server) && local.Before(server.Add(time.Second)) {
-		return local
+	if known {
+		return server
 	}
-	return server
+	return local
 }
 
 // place names the stream and where it was looked for, for errors.

@@ -77,7 +77,7 @@ func (c *Consumer) listShards(ctx context.Context, st stream, filter *types.Shar
 		StreamARN: aws.String(st.arn), StreamCreationTimestamp: aws.Time(st.created), ShardFilter: filter,
 	}
 	for {
-		out, err := c.cfg.Client.ListShards(ctx, in)
+		out, err := c.listPage(ctx, in)
 		if err != nil {
 			return nil, fmt.Errorf("list shards of %s: %w", st.name, err)
 		}
@@ -87,6 +87,13 @@ func (c *Consumer) listShards(ctx context.Context, st stream, filter *types.Shar
 		}
 		in = &kinesis.ListShardsInput{NextToken: out.NextToken}
 	}
+}
+
+// listPage asks for one page of a list.
+func (c *Consumer) listPage(ctx context.Context, in *kinesis.ListShardsInput) (*kinesis.ListShardsOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return c.cfg.Client.ListShards(ctx, in)
 }
 
 func openShards(shards []types.Shard) []types.Shard {

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -14,6 +15,7 @@ type verdict struct {
 	kind   kind
 	after  time.Duration // of a retry, when the handler named one
 	named  bool
+	unseen bool // the user's function was not called for the first that failed
 	err    error
 }
 
@@ -26,26 +28,91 @@ const (
 	kindStop
 )
 
-// judge reads the error that a handler returned for a batch of n records. Of
-// several verdicts in one error the gravest counts: stop, poison, retry.
+// remark is what Poison, Stop and RetryAfter say.
+type remark struct {
+	kind  kind
+	after time.Duration
+	named bool
+}
+
+// with joins two remarks about the same records: the graver kind and the longer
+// pause count.
+func (r remark) with(o remark) remark {
+	return remark{kind: max(r.kind, o.kind), after: max(r.after, o.after), named: r.named || o.named}
+}
+
+// blame is what one FailFrom says, with the verdicts around and inside it.
+type blame struct {
+	index  int
+	failed int // records that are failed: one, or the whole batch
+	unseen bool
+	remark
+}
+
+// judge reads the error that a handler returned for a batch of n records, which
+// may be a tree of wrapped and joined ones. Of several FailFrom the lowest index
+// counts, with its own verdicts: those of the records behind it are said again
+// when they are delivered again. Stop counts wherever it stands. Without a
+// FailFrom all verdicts are about the whole batch, and the gravest counts.
 func judge(err error, n int) verdict {
 	if err == nil {
 		return verdict{done: n}
 	}
-	v := verdict{failed: n, kind: kindRetry, err: err}
-	if f, ok := errors.AsType[*failFrom](err); ok && f.index >= 0 && f.index < n {
-		v.done, v.failed = f.index, 1
+	whole := &blame{failed: n, remark: remark{kind: kindRetry}}
+	blames := accuse(err, n, whole.remark, whole, nil)
+	if len(blames) == 0 {
+		blames = append(blames, whole)
 	}
-	if r, ok := errors.AsType[*retryAfter](err); ok {
-		v.after, v.named = r.after, true
+	first := *blames[0]
+	for _, b := range blames[1:] {
+		switch c := cmp.Or(cmp.Compare(b.index, first.index), cmp.Compare(b.failed, first.failed)); {
+		case c < 0:
+			first = *b
+		case c == 0:
+			first.remark = first.with(b.remark)
+			first.unseen = first.unseen && b.unseen
+		}
 	}
-	if _, ok := errors.AsType[*poison](err); ok {
-		v.kind = kindPoison
+	if first.unseen {
+		first.kind = kindRetry // nobody looked at the record
 	}
 	if _, ok := errors.AsType[*stop](err); ok {
-		v.kind = kindStop
+		first.kind = kindStop
 	}
-	return v
+	return verdict{
+		done: first.index, failed: first.failed, kind: first.kind,
+		after: first.after, named: first.named, unseen: first.unseen, err: err,
+	}
+}
+
+// accuse appends the blames in err to out. What it finds outside of them is
+// said of the records of in; around is what was said on the way down to err.
+func accuse(err error, n int, around remark, in *blame, out []*blame) []*blame {
+	var own remark
+	switch e := err.(type) { //nolint:errorlint // the tree is walked node by node
+	case *failFrom:
+		in = &blame{index: e.index, failed: 1, unseen: e.unseen, remark: around}
+		if e.index < 0 || e.index >= n {
+			in.index, in.failed = 0, n
+		}
+		out = append(out, in)
+	case *poison:
+		own.kind = kindPoison
+	case *retryAfter:
+		own.after, own.named = e.after, true
+	}
+	around, in.remark = around.with(own), in.with(own)
+	switch e := err.(type) { //nolint:errorlint // as above
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			out = accuse(inner, n, around, in, out)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			out = accuse(inner, n, around, in, out)
+		}
+	}
+	return out
 }
 
 // policy says what to do with records that were not handled.
@@ -74,14 +141,14 @@ const (
 
 // decide says what to do about the records that a verdict is about, which are
 // those at the head of the batch; attempts counts how often the first of them
-// was delivered.
+// was delivered and looked at.
 func (p policy) decide(v verdict, attempts int) decision {
 	switch {
 	case v.kind == kindStop:
 		return decision{do: stepStop, cause: v.err}
 	case v.kind == kindPoison:
 		return p.giveUp(ReasonPoison, v.err)
-	case p.maxAttempts >= 0 && attempts >= p.maxAttempts:
+	case p.maxAttempts >= 0 && attempts >= p.maxAttempts && !v.unseen:
 		return p.giveUp(ReasonAttempts, errors.Join(ErrAttempts, v.err))
 	case v.named:
 		return decision{do: stepRetry, pause: v.after}

@@ -34,6 +34,24 @@ func TestJudge(t *testing.T) {
 		"Stop is graver than Poison":         {Poison(Stop(boom)), verdict{failed: 5, kind: kindStop}},
 		"Stop keeps what is done before it":  {FailFrom(1, Stop(boom)), verdict{done: 1, failed: 1, kind: kindStop}},
 		"joined errors are searched as well": {errors.Join(boom, FailFrom(4, boom)), verdict{done: 4, failed: 1, kind: kindRetry}},
+
+		"of two joined the lower counts":                   {errors.Join(FailFrom(4, boom), FailFrom(2, boom)), verdict{done: 2, failed: 1, kind: kindRetry}},
+		"in either order":                                  {errors.Join(FailFrom(2, boom), FailFrom(4, boom)), verdict{done: 2, failed: 1, kind: kindRetry}},
+		"at any depth":                                     {wrap(errors.Join(FailFrom(4, boom), wrap(errors.Join(boom, FailFrom(1, boom))))), verdict{done: 1, failed: 1, kind: kindRetry}},
+		"of two nested the lower counts":                   {FailFrom(4, wrap(FailFrom(1, boom))), verdict{done: 1, failed: 1, kind: kindRetry}},
+		"and an inner one speaks of its own record":        {FailFrom(1, wrap(FailFrom(4, Poison(boom)))), verdict{done: 1, failed: 1, kind: kindRetry}},
+		"one past the end is lower than any":               {errors.Join(FailFrom(2, boom), FailFrom(9, boom)), verdict{failed: 5, kind: kindRetry}},
+		"but not than the first":                           {errors.Join(FailFrom(9, Poison(boom)), FailFrom(0, boom)), verdict{failed: 1, kind: kindRetry}},
+		"a later record's Poison is not the first one's":   {errors.Join(FailFrom(3, Poison(boom)), FailFrom(1, boom)), verdict{done: 1, failed: 1, kind: kindRetry}},
+		"nor is its pause":                                 {errors.Join(FailFrom(3, RetryAfter(time.Hour, boom)), FailFrom(1, boom)), verdict{done: 1, failed: 1, kind: kindRetry}},
+		"the first one's Poison is":                        {errors.Join(FailFrom(3, boom), FailFrom(1, Poison(boom))), verdict{done: 1, failed: 1, kind: kindPoison}},
+		"Poison beside a FailFrom is about no record":      {errors.Join(Poison(boom), FailFrom(1, boom)), verdict{done: 1, failed: 1, kind: kindRetry}},
+		"Poison around several is about the first as well": {Poison(errors.Join(FailFrom(3, boom), FailFrom(1, boom))), verdict{done: 1, failed: 1, kind: kindPoison}},
+		"two remarks on one record are joined":             {errors.Join(FailFrom(1, RetryAfter(time.Second, boom)), FailFrom(1, RetryAfter(time.Minute, Poison(boom)))), verdict{done: 1, failed: 1, kind: kindPoison, after: time.Minute, named: true}},
+		"Stop counts wherever it stands":                   {errors.Join(FailFrom(3, Stop(boom)), FailFrom(1, boom)), verdict{done: 1, failed: 1, kind: kindStop}},
+		"without a FailFrom the gravest counts":            {errors.Join(boom, Poison(boom), RetryAfter(time.Second, boom)), verdict{failed: 5, kind: kindPoison, after: time.Second, named: true}},
+		"a record that was not looked at is never poison":  {Poison(&failFrom{index: 2, err: boom, unseen: true}), verdict{done: 2, failed: 1, kind: kindRetry, unseen: true}},
+		"one that was also looked at may be":               {Poison(errors.Join(&failFrom{index: 2, err: boom, unseen: true}, FailFrom(2, boom))), verdict{done: 2, failed: 1, kind: kindPoison}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := judge(test.err, 5)
@@ -70,6 +88,7 @@ func TestDecide(t *testing.T) {
 		"the last attempt":                        {policy{maxAttempts: 3, destination: true}, verdict{kind: kindRetry, err: boom}, 3, stepGiveUp, ReasonAttempts, nil},
 		"the last attempt without a destination":  {policy{maxAttempts: 3}, verdict{kind: kindRetry, err: boom}, 3, stepStop, "", ErrAttempts},
 		"RetryAfter counts as an attempt":         {policy{maxAttempts: 3}, verdict{kind: kindRetry, named: true, err: boom}, 3, stepStop, "", ErrAttempts},
+		"a record that was not looked at":         {policy{maxAttempts: 1, destination: true}, verdict{kind: kindRetry, unseen: true, err: boom}, 1, stepRetry, "", nil},
 		"poison":                                  {policy{maxAttempts: -1, destination: true}, verdict{kind: kindPoison, err: boom}, 1, stepGiveUp, ReasonPoison, nil},
 		"poison without a destination":            {policy{maxAttempts: -1}, verdict{kind: kindPoison, err: boom}, 1, stepStop, "", boom},
 		"stop":                                    {policy{maxAttempts: -1, destination: true}, verdict{kind: kindStop, err: boom}, 1, stepStop, "", boom},

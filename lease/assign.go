@@ -88,7 +88,7 @@ func (r *run) plan(now time.Time) {
 // wanted are the leases that this worker should acquire: those that the plan
 // gives it, its own without a runner, and those that nobody takes.
 func (r *run) wanted(f Fleet, a Assignment, now time.Time) []string {
-	mine, planned := map[string]bool{}, map[string]bool{}
+	mine, again, planned := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, s := range a.Take {
 		planned[s.Lease] = true
 		if s.Session == r.session {
@@ -101,7 +101,7 @@ func (r *run) wanted(f Fleet, a Assignment, now time.Time) []string {
 		case SessionOf(l.Token) == r.session && !l.Finished():
 			held++
 			if r.orphan(l.Name, r.applied) {
-				mine[l.Name] = true
+				again[l.Name] = true
 			}
 		case planned[l.Name] && r.overdue(f, l, now):
 			mine[l.Name] = true
@@ -110,8 +110,17 @@ func (r *run) wanted(f Fleet, a Assignment, now time.Time) []string {
 			delete(r.idle, l.Name)
 		}
 	}
+	out := r.due(mine, now)
+	if r.cfg.MaxLeases > 0 {
+		out = out[:min(len(out), max(r.cfg.MaxLeases-held, 0))]
+	}
+	return append(r.due(again, now), out...) // its own count in held already
+}
+
+// due are those of names that may be acquired now, in order.
+func (r *run) due(names map[string]bool, now time.Time) []string {
 	var out []string
-	for name := range mine {
+	for name := range names {
 		switch wait := r.notBefore[name].Sub(now); {
 		case r.tenures[name] != nil || r.acquiring[name]:
 		case wait > 0:
@@ -121,9 +130,6 @@ func (r *run) wanted(f Fleet, a Assignment, now time.Time) []string {
 		}
 	}
 	slices.Sort(out)
-	if r.cfg.MaxLeases > 0 {
-		out = out[:min(len(out), max(r.cfg.MaxLeases-held, 0))]
-	}
 	return out
 }
 
@@ -247,32 +253,47 @@ func (r *run) wishTime() time.Duration { return r.cfg.HandoffTime + r.ttl }
 // answerWishes begins the hand-over of leases that others asked for, or refuses.
 // A refused wish does not count against the next.
 func (r *run) answerWishes(f Fleet, now time.Time) {
-	f.Leases = slices.Clone(f.Leases)
-	for i, l := range f.Leases {
+	var p *planner
+	for _, l := range f.Leases {
 		t := r.tenures[l.Name]
 		if t == nil || !t.running || t.asked || l.Want == "" || l.Want == r.session || l.WantUntil <= f.Now {
 			continue
 		}
-		if !Agrees(f, l.Name) {
-			f.Leases[i].Want = ""
-			r.refuse(t)
+		if p == nil {
+			p = newPlanner(f)
+		}
+		if !p.agrees(l) {
+			r.refuse(t, l.Want)
 			continue
 		}
 		t.log.Info("hand-over", zap.String("to", r.table.sessions[l.Want].Name))
-		t.handoffBy = now.Add(r.cfg.HandoffTime)
+		t.handoffBy, t.wish = now.Add(r.cfg.HandoffTime), l.Want
 		t.drain()
 	}
 }
 
-// refuse withdraws another's wish for a lease of ours.
-func (r *run) refuse(t *tenure) {
-	scope, name, token := r.scope, t.lease.Name, t.lease.Token
+// refuse withdraws a session's wish for a lease of ours.
+func (r *run) refuse(t *tenure, session string) {
+	scope, refusal := r.scope, Refusal{Name: t.lease.Name, Token: t.lease.Token, Session: session}
 	r.async(func(ctx context.Context) func() {
-		err := r.cfg.Store.Refuse(ctx, scope, name, token)
+		err := r.cfg.Store.Refuse(ctx, scope, refusal)
 		return func() {
 			if err != nil {
 				t.log.Warn("refuse to hand over", zap.Error(err))
 			}
 		}
 	})
+}
+
+// retake acquires, while draining, what the store shows as ours without a
+// runner: a late answer or an outage left it so. Its runner is asked to return
+// at once, which gives the lease back without waiting for the other runners.
+func (r *run) retake(now time.Time) {
+	own := map[string]bool{}
+	for name, l := range r.table.leases {
+		if SessionOf(l.Token) == r.session && !l.Finished() && r.orphan(name, r.applied) {
+			own[name] = true
+		}
+	}
+	r.take(r.due(own, now), 0, now)
 }

@@ -47,7 +47,10 @@ func (r *run) beat(now time.Time) {
 		Seen:           r.seen,
 		TTL:            r.cfg.TTL,
 	}
+	limit := r.pace.beat()
 	r.async(func(ctx context.Context) func() {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
 		v, err := r.cfg.Store.Beat(ctx, r.cfg.Group, b)
 		return func() { r.answered(no, b, v, err, time.Now()) }
 	})
@@ -106,7 +109,8 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 			r.log.Warn("the group's lease time stands", zap.Duration("group", v.TTL), zap.Duration("config", r.cfg.TTL))
 		}
 	}
-	r.scope.Incarnation, r.ttl, r.hold = v.Incarnation, v.TTL, v.Paused
+	r.scope.Incarnation, r.ttl, r.hold, r.lost = v.Incarnation, v.TTL, v.Paused, v.Lost
+	r.pace.set(v.TTL)
 	r.superseded = time.Time{}
 	r.count++
 	r.seen = v.Through
@@ -148,14 +152,14 @@ func (r *run) restart(incarnation string, err error, now time.Time) {
 }
 
 // supersede pauses when another worker runs under the same name, and gives up
-// when it still does after the lease time.
+// when it still does after two lease times: one that died has lapsed by then.
 func (r *run) supersede(b Beat, err error, now time.Time) {
 	if r.superseded.IsZero() {
 		r.superseded = now
 		r.log.Error("another worker runs under the same name; paused")
 		r.cancelAll()
 	}
-	if now.Sub(r.superseded) >= r.ttl {
+	if now.Sub(r.superseded) >= 2*r.ttl {
 		r.fail(fmt.Errorf("join group %q: worker name %q: %w", r.cfg.Group, b.Session.Name, err))
 	}
 	r.beatDue = now.Add(r.ttl / 3)
@@ -169,10 +173,7 @@ func (r *run) unreachable(previous, err error, now time.Time) {
 	if r.good.IsZero() && !now.Before(r.joinBy) {
 		r.fail(fmt.Errorf("join group %q: %w", r.cfg.Group, err))
 	}
-	r.beatDue = now.Add(r.ttl / 16)
-	if r.paused || r.good.IsZero() {
-		r.beatDue = now.Add(r.ttl / 8)
-	}
+	r.beatDue = later(now, r.beatStart.Add(r.pace.beat()))
 }
 
 // validity is how long a beat keeps the leases, from its start.

@@ -41,7 +41,7 @@ type Config struct {
 	// called again, with pauses, until it succeeds. Required.
 	Discover func(ctx context.Context, stream string) ([]Row, error)
 	// Rediscover is called instead of Discover when the group's state was
-	// lost while this worker ran. Its rows must start where nothing is
+	// lost while this worker ran, or before, as the store remembers. Its rows must start where nothing is
 	// skipped. Defaults to Discover with every position set to the start of
 	// its shard.
 	Rediscover func(ctx context.Context, stream string) ([]Row, error)
@@ -57,13 +57,15 @@ type Config struct {
 	// 10 s.
 	TTL time.Duration
 	// CheckpointInterval is how long a position waits to be saved together
-	// with others, in one call. Defaults to a tenth of TTL, from 50 ms to 1 s.
+	// with others, in one call. In a group with a lease time shorter than TTL
+	// it is a tenth of that at most. Defaults to a tenth of TTL, from 50 ms to 1 s.
 	CheckpointInterval time.Duration
 	// HandoffTime is how long a runner may take to give its lease to another
 	// worker that asked for it; a slower one keeps it. Defaults to 5 s.
 	HandoffTime time.Duration
 	// DrainTimeout is how long runners may take to return when the manager
-	// ends; then their contexts are cancelled. Defaults to 30 s.
+	// ends; then their contexts are cancelled. Positions that cannot be saved
+	// are given up one lease time later. Defaults to 30 s.
 	DrainTimeout time.Duration
 	// JoinTimeout is how long the store may be out of reach at the start
 	// before Run fails. Defaults to 30 s.

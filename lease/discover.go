@@ -32,8 +32,13 @@ func (r *run) createStreams(now time.Time) {
 			continue
 		}
 		c.busy = true
+		// What the worker itself saw lost, or a store that remembers it, is read
+		// again from where nothing is skipped. One case remains in which records
+		// can be skipped: everything was lost, and the first to come back is a
+		// new worker. To it the group looks like one that never was, and it
+		// starts where its user said new groups start.
 		discover := r.cfg.Discover
-		if r.stateLost {
+		if r.stateLost || r.lost {
 			discover = r.cfg.Rediscover
 		}
 		scope, session := r.scope, r.session
@@ -50,7 +55,7 @@ func (r *run) createStream(scope checkpoint.Scope, session, stream string, disco
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, 4*r.timeout()) // many rows
+	ctx, cancel := context.WithTimeout(r.ctx, 4*r.pace.call()) // many rows
 	defer cancel()
 	return rows, r.cfg.Store.Create(ctx, scope, Create{Session: session, Stream: stream, Rows: rows})
 }

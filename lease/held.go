@@ -24,7 +24,7 @@ type Held struct {
 	store    Store
 	saver    *saver
 	log      *zap.Logger
-	timeout  time.Duration // of one store call
+	pace     *pace
 	cancel   context.CancelCauseFunc
 	ended    func(children []Row) // tells the manager of a completed shard
 	draining chan struct{}        // closed by drain, nothing is sent
@@ -45,11 +45,11 @@ type final struct {
 	done    func(error) // called once, with nil when all is saved
 }
 
-func newHeld(l Lease, g Grant, scope checkpoint.Scope, store Store, s *saver, log *zap.Logger, timeout time.Duration) *Held {
+func newHeld(l Lease, g Grant, scope checkpoint.Scope, store Store, s *saver, log *zap.Logger) *Held {
 	l.Token, l.Epoch, l.Position, l.Shard = g.Token, g.Epoch, g.Entry.Position, g.Shard
 	l.Want, l.WantUntil = "", 0
 	return &Held{
-		lease: l, entry: g.Entry, scope: scope, store: store, saver: s, timeout: timeout,
+		lease: l, entry: g.Entry, scope: scope, store: store, saver: s, pace: s.pace,
 		log:      log.With(zap.String("lease", l.Name), zap.Uint64("epoch", l.Epoch)),
 		draining: make(chan struct{}),
 		changed:  make(chan struct{}),
@@ -150,7 +150,7 @@ func (h *Held) Flush(ctx context.Context) error {
 // ErrLost when the lease is lost. The runner returns after it.
 func (h *Held) Complete(ctx context.Context, children []Row) error {
 	c := Completion{Name: h.lease.Name, Token: h.lease.Token, Children: children}
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, h.timeout) {
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, h.pace.call()) {
 		err := h.completeOnce(ctx, c)
 		switch {
 		case err == nil:
@@ -172,7 +172,7 @@ func (h *Held) Complete(ctx context.Context, children []Row) error {
 }
 
 func (h *Held) completeOnce(ctx context.Context, c Completion) error {
-	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	ctx, cancel := context.WithTimeout(ctx, h.pace.call())
 	defer cancel()
 	return h.store.Complete(ctx, h.scope, c)
 }

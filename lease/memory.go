@@ -109,6 +109,7 @@ func (m *Memory) beat(group string, b Beat) (_ View, wake []func(), err error) {
 		t = newTable(b.NewIncarnation, b.TTL, m.millis())
 		m.groups[group] = t
 		if b.Incarnation != "" {
+			t.lost = true
 			return View{Incarnation: t.incarnation}, nil, ErrStateLost
 		}
 	case b.Incarnation != "" && b.Incarnation != t.incarnation:
@@ -211,8 +212,8 @@ func (m *Memory) Request(ctx context.Context, scope checkpoint.Scope, r Request)
 }
 
 // Refuse implements [Store].
-func (m *Memory) Refuse(ctx context.Context, scope checkpoint.Scope, name string, token checkpoint.Token) error {
-	return m.with(ctx, scope, func(t *table) error { return t.refuse(name, token) })
+func (m *Memory) Refuse(ctx context.Context, scope checkpoint.Scope, r Refusal) error {
+	return m.with(ctx, scope, func(t *table) error { return t.refuse(r) })
 }
 
 // Bye implements [Store].

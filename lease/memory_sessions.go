@@ -73,6 +73,7 @@ func (t *table) sweep() {
 func (t *table) changes(seen uint64, n int) View {
 	v := View{
 		Incarnation: t.incarnation,
+		Lost:        t.lost,
 		Now:         t.now,
 		TTL:         time.Duration(t.ttl) * time.Millisecond,
 		Through:     t.seq,

@@ -25,6 +25,7 @@ const (
 // table is one group in a [Memory]. Its methods run under Memory.mu.
 type table struct {
 	incarnation string
+	lost        bool  // it was made because the one before was lost
 	ttl         int64 // milliseconds
 	seq         uint64
 	vt, last    int64 // session time, and the clock when it was stored
@@ -112,6 +113,8 @@ func (t *table) acquire(a Acquire, grants []Grant) {
 			grants[i].Err = ErrGone
 		case r.token == token:
 			grants[i] = r.grant()
+		case r.entry.Position.IsEnd():
+			grants[i].Err = ErrGone
 		case number <= s.numbers:
 			grants[i].Err = ErrStale
 		case t.waits(r):
@@ -257,18 +260,18 @@ func (t *table) request(r Request, name string) error {
 	return nil
 }
 
-func (t *table) refuse(name string, token checkpoint.Token) error {
-	r := t.rows[name]
+func (t *table) refuse(ref Refusal) error {
+	r := t.rows[ref.Name]
 	switch {
 	case r == nil:
 		return checkpoint.ErrNotFound
-	case r.token != token:
+	case r.token != ref.Token:
 		return checkpoint.ErrFenced
-	case r.want == "":
+	case r.want == "" || r.want != ref.Session:
 		return nil
 	}
 	r.want, r.wantUntil = "", 0
-	t.touch(name)
+	t.touch(ref.Name)
 	t.announce = true
 	return nil
 }

@@ -89,7 +89,26 @@ type seat struct {
 // item is a lease in a plan.
 type item struct {
 	Lease
-	load float64
+	load     float64
+	ranked   uint64 // its rendezvous with rankedTo, the last that was asked for
+	rankedTo string
+}
+
+func newItem(l Lease) *item {
+	it := &item{Lease: l}
+	if l.Weight > 0 {
+		it.load = math.Ldexp(1, int(min(l.Weight, 40)))
+	}
+	return it
+}
+
+// rank is the rendezvous of the lease and a session. Leases are compared for
+// the same session many times in a row.
+func (it *item) rank(session string) uint64 {
+	if it.rankedTo != session {
+		it.ranked, it.rankedTo = rendezvous(it.Name, session), session
+	}
+	return it.ranked
 }
 
 type planner struct {
@@ -122,11 +141,7 @@ func newPlanner(f Fleet) *planner {
 			continue
 		}
 		planned++
-		it := &item{Lease: l}
-		if l.Weight > 0 {
-			it.load = math.Ldexp(1, int(min(l.Weight, 40)))
-		}
-		p.seat(it, seats, living)
+		p.seat(newItem(l), seats, living)
 	}
 	for _, st := range p.seats {
 		slices.SortFunc(st.held, byName)

@@ -81,16 +81,15 @@ func (p *planner) bestMove(from, to *seat) *item {
 // betterMove orders leases by how near their load is to the ideal, then by
 // rendezvous, then by name, so that all workers choose alike.
 func betterMove(a, b *item, ideal float64, to string) bool {
-	return cmp.Or(
-		cmp.Compare(math.Abs(a.load-ideal), math.Abs(b.load-ideal)),
-		cmp.Compare(rendezvous(b.Name, to), rendezvous(a.Name, to)),
-		cmp.Compare(a.Name, b.Name),
-	) < 0
+	if c := cmp.Compare(math.Abs(a.load-ideal), math.Abs(b.load-ideal)); c != 0 {
+		return c < 0
+	}
+	return cmp.Or(cmp.Compare(b.rank(to), a.rank(to)), cmp.Compare(a.Name, b.Name)) < 0
 }
 
 // move counts a lease as moved and notes the step.
 func (p *planner) move(it *item, from, to *seat) {
-	from.held = slices.DeleteFunc(from.held, func(o *item) bool { return o == it })
+	from.held = without(from.held, it)
 	from.count--
 	from.load -= it.load
 	to.count++
@@ -99,20 +98,35 @@ func (p *planner) move(it *item, from, to *seat) {
 	p.out.Move = append(p.out.Move, Step{it.Name, to.session.ID})
 }
 
+func without(list []*item, it *item) []*item {
+	if i := slices.Index(list, it); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}
+
 // lighten exchanges a busy lease of the busiest worker for a lighter one of the
 // least busy, while that helps by more than the dead-band.
 func (p *planner) lighten() {
-	for {
+	for _, st := range p.seats {
+		slices.SortFunc(st.held, func(a, b *item) int { return cmp.Or(cmp.Compare(a.load, b.load), byName(a, b)) })
+	}
+	var last, pair exchange
+	for ; ; last = pair {
 		a, b := p.extremes()
 		if a == nil || a == b || !a.wishesLeft() || !b.wishesLeft() || outsideBand(a.load, a.capacity(), b.load, b.capacity()) <= 0 {
 			return
 		}
-		busy, light := p.swap(a, b)
+		if pair = last; pair.a != a || pair.b != b {
+			pair = exchange{a, b, p.movable(a, b, idleWeight), p.movable(b, a, 0)}
+		}
+		busy, light := pair.best()
 		if busy == nil {
 			return
 		}
 		p.move(busy, a, b)
 		p.move(light, b, a)
+		pair.from, pair.to = without(pair.from, busy), without(pair.to, light)
 	}
 }
 
@@ -135,25 +149,54 @@ func outsideBand(aLoad, aCap, bLoad, bCap float64) float64 {
 	return aLoad/aCap - max(lightenBand*bLoad/bCap, bLoad/bCap+lightenLeast)
 }
 
-// swap is the exchange that brings two workers closest, if it lowers the load
-// of the busier by a tenth at least.
-func (p *planner) swap(a, b *seat) (busy, light *item) {
-	best := 0.9 * a.load / a.capacity()
-	for _, x := range a.held {
-		if x.Weight < idleWeight || p.f.Keep[x.Name] || !b.declares(x) {
-			continue
+// swapPart is the least part of the gap between two workers, for each lease of
+// the busier, that one exchange must close. A single exchange may do little
+// where the load is spread over many leases; less than this is noise.
+const swapPart = 4
+
+// exchange is a busy worker and a less busy one, with the leases that may go
+// from each to the other.
+type exchange struct {
+	a, b     *seat
+	from, to []*item
+}
+
+// best is the exchange that brings two workers closest, if it lowers the load
+// of the busier by enough.
+//
+// It looks for the pair whose difference is nearest to what would make them
+// equal. Both hold their leases in the order of their load, so that each lease
+// is looked at once.
+func (x exchange) best() (busy, light *item) {
+	a, b, from, to := x.a, x.b, x.from, x.to
+	high := a.load / a.capacity()
+	gap := high - b.load/b.capacity()
+	best := high - gap/float64(swapPart*max(len(a.held), 1))
+	equal := (a.load*b.capacity() - b.load*a.capacity()) / (a.capacity() + b.capacity())
+	for i, k := 0, 0; i < len(from) && k < len(to); {
+		d := from[i].load - to[k].load
+		if worst := max((a.load-d)/a.capacity(), (b.load+d)/b.capacity()); d > 0 && worst < best {
+			best, busy, light = worst, from[i], to[k]
 		}
-		for _, y := range b.held {
-			if p.f.Keep[y.Name] || !a.declares(y) || y.load >= x.load {
-				continue
-			}
-			d := x.load - y.load
-			if worst := max((a.load-d)/a.capacity(), (b.load+d)/b.capacity()); worst < best {
-				best, busy, light = worst, x, y
-			}
+		if d < equal {
+			i++
+		} else {
+			k++
 		}
 	}
 	return busy, light
+}
+
+// movable are the leases of a worker that may go to another, in the order in
+// which it holds them.
+func (p *planner) movable(from, to *seat, least uint8) []*item {
+	out := make([]*item, 0, len(from.held))
+	for _, it := range from.held {
+		if it.Weight >= least && !p.f.Keep[it.Name] && to.declares(it) {
+			out = append(out, it)
+		}
+	}
+	return out
 }
 
 // declares reports whether the worker takes leases of that stream.
@@ -166,20 +209,26 @@ func (st *seat) declares(it *item) bool {
 // load. The other wishes that stand are counted as fulfilled.
 func Agrees(f Fleet, name string) bool {
 	i := slices.IndexFunc(f.Leases, func(l Lease) bool { return l.Name == name })
-	if i < 0 {
+	return i >= 0 && newPlanner(f).agrees(f.Leases[i])
+}
+
+// agrees is Agrees for a lease of the plan's fleet, before anything is planned.
+// A wish that is refused does not count against the next.
+func (p *planner) agrees(l Lease) bool {
+	from, to := p.seatOf(SessionOf(l.Token)), p.seatOf(l.Want)
+	if from == nil || to == nil || from == to || l.Finished() || l.WantUntil <= p.f.Now {
 		return false
 	}
-	l := f.Leases[i]
-	wish := l.Want
-	f.Leases = slices.Clone(f.Leases)
-	f.Leases[i].Want = ""
-	p := newPlanner(f)
-	from, to := p.seatOf(SessionOf(l.Token)), p.seatOf(wish)
-	if from == nil || to == nil {
+	it := newItem(l)
+	// As it is without the wish.
+	to.count, to.load = to.count-1, to.load-it.load
+	from.count, from.load = from.count+1, from.load+it.load
+	if !to.takes(it) || to.per(to.count+1) > from.per(from.count) && (l.Weight < idleWeight || to.load >= from.load) {
 		return false
 	}
-	it := &item{Lease: l}
-	return to.takes(it) && (to.per(to.count+1) <= from.per(from.count) || l.Weight >= idleWeight && to.load < from.load)
+	to.count, to.load = to.count+1, to.load+it.load
+	from.count, from.load = from.count-1, from.load-it.load
+	return true
 }
 
 // seatOf is the seat of a session that plans, nil for others.

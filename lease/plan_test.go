@@ -318,6 +318,42 @@ func TestPlanMovesBusyLeasesOutsideTheDeadBand(t *testing.T) {
 	}
 }
 
+// spreadLoad is a fleet of two workers, each with n leases; all leases of the
+// first are eight times as busy as those of the second.
+func spreadLoad(n int) lease.Fleet {
+	f := fleetOf(2, 2*n)
+	for i := range f.Leases {
+		f.Leases[i].Token = checkpoint.Token(f.Sessions[i/n].ID + "#1")
+		f.Leases[i].Weight = uint8(23 - 3*(i/n))
+	}
+	return f
+}
+
+func TestPlanEvensOutLoadThatIsSpreadOverManyLeases(t *testing.T) {
+	for _, n := range []int{2, 4, 8, 16, 64, 200} {
+		f := spreadLoad(n)
+		for range 50 {
+			f = carry(f, lease.Plan(f))
+		}
+		load := map[string]float64{}
+		for _, l := range f.Leases {
+			load[lease.SessionOf(l.Token)] += float64(uint64(1) << l.Weight)
+		}
+		if a, b := load["w000"], load["w001"]; a > 1.25*b+1<<20 || spread(f) != 0 {
+			t.Errorf("%d leases each: load %.0f and %.0f, spread %d", n, a, b, spread(f))
+		}
+	}
+}
+
+// TestPlanOfManyLeases is large enough to be felt if the search for exchanges
+// grew with the square of the leases; BenchmarkPlan times it.
+func TestPlanOfManyLeases(t *testing.T) {
+	a := lease.Plan(spreadLoad(5000))
+	if len(a.Move) != 1000 {
+		t.Errorf("%d moves, want a tenth of the leases of each", len(a.Move))
+	}
+}
+
 // TestPlanWithLoadsEnds holds that moves for load never go on for ever.
 func TestPlanWithLoadsEnds(t *testing.T) {
 	for seed := range uint64(500) {

@@ -23,6 +23,7 @@ type run struct {
 	calls sync.WaitGroup // the goroutines of store calls and runners
 	ctx   context.Context
 	saver *saver
+	pace  *pace
 
 	// The session and its beats; beat.go.
 	session    string
@@ -44,6 +45,7 @@ type run struct {
 	paused     bool      // the local deadline has passed
 	stateLost  bool      // the group's state was made anew while we ran
 	hold       bool      // the group is paused by hand
+	lost       bool      // the store says that the state before was lost
 	table      *mirror
 	viewing    bool      // a view is being read
 	viewDue    time.Time // when the next may be
@@ -66,8 +68,9 @@ type run struct {
 
 	// The end.
 	draining bool
-	drainBy  time.Time
-	leaving  bool // goodbye is being said
+	drainBy  time.Time // when runners are cancelled, zero when that was done
+	saveBy   time.Time // when positions that could not be saved are given up
+	leaving  bool      // goodbye is being said
 	done     bool
 	fatal    error
 	unsaved  int // leases whose last position did not reach the store
@@ -91,15 +94,14 @@ func newRun(cfg Config) *run {
 		streams:   map[string]*creation{},
 		jitter:    rand.N(min(100*time.Millisecond, cfg.TTL/10)),
 	}
-	r.saver = newSaver(cfg, r.timeout())
+	r.pace = &pace{}
+	r.pace.set(cfg.TTL)
+	r.saver = newSaver(cfg, r.pace)
 	for _, s := range cfg.Streams {
 		r.streams[s] = &creation{}
 	}
 	return r
 }
-
-// timeout bounds one store call.
-func (r *run) timeout() time.Duration { return min(r.cfg.TTL/4, 5*time.Second) }
 
 // loop is the worker's life. It decides in tick and waits for whatever comes
 // next; nothing in it blocks.
@@ -156,7 +158,7 @@ func (r *run) result() error {
 // the loop's.
 func (r *run) async(f func(ctx context.Context) (then func())) {
 	r.calls.Go(func() {
-		ctx, cancel := context.WithTimeout(r.ctx, r.timeout())
+		ctx, cancel := context.WithTimeout(r.ctx, r.pace.call())
 		defer cancel()
 		r.inbox.post(f(ctx))
 	})
@@ -171,7 +173,7 @@ func (r *run) watch(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(r.cfg.TTL / 3):
+		case <-time.After(r.pace.third()):
 		}
 	}
 }
@@ -182,7 +184,10 @@ func (r *run) tick(now time.Time) time.Time {
 	r.checkTenures(now)
 	switch {
 	case r.fatal != nil || r.draining:
-		r.leave()
+		if r.fatal == nil && r.synced && !r.paused && r.running() {
+			r.retake(now) // a goodbye will free it when no runner is waited for
+		}
+		r.leave(now)
 	case r.plans():
 		r.createStreams(now)
 		r.viewShards(now)
@@ -237,6 +242,7 @@ func (r *run) planSoon(at time.Time) {
 func (r *run) drain(now time.Time) {
 	r.log.Info("drain", zap.Int("leases", len(r.tenures)))
 	r.draining, r.drainBy = true, now.Add(r.cfg.DrainTimeout)
+	r.saveBy = r.drainBy.Add(r.ttl)
 	for _, t := range r.tenures {
 		t.drain()
 	}
@@ -252,12 +258,11 @@ func (r *run) fail(err error) {
 }
 
 // leave says goodbye when nothing is held any more.
-func (r *run) leave() {
-	switch {
-	case r.paused && !r.running():
-		// The store did not answer until the leases ran out.
-		r.saver.abandon()
-	case r.fatal != nil && !r.running():
+func (r *run) leave(now time.Time) {
+	if r.running() {
+		r.saveBy = later(r.saveBy, now.Add(r.ttl)) // the last one to return has its time too
+	} else if r.fatal != nil || r.paused || !now.Before(r.saveBy) {
+		// The leases ran out, or the store answers beats and takes no position.
 		r.saver.abandon()
 	}
 	if r.leaving || r.beating || len(r.tenures) > 0 || len(r.acquiring) > 0 {

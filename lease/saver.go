@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -11,15 +12,22 @@ import (
 	"github.com/shardrun/shardrun/checkpoint"
 )
 
+const (
+	// saveRows and saveBytes bound one call, so that each has the time of one:
+	// many leases with much state must not fail together for ever.
+	saveRows  = 250
+	saveBytes = 4 << 20
+)
+
 // saver sends the positions of all held leases to the store, many in one call,
 // one call at a time. What cannot be sent is kept and sent again.
 type saver struct {
-	store    checkpoint.Store
-	interval time.Duration // how long a position waits for others
-	timeout  time.Duration // of one call
-	hooks    Hooks
-	log      *zap.Logger
-	wake     chan struct{} // holds one: something was added
+	store checkpoint.Store
+	cfg   Config
+	pace  *pace
+	hooks Hooks
+	log   *zap.Logger
+	wake  chan struct{} // holds one: something was added
 
 	mu     sync.Mutex     // guards all below
 	dirty  map[*Held]bool // leases with something to save; true when it is urgent
@@ -27,9 +35,9 @@ type saver struct {
 	since  time.Time      // when the first was added
 }
 
-func newSaver(cfg Config, timeout time.Duration) *saver {
+func newSaver(cfg Config, p *pace) *saver {
 	return &saver{
-		store: cfg.Store, interval: cfg.CheckpointInterval, timeout: timeout, hooks: cfg.Hooks,
+		store: cfg.Store, cfg: cfg, pace: p, hooks: cfg.Hooks,
 		log:   cfg.Logger,
 		wake:  make(chan struct{}, 1),
 		dirty: map[*Held]bool{},
@@ -85,7 +93,7 @@ func (s *saver) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		if err := s.flush(ctx); err != nil {
-			pause = min(max(2*pause, 10*time.Millisecond), s.timeout/2)
+			pause = min(max(2*pause, 10*time.Millisecond), s.pace.call()/2)
 		} else {
 			pause = 0
 		}
@@ -102,7 +110,7 @@ func (s *saver) due(now time.Time) (time.Duration, bool) {
 	case s.urgent > 0:
 		return 0, true
 	}
-	return max(s.interval-now.Sub(s.since), 0), true
+	return max(s.pace.interval(s.cfg)-now.Sub(s.since), 0), true
 }
 
 // take empties the set of leases to save.
@@ -118,59 +126,83 @@ func (s *saver) take() []*Held {
 	return out
 }
 
-// flush sends all that is to be saved, in one call.
+// saving is one call: what each lease has to save.
+type saving struct {
+	scope    checkpoint.Scope
+	held     []*Held
+	versions []uint64 // of what is saved, by lease
+	updates  []checkpoint.Update
+	size     int // bytes of state
+}
+
+func (c *saving) add(h *Held, version uint64, u checkpoint.Update) {
+	c.held, c.versions, c.updates = append(c.held, h), append(c.versions, version), append(c.updates, u)
+	c.size += len(u.State)
+}
+
+// flush sends all that is to be saved, call by call. What the calls that failed
+// were to save is sent again.
 func (s *saver) flush(ctx context.Context) error {
-	var (
-		held     []*Held
-		versions []uint64
-		updates  []checkpoint.Update
-		scope    checkpoint.Scope
-	)
+	calls := map[checkpoint.Scope]*saving{} // the one of each incarnation that has room
+	var all []*saving
 	for _, h := range s.take() {
 		u, version, ok := h.pending()
-		switch {
-		case !ok: // lost, completed or saved meanwhile
+		if !ok { // lost, completed or saved meanwhile
 			h.settle()
-		case len(held) > 0 && h.scope != scope:
-			s.add(h, true) // another incarnation: its own call
-		default:
-			scope = h.scope
-			held, versions, updates = append(held, h), append(versions, version), append(updates, u)
+			continue
 		}
+		c := calls[h.scope]
+		if c == nil || len(c.held) == saveRows || c.size+len(u.State) > saveBytes {
+			c = &saving{scope: h.scope}
+			calls[h.scope], all = c, append(all, c)
+		}
+		c.add(h, version, u)
 	}
-	if len(updates) == 0 {
-		return nil
+	var failed error
+	for _, c := range all {
+		failed = cmp.Or(s.save(ctx, c), failed)
 	}
+	return failed
+}
+
+// save makes one call.
+func (s *saver) save(ctx context.Context, c *saving) error {
 	start := time.Now()
-	callCtx, cancel := context.WithTimeout(ctx, s.timeout)
-	outcomes, err := s.store.Save(callCtx, scope, updates...)
+	callCtx, cancel := context.WithTimeout(ctx, s.pace.call())
+	outcomes, err := s.store.Save(callCtx, c.scope, c.updates...)
 	cancel()
 	if s.hooks.Saved != nil {
-		s.hooks.Saved(len(updates), time.Since(start), err)
+		s.hooks.Saved(len(c.updates), time.Since(start), err)
 	}
-	if errors.Is(err, ErrReset) || errors.Is(err, ErrStateLost) {
-		for _, h := range held {
+	lost := errors.Is(err, ErrReset) || errors.Is(err, ErrStateLost)
+	if err != nil && !lost {
+		s.log.Warn("save positions, will try again", zap.Int("leases", len(c.updates)), zap.Error(err))
+	}
+	for i, h := range c.held {
+		switch {
+		case i < len(outcomes):
+			s.saved(h, c.versions[i], c.updates[i], outcomes[i])
+		case lost:
 			h.lose(err)
 			h.settle()
+		default:
+			s.add(h, true)
 		}
+	}
+	if lost {
 		return nil
 	}
-	if err != nil {
-		s.log.Warn("save positions, will try again", zap.Int("leases", len(updates)), zap.Error(err))
-		for _, h := range held {
-			s.add(h, true)
-		}
-		return err
+	return err
+}
+
+// saved takes the answer for one lease.
+func (s *saver) saved(h *Held, version uint64, u checkpoint.Update, o checkpoint.Outcome) {
+	if h.outcome(version, u, o) {
+		s.add(h, true)
 	}
-	for i, h := range held {
-		if h.outcome(versions[i], updates[i], outcomes[i]) {
-			s.add(h, true)
-		}
-		if r := outcomes[i].Err; r != nil && s.hooks.Fenced != nil {
-			s.hooks.Fenced(h.lease.Name, updates[i].Position, r)
-		}
+	if o.Err != nil && s.hooks.Fenced != nil {
+		s.hooks.Fenced(h.lease.Name, u.Position, o.Err)
 	}
-	return nil
 }
 
 // abandon gives up what cannot be saved any more.

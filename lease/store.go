@@ -18,7 +18,8 @@ var (
 	ErrHeld = errors.New("lease held by another worker")
 	// ErrParent means that a parent of the shard was not handled to its end.
 	ErrParent = errors.New("lease waits for a parent shard")
-	// ErrGone means that there is no such lease, or no such session.
+	// ErrGone means that there is no such lease, none that is left to handle,
+	// or no such session.
 	ErrGone = errors.New("lease or session gone")
 	// ErrExpired means that the caller's session has lapsed: beat first.
 	ErrExpired = errors.New("session lapsed")
@@ -58,8 +59,8 @@ type Store interface {
 	Beat(ctx context.Context, group string, b Beat) (View, error)
 	// View reads the whole table: all leases with their shards, all sessions.
 	View(ctx context.Context, group string) (View, error)
-	// Acquire takes leases that are free, lapsed, wanted by nobody else, and
-	// whose parents are finished. Ownership and position are read in the same
+	// Acquire takes leases that are free, lapsed, wanted by nobody else, not
+	// finished, and whose parents are finished. Ownership and position are read in the same
 	// step. One grant a name, in order; Grant.Err says why not.
 	Acquire(ctx context.Context, scope checkpoint.Scope, a Acquire) ([]Grant, error)
 	// Complete ends a shard: in one step its position becomes the shard's end,
@@ -72,8 +73,10 @@ type Store interface {
 	// Request asks the living owners of leases to hand them to a session; it
 	// returns for each name nil, or ErrHeld when another's wish stands.
 	Request(ctx context.Context, scope checkpoint.Scope, r Request) ([]error, error)
-	// Refuse withdraws the wish on a lease that the caller holds.
-	Refuse(ctx context.Context, scope checkpoint.Scope, name string, token checkpoint.Token) error
+	// Refuse withdraws one session's wish on a lease that the caller holds; the
+	// wish of any other session stands. It fails with checkpoint.ErrFenced or
+	// checkpoint.ErrNotFound.
+	Refuse(ctx context.Context, scope checkpoint.Scope, r Refusal) error
 	// Bye removes a session; its runners have all returned. Leases that it
 	// still held are free to be taken at once.
 	Bye(ctx context.Context, scope checkpoint.Scope, session string) error
@@ -122,6 +125,9 @@ type View struct {
 	Late map[string]int64
 	// Paused says that the group is paused by hand.
 	Paused bool
+	// Lost says that this incarnation was made because the one before was
+	// lost: leases made now must start where nothing is skipped.
+	Lost bool
 }
 
 // Acquire asks for leases.
@@ -135,8 +141,8 @@ type Acquire struct {
 
 // Grant is the answer for one lease.
 type Grant struct {
-	// Err is nil, ErrHeld, ErrParent, ErrGone, ErrExpired, ErrNotReady,
-	// ErrStale or ErrPaused.
+	// Err is nil, ErrHeld, ErrParent, ErrGone (also for a shard that was
+	// handled to its end), ErrExpired, ErrNotReady, ErrStale or ErrPaused.
 	Err   error
 	Token checkpoint.Token
 	Epoch uint64
@@ -167,6 +173,15 @@ type Request struct {
 	// For is how long the wish stands, in session time.
 	For   time.Duration
 	Names []string
+}
+
+// Refusal withdraws a wish.
+type Refusal struct {
+	Name  string
+	Token checkpoint.Token
+	// Session is the one whose wish is refused. Naming it lets a refusal that
+	// arrives late or twice leave alone the wish of a session that asked since.
+	Session string
 }
 
 // SessionOf is the session that a token was given to, empty for no token.

@@ -12,6 +12,9 @@ import (
 // maxCoolDown is the longest pause after a runner that ended too early.
 const maxCoolDown = time.Minute
 
+// errExited stands for the error of a runner that never returned it.
+var errExited = errors.New("runner ended its goroutine (runtime.Goexit)")
+
 // tenure is a held lease as the loop sees it.
 type tenure struct {
 	*Held
@@ -20,12 +23,13 @@ type tenure struct {
 	running   bool      // the runner has not returned
 	asked     bool      // to return: drain, hand-over
 	handoffBy time.Time // when the hand-over is refused, zero when none is under way
+	wish      string    // the session that the hand-over is for
 	keep      bool      // the hand-over was refused: keep the lease when the runner returns
 }
 
 // begin starts the runner of a lease that was granted.
 func (r *run) begin(l Lease, g Grant, now time.Time) {
-	h := newHeld(l, g, r.scope, r.cfg.Store, r.saver, r.log, r.timeout())
+	h := newHeld(l, g, r.scope, r.cfg.Store, r.saver, r.log)
 	ctx, cancel := context.WithCancelCause(r.ctx)
 	h.cancel = cancel
 	t := &tenure{Held: h, since: r.sent, started: now, running: true}
@@ -40,10 +44,13 @@ func (r *run) begin(l Lease, g Grant, now time.Time) {
 	h.log.Info("lease acquired", zap.Stringer("position", h.entry.Position))
 	call(r.cfg.Hooks.Acquired, h.lease)
 	r.calls.Go(func() {
-		err := r.cfg.Run(ctx, h)
-		cause := context.Cause(ctx)
-		cancel(nil)
-		r.inbox.post(func() { r.returned(t, err, cause) })
+		err := errExited
+		defer func() { // also when Run ends the goroutine, as t.FailNow does
+			cause := context.Cause(ctx)
+			cancel(nil)
+			r.inbox.post(func() { r.returned(t, err, cause) })
+		}()
+		err = r.cfg.Run(ctx, h)
 	})
 }
 
@@ -154,7 +161,7 @@ func (r *run) checkTenures(now time.Time) {
 		if !t.handoffBy.IsZero() && !now.Before(t.handoffBy) {
 			t.handoffBy, t.keep = time.Time{}, true
 			t.log.Warn("hand-over takes too long; refused")
-			r.refuse(t)
+			r.refuse(t, t.wish)
 		}
 	}
 }

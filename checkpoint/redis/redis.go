@@ -112,7 +112,7 @@ func (s *Store) Save(ctx context.Context, scope checkpoint.Scope, updates ...che
 		n := chunk(updates)
 		done, err := s.save(ctx, scope, updates[:n])
 		if err != nil {
-			return nil, fmt.Errorf("save %d positions of %q: %w", n, scope.Group, err)
+			return out, fmt.Errorf("save %d positions of %q: %w", n, scope.Group, err)
 		}
 		out, updates = append(out, done...), updates[n:]
 	}
@@ -153,16 +153,16 @@ func (s *Store) save(ctx context.Context, scope checkpoint.Scope, updates []chec
 		return nil, s.refuse(reply)
 	}
 	for i := range out {
-		if out[i], err = outcome(reply.Texts(i)); err != nil {
-			return nil, fmt.Errorf("%s: %w", updates[i].Lease, err)
-		}
+		out[i] = outcome(reply.Texts(i))
 	}
 	return out, nil
 }
 
-func outcome(row []string) (checkpoint.Outcome, error) {
+// outcome reads {status, c}. An answer that cannot be read is the outcome of its
+// lease alone, and stands for a row that is not there.
+func outcome(row []string) checkpoint.Outcome {
 	if len(row) == 0 {
-		return checkpoint.Outcome{}, ErrUnavailable
+		return checkpoint.Outcome{Err: checkpoint.ErrNotFound}
 	}
 	var o checkpoint.Outcome
 	switch row[0] {
@@ -170,18 +170,21 @@ func outcome(row []string) (checkpoint.Outcome, error) {
 	case "REGRESS":
 		o.Err = checkpoint.ErrRegress
 	case "FENCED":
-		return checkpoint.Outcome{Err: checkpoint.ErrFenced}, nil
+		return checkpoint.Outcome{Err: checkpoint.ErrFenced}
 	case "NOTFOUND":
-		return checkpoint.Outcome{Err: checkpoint.ErrNotFound}, nil
+		return checkpoint.Outcome{Err: checkpoint.ErrNotFound}
 	default:
-		return o, fmt.Errorf("%w: %s", ErrUnavailable, row[0])
+		return checkpoint.Outcome{Err: fmt.Errorf("%w: unknown answer %q", checkpoint.ErrNotFound, row[0])}
 	}
 	if len(row) < 2 {
-		return o, ErrUnavailable
+		return checkpoint.Outcome{Err: checkpoint.ErrNotFound}
 	}
 	e, err := Entry(row[1], "")
+	if err != nil {
+		return checkpoint.Outcome{Err: fmt.Errorf("%w: %w", checkpoint.ErrNotFound, err)}
+	}
 	o.Position = e.Position
-	return o, err
+	return o
 }
 
 func flag(b bool) string {

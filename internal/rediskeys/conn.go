@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,7 +33,7 @@ type Options struct {
 	// Addr is host:port, when there is no Client.
 	Addr string
 	// Timeout bounds dialing, reading and writing, each. Defaults to 1 s. The
-	// context of a call bounds it further.
+	// context of a call bounds it further, also the dial that it brought about.
 	Timeout time.Duration
 }
 
@@ -40,7 +41,7 @@ type Options struct {
 // sends a call up to four times and lets it outlive its context, and neither
 // is right for calls by which a lease is kept.
 type DB struct {
-	beats, calls redis.UniversalClient
+	beats, calls *conns
 	scripts      []*redis.Script
 	publish      string
 }
@@ -68,51 +69,93 @@ func Open(o Options) (*DB, error) {
 	return &DB{beats: beats, calls: calls, scripts: compile(), publish: "PUBLISH"}, nil
 }
 
+// conns are connections of one kind of call.
+type conns struct {
+	client redis.UniversalClient
+	// limit is how long the latest call may take. go-redis dials outside of the
+	// context of the call that needs a connection, and a dial that hangs keeps
+	// its place in the pool: without the limit, dials of a server that was away
+	// would keep calls waiting after it is back.
+	limit atomic.Int64
+}
+
+// within notes how long a call may take.
+func (c *conns) within(ctx context.Context) {
+	if deadline, ok := ctx.Deadline(); ok {
+		c.limit.Store(int64(time.Until(deadline)))
+	}
+}
+
+type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// bound is a dialer that takes no longer than a call.
+func (c *conns) bound(dial dialer) dialer {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if limit := time.Duration(c.limit.Load()); limit > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, limit)
+			defer cancel()
+		}
+		return dial(ctx, network, addr)
+	}
+}
+
 // derive makes a client like the caller's that sends every call once and within
 // its context.
-func derive(from Options, timeout time.Duration, conns int) (redis.UniversalClient, error) {
+func derive(from Options, timeout time.Duration, size int) (*conns, error) {
+	out := &conns{}
 	switch c := from.Client.(type) {
 	case nil:
-		return single(redis.Options{Addr: from.Addr}, timeout, conns), nil
+		out.single(redis.Options{Addr: from.Addr}, timeout, size)
 	case *redis.Client:
-		return single(*c.Options(), timeout, conns), nil
+		out.single(*c.Options(), timeout, size)
 	case *redis.ClusterClient:
 		o := *c.Options()
 		o.MaxRetries, o.ContextTimeoutEnabled, o.DialerRetries = -1, true, 1
 		o.DialTimeout, o.ReadTimeout, o.WriteTimeout = timeout, timeout, timeout
-		o.PoolSize, o.PoolTimeout = conns, timeout
+		o.PoolSize, o.PoolTimeout = size, timeout
 		o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns = 0, 0, 0
 		o.ReadOnly, o.RouteByLatency, o.RouteRandomly = false, false, false
 		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-		return redis.NewClusterClient(&o), nil
+		if o.Dialer == nil {
+			o.Dialer = redis.NewDialer(&redis.Options{DialTimeout: timeout, TLSConfig: o.TLSConfig})
+		}
+		o.Dialer = out.bound(o.Dialer)
+		out.client = redis.NewClusterClient(&o)
 	default:
 		return nil, fmt.Errorf("redis: a %T is not supported, use a *redis.Client (Sentinel too) or a *redis.ClusterClient", c)
 	}
+	return out, nil
 }
 
-func single(o redis.Options, timeout time.Duration, conns int) *redis.Client {
+func (c *conns) single(o redis.Options, timeout time.Duration, size int) {
 	o.MaxRetries, o.ContextTimeoutEnabled, o.DialerRetries = -1, true, 1
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = timeout, timeout, timeout
-	o.PoolSize, o.PoolTimeout = conns, timeout
+	o.PoolSize, o.PoolTimeout = size, timeout
 	o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns = 0, 0, 0
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return redis.NewClient(&o)
+	if o.Dialer == nil {
+		o.Dialer = redis.NewDialer(&o)
+	}
+	o.Dialer = c.bound(o.Dialer)
+	c.client = redis.NewClient(&o)
 }
 
 // Close closes the connections.
-func (db *DB) Close() error { return errors.Join(db.beats.Close(), db.calls.Close()) }
+func (db *DB) Close() error { return errors.Join(db.beats.client.Close(), db.calls.client.Close()) }
 
 // Run calls a script. The incarnation is checked unless it is empty.
 func (db *DB) Run(ctx context.Context, s Script, group, incarnation string, args ...any) (Reply, error) {
 	if err := ValidateGroup(group); err != nil {
 		return Reply{}, err
 	}
-	client := db.calls
+	c := db.calls
 	if s == Beat {
-		client = db.beats
+		c = db.beats
 	}
+	c.within(ctx)
 	argv := append(make([]any, 0, 3+len(args)), db.publish, Channel(group), incarnation)
-	v, err := db.scripts[s].Run(ctx, client, Keys(group), append(argv, args...)...).Result()
+	v, err := db.scripts[s].Run(ctx, c.client, Keys(group), append(argv, args...)...).Result()
 	if err != nil {
 		return Reply{}, err
 	}
@@ -125,7 +168,7 @@ func (db *DB) Watch(ctx context.Context, group string, notify func()) error {
 	if err := ValidateGroup(group); err != nil {
 		return err
 	}
-	sub := db.calls.Subscribe(ctx, Channel(group))
+	sub := db.calls.client.Subscribe(ctx, Channel(group))
 	closed := make(chan struct{})
 	// A read is not ended by its context, but by closing the connection.
 	stop := context.AfterFunc(ctx, func() {

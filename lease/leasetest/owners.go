@@ -22,6 +22,8 @@ var ownerCases = []testCase{
 	{"a released lease waits for who asked for it", testReserved},
 	{"a wish is refused, ends, or stands", testWishes},
 	{"only the owner may refuse", testRefuse},
+	{"a refusal leaves the wish of another session alone", testRefuseOne},
+	{"a finished lease is granted to nobody", testFinished},
 }
 
 func isAny(err error, of ...error) bool {
@@ -180,7 +182,7 @@ func testWishes(t *testing.T, s *subject) {
 	if l := s.find(name("2")); l.Want != "" {
 		t.Errorf("a free lease is asked for: %+v", l)
 	}
-	s.must(s.store.Refuse(t.Context(), a.scope(), name("1"), g.Token))
+	s.must(s.store.Refuse(t.Context(), a.scope(), lease.Refusal{Name: name("1"), Token: g.Token, Session: b.id}))
 	if l := s.find(name("1")); l.Want != "" || l.Token != g.Token {
 		t.Errorf("after the refusal: %+v", l)
 	}
@@ -197,9 +199,31 @@ func testRefuse(t *testing.T, s *subject) {
 	a.create(row("1"))
 	g := a.take(name("1"))
 	b.request(time.Minute, name("1"))
-	s.is(s.store.Refuse(t.Context(), b.scope(), name("1"), checkpoint.Token(b.id+"#1")), checkpoint.ErrFenced)
-	s.is(s.store.Refuse(t.Context(), b.scope(), name("2"), g.Token), checkpoint.ErrNotFound)
+	s.is(s.store.Refuse(t.Context(), b.scope(), lease.Refusal{Name: name("1"), Token: checkpoint.Token(b.id + "#1"), Session: b.id}), checkpoint.ErrFenced)
+	s.is(s.store.Refuse(t.Context(), b.scope(), lease.Refusal{Name: name("2"), Token: g.Token, Session: b.id}), checkpoint.ErrNotFound)
 	if l := s.find(name("1")); l.Want != b.id {
 		t.Errorf("the wish is gone: %+v", l)
 	}
+}
+
+func testRefuseOne(t *testing.T, s *subject) {
+	a, b, c := s.join("a"), s.join("b"), s.join("c")
+	a.create(row("1"))
+	refusal := lease.Refusal{Name: name("1"), Token: a.take(name("1")).Token, Session: b.id}
+	b.is(b.request(time.Minute, name("1"))[0], nil)
+	s.must(s.store.Refuse(t.Context(), a.scope(), refusal))
+	c.is(c.request(time.Minute, name("1"))[0], nil)
+	s.must(s.store.Refuse(t.Context(), a.scope(), refusal)) // its answer was lost
+	if l := s.find(name("1")); l.Want != c.id {
+		t.Errorf("the wish is that of %q, want %q", l.Want, c.id)
+	}
+}
+
+func testFinished(_ *testing.T, s *subject) {
+	a, b := s.join("a"), s.join("b")
+	a.create(row("1"))
+	a.must(a.complete(name("1"), a.take(name("1")).Token, row("2", "1")))
+	a.refused(name("1"), lease.ErrGone)
+	b.refused(name("1"), lease.ErrGone)
+	b.take(name("2"))
 }

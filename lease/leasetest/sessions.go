@@ -19,6 +19,8 @@ var sessionCases = []testCase{
 	{"a session that lapsed long ago is removed", testRemoved},
 	{"a goodbye frees what is held", testBye},
 	{"a new start takes the name, and the old session lapses", testName},
+	{"a worker that died under a name keeps it no longer than its lease time", testNameOfTheDead},
+	{"state that was lost is remembered to have been", testLossRemembered},
 	{"a beat that the store does not remember is a regress", testRegressed},
 	{"a beat may be sent again", testBeatAgain},
 }
@@ -171,4 +173,34 @@ func testBeatAgain(t *testing.T, s *subject) {
 	}
 	a.count++
 	a.beat()
+}
+
+func testNameOfTheDead(t *testing.T, s *subject) {
+	old := s.join("a")
+	s.join("a") // takes the name, and never beats again
+	for end := time.Now().Add(2 * TTL); ; time.Sleep(TTL / 3) {
+		_, err := old.try()
+		if err == nil {
+			return
+		}
+		s.is(err, lease.ErrSuperseded)
+		if time.Now().After(end) {
+			t.Fatal("superseded by a dead worker for two lease times")
+		}
+	}
+}
+
+func testLossRemembered(t *testing.T, s *subject) {
+	a := s.worker("a")
+	a.incarnation = "one that is gone"
+	v, err := a.try()
+	s.is(err, lease.ErrStateLost)
+	a.incarnation = v.Incarnation
+	if first, other := a.beat(), s.worker("b").beat(); !first.Lost || !other.Lost || !s.view().Lost {
+		t.Errorf("lost: %v, %v to a new worker, %v in the view", first.Lost, other.Lost, s.view().Lost)
+	}
+	fresh := newSubject(t, s.store)
+	if fresh.join("a").beat().Lost {
+		t.Error("a new group is told to have been lost")
+	}
 }

@@ -252,7 +252,7 @@ func testIncarnation(t *testing.T, s *subject) {
 	s.is(s.store.Create(ctx, other, lease.Create{Session: a.id, Stream: stream, Rows: []lease.Row{row("1")}}), lease.ErrReset)
 	_, err = s.store.Request(ctx, other, lease.Request{Session: a.id, For: time.Second, Names: []string{name("1")}})
 	s.is(err, lease.ErrReset)
-	s.is(s.store.Refuse(ctx, other, name("1"), g.Token), lease.ErrReset)
+	s.is(s.store.Refuse(ctx, other, lease.Refusal{Name: name("1"), Token: g.Token}), lease.ErrReset)
 	s.is(s.store.Bye(ctx, other, a.id), lease.ErrReset)
 	if l := s.find(name("1")); l.Token != g.Token || !l.Position.IsZero() {
 		t.Errorf("something was written: %+v", l)
@@ -288,7 +288,9 @@ func testWatch(t *testing.T, s *subject) {
 		do   func()
 	}{
 		{"a wish", func() { b.request(time.Second, name("1")) }},
-		{"a refusal", func() { s.must(s.store.Refuse(t.Context(), a.scope(), name("1"), g.Token)) }},
+		{"a refusal", func() {
+			s.must(s.store.Refuse(t.Context(), a.scope(), lease.Refusal{Name: name("1"), Token: g.Token, Session: b.id}))
+		}},
 		{"a release", func() { a.release(name("1"), g.Token, checkpoint.At("1", 0)) }},
 		{"the end of a shard", func() {
 			g := a.take(name("2"))

@@ -1,10 +1,13 @@
 package redis_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,17 +163,36 @@ func TestLostWritesAreSeen(t *testing.T) {
 func TestARowThatCannotBeReadFailsNothingElse(t *testing.T) {
 	servers(t, func(t *testing.T, store *redis.Store, c *goredis.Client) {
 		for _, damage := range []struct{ key, value string }{
-			{"o", "garbage"}, {"o", "x|NaN|y|z|a|b"}, {"c", "1"}, {"c", "9|||||"}, {"d", "{"},
+			{"o", "garbage"}, {"o", "x|NaN|y|z|a|b"}, {"o", "|1|y|z|a|b"}, {"o", "|x|||a|b"}, {"c", "1"}, {"c", "9|||||"},
+			{"c", "1|5|0|0|x|y"}, {"c", "0|0|0|0|7|y"}, {"d", "{"}, {"d", `{"parents":5}`},
 		} {
 			if err := c.FlushAll(t.Context()).Err(); err != nil {
 				t.Fatal(err)
 			}
 			o := newOne(t, store)
+			if g, err := store.Acquire(t.Context(), o.scope(), lease.Acquire{Session: o.session, First: 2, Names: []string{shard2}}); err != nil || g[0].Err != nil {
+				t.Fatal(err, g)
+			}
 			if err := c.HSet(t.Context(), "{"+group+"}:"+damage.key, shard2, damage.value).Err(); err != nil {
 				t.Fatal(err)
 			}
 			if out, err := o.save(t, "5"); err != nil || out.Err != nil {
 				t.Errorf("%v: save of the other lease: %v, %v", damage, out, err)
+			}
+			token := checkpoint.Token(o.session + "#2")
+			out, err := store.Save(t.Context(), o.scope(),
+				checkpoint.Update{Lease: shard2, Token: token, Position: checkpoint.At("7", 0), Weight: 9},
+				checkpoint.Update{Lease: shard1, Token: o.token, Position: checkpoint.At("7", 0), Weight: 9})
+			if err != nil || out[0].Err == nil && damage.key != "d" || out[1].Err != nil {
+				t.Errorf("%v: save of both: %v, %v", damage, out, err)
+			}
+			g, err := store.Acquire(t.Context(), o.scope(), lease.Acquire{Session: o.session, First: 10, Names: []string{shard2, shard1}})
+			if err != nil || g[0].Err == nil || g[1].Err != nil {
+				t.Errorf("%v: acquire of both: %+v, %v", damage, g, err)
+			}
+			_, err = store.Request(t.Context(), o.scope(), lease.Request{Session: o.session, For: time.Second, Names: []string{shard2, shard1}})
+			if err != nil {
+				t.Errorf("%v: request of both: %v", damage, err)
 			}
 			v, err := o.beat(t)
 			if err != nil || len(v.Leases) == 0 || v.Leases[0].Name == "" {
@@ -278,6 +300,83 @@ func TestACallEndsWithItsContext(t *testing.T) {
 		}
 		_ = o
 	})
+}
+
+// TestADialThatHangsHoldsUpNoLaterCall holds that dials of a server that was
+// away do not keep the places of the pool that beats need when it is back.
+func TestADialThatHangsHoldsUpNoLaterCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, _ := redistest.Mini(t)
+		var back atomic.Bool
+		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			if !back.Load() {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return m.Dial()
+		}
+		c := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", Dialer: dial, DisableIdentity: true})
+		defer func() { _ = c.Close() }() // the test is over
+		store := newStore(t, redis.Config{Client: c, Timeout: time.Minute})
+		beat := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			_, err := store.Beat(ctx, group, lease.Beat{NewIncarnation: "i", Count: 1, TTL: time.Second, Session: lease.Session{ID: "a", Name: "a"}})
+			return err
+		}
+		for range 5 {
+			if err := beat(); err == nil {
+				t.Fatal("a beat without a server")
+			}
+		}
+		back.Store(true)
+		time.Sleep(1200 * time.Millisecond) // after failures go-redis tries a dial once a second
+		if err := beat(); err != nil {
+			t.Errorf("the server is back: %v", err)
+		}
+	})
+}
+
+// TestASaveKeepsTheOutcomesItHas holds that a call of many positions that fails
+// midway tells what became of those before.
+func TestASaveKeepsTheOutcomesItHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, _ := redistest.Mini(t)
+		dial := func(context.Context, string, string) (net.Conn, error) {
+			c, err := m.Dial()
+			return &brokenConn{c, []byte("shardId-000000000299")}, err
+		}
+		c := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", Dialer: dial, DisableIdentity: true})
+		defer func() { _ = c.Close() }() // the test is over
+		store := newStore(t, redis.Config{Client: c})
+		o := newOne(t, store)
+		updates := []checkpoint.Update{{Lease: shard1, Token: o.token, Position: checkpoint.At("7", 0)}}
+		for i := 1; i < 300; i++ {
+			updates = append(updates, checkpoint.Update{
+				Lease: fmt.Sprintf("%s/shardId-%012d", stream, i), Token: "none", Position: checkpoint.At("7", 0),
+			})
+		}
+		out, err := store.Save(t.Context(), o.scope(), updates...)
+		if err == nil || len(out) != 250 {
+			t.Fatalf("%d outcomes, %v; want those of the first 250, and the error of the others", len(out), err)
+		}
+		if out[0].Err != nil || out[0].Position != checkpoint.At("7", 0) {
+			t.Errorf("outcome %+v", out[0])
+		}
+	})
+}
+
+// brokenConn fails when a text is written to it.
+type brokenConn struct {
+	net.Conn
+	at []byte
+}
+
+func (c *brokenConn) Write(b []byte) (int, error) {
+	if bytes.Contains(b, c.at) {
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(b)
 }
 
 // stuckConn loses what is written once stuck is closed.

@@ -249,8 +249,8 @@ func (s *Store) Request(ctx context.Context, scope checkpoint.Scope, r lease.Req
 }
 
 // Refuse implements [lease.Store].
-func (s *Store) Refuse(ctx context.Context, scope checkpoint.Scope, name string, token checkpoint.Token) error {
-	_, err := s.call(ctx, "refuse "+name+" in", rediskeys.Refuse, scope, name, string(token))
+func (s *Store) Refuse(ctx context.Context, scope checkpoint.Scope, r lease.Refusal) error {
+	_, err := s.call(ctx, "refuse "+r.Name+" in", rediskeys.Refuse, scope, r.Name, string(r.Token), r.Session)
 	return err
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/shardrun/shardrun/lease"
 )
 
-// view reads inc, now, ttl, through, more, paused, rows, late. A row that cannot
+// view reads inc, now, ttl, through, more, paused, rows, late, lost. A row that cannot
 // be read is left out and logged: it fails nothing else.
 func (s *Store) view(r rediskeys.Reply) (lease.View, error) {
 	now, err := strconv.ParseInt(r.Text(1), 10, 64)
@@ -32,6 +32,7 @@ func (s *Store) view(r rediskeys.Reply) (lease.View, error) {
 		Through:     through,
 		More:        r.Text(4) == "1",
 		Paused:      r.Text(5) == "1",
+		Lost:        r.Text(8) == "1",
 		Late:        map[string]int64{},
 	}
 	for _, row := range r.Rows(6) {

@@ -11,15 +11,15 @@ local used = m and tonumber(m.n) or 0
 local ready = {}
 
 local function open(o)
-  local owner = session_of(o[1])
-  if owner == '' then return o[3] == session or not wanted(o) end
-  return owner == session or not alive(owner)
+  local holder = session_of(o[1])
+  if holder == '' then return o[3] == session or not wanted(o) end
+  return holder == session or not alive(holder)
 end
 
 -- waits tells whether a parent is not finished. One without a row is not.
 local function waits(d)
   for _, parent in ipairs(d.parents or {}) do
-    local c = row(C, parent)
+    local c = handled(parent)
     if not c or c[1] ~= '2' then return true end
   end
   return false
@@ -35,10 +35,11 @@ local function take(lease, n)
   local stream = string.match(lease, '^[^/]*')
   if ready[stream] == nil then ready[stream] = redis.call('HGET', M, 'ready:' .. stream) or false end
   if not ready[stream] then return { 'NOTREADY' } end
-  local o, c, d = row(O, lease), row(C, lease), shard(lease)
+  local o, c, d = owner(lease), handled(lease), shard(lease)
   if not o or not c or not d then return { 'GONE' } end
   local token = session .. '#' .. num(n)
   if o[1] == token then return granted(lease, o, c) end
+  if c[1] == '2' then return { 'GONE' } end -- nothing is left to handle
   if n <= used then return { 'STALE' } end
   if waits(d) then return { 'PARENT' } end
   if not open(o) then return { 'HELD' } end

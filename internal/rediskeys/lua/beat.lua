@@ -2,7 +2,7 @@
 -- ARGV 4 incarnation of state that this call makes, 5 session, 6 worker name,
 --      7 count of the beat, 8 seen, 9 info, 10 load, 11 ttl ms of a new group,
 --      12 rows at most
--- reply OK inc now ttl through more paused rows late | LOST inc | RESET inc |
+-- reply OK inc now ttl through more paused rows late lost | LOST inc | RESET inc |
 --      GONE | SUPERSEDED | REGRESSED k seen | VERSION v
 local LAPSED_A_BEAT = 20 -- long lapsed sessions that one beat removes
 local made, session, name, count, seen = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
@@ -21,20 +21,25 @@ if have < #KEYS then
   -- A group without any key is new, unless the caller has joined it. What is
   -- left of lost state is dropped: handled again is better than skipped.
   begin()
-  if have > 0 or ARGV[3] ~= '' then return { 'LOST', made } end
+  if have > 0 or ARGV[3] ~= '' then
+    redis.call('HSET', M, 'lost', '1')
+    return { 'LOST', made }
+  end
 end
 local refused = read()
 if refused then return refused end
 
+-- Session time passes with refused beats too: else one that died under this name
+-- would never lapse if nobody else beats.
+redis.call('HSET', M, 'vt', num(group.now), 'last', num(millis))
 local m = member(session)
 local other = redis.call('HGET', I, 'n:' .. name) or ''
 local rival = other ~= session and alive(other)
 if m and m.k == 'bye' then return { 'GONE' } end
 if rival and count > 1 then return { 'SUPERSEDED' } end
 if not m and count > 1 then return { 'REGRESSED', '0', '0' } end
-if m and tonumber(m.k) + 1 < count then return { 'REGRESSED', m.k, m.seen } end
+if m and whole(m.k) + 1 < count then return { 'REGRESSED', num(whole(m.k)), num(whole(m.seen)) } end
 
-redis.call('HSET', M, 'vt', num(group.now), 'last', num(millis))
 local news = false
 if rival then -- a new start under the name: the old session lapses at once
   redis.call('ZADD', S, num(group.now), other)
@@ -48,7 +53,7 @@ if not m or m.info ~= info then
   news = true
 end
 m = m or { k = '0', n = '0' }
-keep(session, { k = num(math.max(tonumber(m.k), count)), n = m.n, seen = seen, load = load, info = info })
+keep(session, { k = num(math.max(whole(m.k), count)), n = m.n, seen = seen, load = load, info = info })
 
 local lapsed = redis.call('ZRANGEBYSCORE', S, '-inf', num(group.now - 2 * group.ttl), 'LIMIT', 0, LAPSED_A_BEAT)
 for _, id in ipairs(lapsed) do
@@ -64,4 +69,4 @@ end
 
 if news then announce() end
 local rows, through, more = changes(seen, limit, false)
-return { 'OK', group.inc, num(group.now), num(group.ttl), through, more and '1' or '0', group.paused and '1' or '0', rows, near() }
+return { 'OK', group.inc, num(group.now), num(group.ttl), through, more and '1' or '0', group.paused and '1' or '0', rows, near(), lost() }

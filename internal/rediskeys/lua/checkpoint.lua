@@ -12,7 +12,7 @@ local function save(k)
   local lease, token, counter, weight = ARGV[k], ARGV[k + 1], ARGV[k + 5], ARGV[k + 6]
   local at = { ARGV[k + 2], ARGV[k + 3], ARGV[k + 4] }
   local state, free = ARGV[k + 7] == '1', ARGV[k + 9] == '1'
-  local o, c = row(O, lease), row(C, lease)
+  local o, c = owner(lease), handled(lease)
   if not o or not c then return { 'NOTFOUND' } end
   local order = position(at, c)
   if o[1] ~= token then

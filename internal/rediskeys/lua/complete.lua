@@ -5,7 +5,7 @@
 local refused = enter()
 if refused then return refused end
 local lease, token = ARGV[4], ARGV[5]
-local o, c, d = row(O, lease), row(C, lease), shard(lease)
+local o, c, d = owner(lease), handled(lease), shard(lease)
 if not o or not c or not d then return { 'NOTFOUND' } end
 if o[1] ~= token then
   if o[5] == token and c[1] == '2' then return { 'OK' } end -- sent again

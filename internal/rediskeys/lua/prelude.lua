@@ -3,9 +3,11 @@
 -- KEYS   m s i o c d g w of one group, in this order
 -- ARGV   1 publish command, 2 channel, 3 incarnation ('' is not checked),
 --        from 4 on the script's own
--- reply  status first; statuses other than OK have written nothing
+-- reply  status first. With one other than OK nothing was written, but for the
+--        session time by a beat, and the new group by a beat that says LOST
 --
--- m  hash: v inc seq vt last ttl paused set:<stream> ready:<stream>
+-- m  hash: v inc seq vt last ttl paused lost set:<stream>
+--    ready:<stream>
 -- s  zset: session -> deadline in session time
 -- i  hash: session -> k|n|seen|load|JSON, k is 'bye' after a goodbye;
 --          n:<name> -> session
@@ -72,14 +74,35 @@ local function alive(session)
   return deadline and tonumber(deadline) > group.now
 end
 
--- row reads the o or c value of a lease: its fields, or nil when there is none
--- or it cannot be read.
-local function row(key, lease)
+-- whole reads a whole number, 0 when there is none.
+local function whole(v)
+  return v and string.match(v, '^%d+$') and tonumber(v) or 0
+end
+
+-- row reads the o or c value of a lease: its fields, those at digits being whole
+-- numbers. It is nil when there is none or it cannot be read, so that a damaged
+-- row fails nothing else in its call.
+local function row(key, lease, digits)
   local v = redis.call('HGET', key, lease)
   if not v then return nil end
   local f = fields(v)
   if #f < 6 then return nil end
+  for _, k in ipairs(digits) do
+    if not string.match(f[k], '^%d+$') then return nil end
+  end
   return f
+end
+
+-- owner reads the o value of a lease, and handled its c value.
+local function owner(lease) return row(O, lease, { 2, 4 }) end
+
+local function handled(lease)
+  local c = row(C, lease, { 3, 4, 5, 6 })
+  if not c then return nil end
+  if c[1] == '2' or c[1] == '1' and string.match(c[2], '^%d+$') or c[1] == '0' and string.match(c[2], '^-?%d+$') then
+    return c
+  end
+  return nil
 end
 
 local function put(key, lease, f) redis.call('HSET', key, lease, table.concat(f, '|')) end
@@ -134,8 +157,12 @@ local function shard(lease)
   local v = redis.call('HGET', D, lease)
   if not v then return nil end
   local ok, d = pcall(cjson.decode, v)
-  if ok and type(d) == 'table' then return d end
-  return nil
+  if not ok or type(d) ~= 'table' then return nil end
+  if d.parents ~= nil and type(d.parents) ~= 'table' then return nil end
+  for _, parent in ipairs(d.parents or {}) do
+    if type(parent) ~= 'string' then return nil end
+  end
+  return d
 end
 
 local function insert(lease, d, c)
@@ -178,3 +205,6 @@ end
 local function near()
   return redis.call('ZRANGEBYSCORE', S, '-inf', '(' .. num(group.now + math.floor(group.ttl / 2)), 'WITHSCORES')
 end
+
+-- lost tells whether this incarnation was made because the one before was lost.
+local function lost() return redis.call('HGET', M, 'lost') or '0' end

@@ -8,10 +8,10 @@ local session, up, news = ARGV[4], alive(ARGV[4]), false
 
 local function ask(lease)
   if not up then return 'EXPIRED' end
-  local o = row(O, lease)
+  local o = owner(lease)
   if not o then return 'GONE' end
-  local owner = session_of(o[1])
-  if owner == session or not alive(owner) then return 'OK' end -- to be acquired
+  local holder = session_of(o[1])
+  if holder == session or not alive(holder) then return 'OK' end -- to be acquired
   if wanted(o) and o[3] ~= session then return 'HELD' end
   o[3], o[4] = session, num(group.now + tonumber(ARGV[5]))
   put(O, lease, o)

@@ -87,8 +87,8 @@ func (s cutStore) Request(ctx context.Context, scope checkpoint.Scope, r lease.R
 	return through(s.cord, func() ([]error, error) { return s.store.Request(ctx, scope, r) })
 }
 
-func (s cutStore) Refuse(ctx context.Context, scope checkpoint.Scope, name string, token checkpoint.Token) error {
-	_, err := through(s.cord, nothing(func() error { return s.store.Refuse(ctx, scope, name, token) }))
+func (s cutStore) Refuse(ctx context.Context, scope checkpoint.Scope, r lease.Refusal) error {
+	_, err := through(s.cord, nothing(func() error { return s.store.Refuse(ctx, scope, r) }))
 	return err
 }
 
