@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/shardrun/shardrun/internal/redistest"
+	"github.com/shardrun/shardrun/localstream"
 )
 
 // cli runs the program and returns what it printed and its exit code.
@@ -287,5 +288,25 @@ func TestEveryCommandHasExamples(t *testing.T) {
 		if !slices.Contains([]string{"completion", "help"}, c.Name()) && (c.Example == "" || c.Short == "") {
 			t.Errorf("command %s has no example", c.Name())
 		}
+	}
+}
+
+// A shard that cannot be read keeps a tail that is to end from waiting for ever.
+func TestTailGivesUpOnAShardThatCannotBeRead(t *testing.T) {
+	server := localstream.NewT(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1) // room for the one result
+	go func() { served <- server.Serve(ctx, listener) }()
+	defer func() { cancel(); <-served }()
+	at := []string{"--endpoint", "http://" + listener.Addr().String()}
+	ok(t, "", append([]string{"streams", "create", "s"}, at...)...)
+	server.Inject(localstream.Fault{Operation: "GetRecords", Action: localstream.Fail, Count: -1})
+	_, errOut, code := cli(t, "", append([]string{"tail", "s", "--from", "trim", "--no-follow"}, at...)...)
+	if code != exitFail || !strings.Contains(errOut, "read shardId-000000000000") {
+		t.Errorf("exit %d: %s", code, errOut)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/consumer"
@@ -71,12 +72,13 @@ func (a *app) tail(ctx context.Context, f tailFlags, stream string) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	t := &tail{app: a, most: f.most, enough: func() { cancel(errEnough) }, shards: make(map[string]*tailedShard)}
+	t := &tail{app: a, most: f.most, noFollow: f.noFollow, enough: func() { cancel(errEnough) }, shards: make(map[string]*tailedShard)}
 	store := lease.NewMemory()
 	cfg := consumer.Config{
 		Group: "tail-" + uuid.NewString(), Stream: stream, Client: client, Store: store,
 		StartAt: start, Handler: consumer.BatchFunc(t.handle),
-		Hooks: consumer.Hooks{Started: t.started, Read: t.read},
+		Hooks:  consumer.Hooks{Started: t.started, Read: t.read},
+		Logger: newLogger(zapcore.AddSync(a.err), zapcore.WarnLevel),
 	}
 	w, err := consumer.New(cfg)
 	if err != nil {
@@ -111,9 +113,10 @@ func parseStart(s string, now time.Time) (consumer.StartAt, error) {
 
 // tail prints records.
 type tail struct {
-	app    *app
-	most   int
-	enough func()
+	app      *app
+	most     int
+	noFollow bool
+	enough   func()
 
 	mu      sync.Mutex // guards all below and the printing
 	printed int
@@ -125,7 +128,13 @@ type tail struct {
 type tailedShard struct {
 	received, printed int
 	tip               bool // the last read found nothing more
+	failures          int  // reads in a row that failed
 }
+
+// mostFailures is how many reads of a shard in a row may fail before a tail
+// that is to end by itself gives up; the client has tried each of them more
+// than once.
+const mostFailures = 2
 
 // started begins a shard, also one that was lost and is read again.
 func (t *tail) started(shard string, _ checkpoint.Position) {
@@ -171,6 +180,13 @@ func (t *tail) read(e consumer.ReadEvent) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.shards[e.Shard]
+	if s.failures++; e.Err == nil {
+		s.failures = 0
+	}
+	if s.failures == mostFailures && t.noFollow && t.err == nil {
+		t.err = fmt.Errorf("read %s: %w", e.Shard, e.Err)
+		t.enough()
+	}
 	s.received += e.Records
 	s.tip = e.Err == nil && e.Raw == 0 && e.Behind == 0
 }
