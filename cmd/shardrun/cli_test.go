@@ -301,7 +301,12 @@ func TestTailGivesUpOnAShardThatCannotBeRead(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1) // room for the one result
 	go func() { served <- server.Serve(ctx, listener) }()
-	defer func() { cancel(); <-served }()
+	defer func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}()
 	at := []string{"--endpoint", "http://" + listener.Addr().String()}
 	ok(t, "", append([]string{"streams", "create", "s"}, at...)...)
 	server.Inject(localstream.Fault{Operation: "GetRecords", Action: localstream.Fail, Count: -1})
