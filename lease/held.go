@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,6 +30,10 @@ type Held struct {
 	ended    func(children []Row) // tells the manager of a completed shard
 	draining chan struct{}        // closed by drain, nothing is sent
 	drained  sync.Once
+
+	// completing is set while Complete runs: the table may show the lease as
+	// ended, and so not ours, before the answer that says so is here.
+	completing atomic.Bool
 
 	mu      sync.Mutex        // guards all below
 	next    checkpoint.Update // what is to be saved
@@ -149,6 +154,8 @@ func (h *Held) Flush(ctx context.Context) error {
 // A store that cannot be reached is tried again until ctx ends. It fails with
 // ErrLost when the lease is lost. The runner returns after it.
 func (h *Held) Complete(ctx context.Context, children []Row) error {
+	h.completing.Store(true)
+	defer h.completing.Store(false)
 	c := Completion{Name: h.lease.Name, Token: h.lease.Token, Children: children}
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, h.pace.call()) {
 		err := h.completeOnce(ctx, c)

@@ -172,6 +172,9 @@ func (r *run) checkTenures(now time.Time) {
 func (r *run) reconcile(no uint64, gone []string) {
 	for name, t := range r.tenures {
 		row, known := r.table.leases[name]
+		if t.completing.Load() {
+			continue // the call that is on its way tells what became of the lease
+		}
 		if t.since < no && t.running && t.over() == nil && (!known || row.Token != t.lease.Token) {
 			t.lose(ErrLost)
 		}

@@ -44,6 +44,8 @@ and leases in memory. --redis and --endpoint put the one or the other elsewhere.
 		},
 	})
 	flags := c.Flags()
+	flags.Lookup("endpoint").Usage = "URL of a Kinesis API to use instead of a local stream in this process"
+	flags.Lookup("region").Usage = "AWS region; alone it means AWS instead of a local stream in this process"
 	flags.IntVar(&cfg.Records, "records", 20_000, "records to send; a shorter input is repeated")
 	flags.Float64Var(&cfg.Rate, "rate", 2_000, "records per second, 0 for full speed")
 	flags.IntVar(&cfg.Shards, "shards", 2, "shards at the start")

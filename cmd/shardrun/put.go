@@ -79,7 +79,7 @@ func (a *app) put(ctx context.Context, f putFlags, stream string, data []string)
 		return err
 	}
 	results := &putResults{app: a, quiet: len(data) == 0 && !a.json}
-	putErr := f.each(a, data, func(record []byte) error {
+	putErr := f.each(ctx, a, data, func(record []byte) error {
 		key, err := f.keyOf(record)
 		if err != nil {
 			return err
@@ -91,7 +91,7 @@ func (a *app) put(ctx context.Context, f putFlags, stream string, data []string)
 }
 
 // each calls f for every record, until it fails.
-func (f putFlags) each(a *app, data []string, put func([]byte) error) error {
+func (f putFlags) each(ctx context.Context, a *app, data []string, put func([]byte) error) error {
 	for _, d := range data {
 		if err := put([]byte(d)); err != nil {
 			return err
@@ -109,19 +109,42 @@ func (f putFlags) each(a *app, data []string, put func([]byte) error) error {
 		defer file.Close()
 		in = file
 	}
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, mostLine)
-	n := 0
-	for lines.Scan() {
-		n++
-		if err := put(bytes.Clone(lines.Bytes())); err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
+	lines := make(chan []byte, 256) // some read ahead
+	var readErr error               // set before lines is closed
+	go func() {                     // ends with the input, or with the program: a read of a terminal cannot be ended
+		defer close(lines)
+		readErr = readLines(ctx, in, lines)
+	}()
+	for n := 1; ; n++ {
+		select {
+		case line, more := <-lines:
+			if !more && readErr != nil {
+				return fmt.Errorf("line %d: %w", n, readErr)
+			}
+			if !more {
+				return nil
+			}
+			if err := put(line); err != nil {
+				return fmt.Errorf("line %d: %w", n, err)
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("line %d: %w", n+1, err)
+}
+
+// readLines sends the lines of in until it ends or ctx does.
+func readLines(ctx context.Context, in io.Reader, lines chan<- []byte) error {
+	scanner := bufio.NewScanner(in)
+	scanner.Buffer(nil, mostLine)
+	for scanner.Scan() {
+		select {
+		case lines <- bytes.Clone(scanner.Bytes()):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	return nil
+	return scanner.Err()
 }
 
 // keyOf is the partition key of a record.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/shardrun/shardrun/internal/awsclient"
@@ -57,7 +58,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return int(code)
 	}
 	fmt.Fprintf(errOut, "shardrun: %v\n", explain(err))
-	if _, ok := errors.AsType[usageError](err); ok {
+	if _, ok := errors.AsType[usageError](err); ok || strings.HasPrefix(err.Error(), "unknown command") {
 		fmt.Fprintln(errOut, "see: shardrun --help")
 		return exitUsage
 	}
@@ -82,7 +83,7 @@ needs neither credentials nor region.`,
   shardrun tail orders --from trim`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Version:       version(),
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON (one object a line) instead of tables")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
