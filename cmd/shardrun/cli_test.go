@@ -315,3 +315,34 @@ func TestTailGivesUpOnAShardThatCannotBeRead(t *testing.T) {
 		t.Errorf("exit %d: %s", code, errOut)
 	}
 }
+
+func TestAMistypedCommandIsAnError(t *testing.T) {
+	for _, args := range [][]string{{"bogus"}, {"lease"}} {
+		if _, errOut, code := cli(t, "", args...); code != exitUsage || !strings.Contains(errOut, "unknown command") {
+			t.Errorf("%v: exit %d: %s", args, code, errOut)
+		}
+	}
+	if out := ok(t, "", "--version"); !strings.Contains(out, "shardrun version") {
+		t.Errorf("version: %s", out)
+	}
+}
+
+// A terminal or a pipe that says nothing more does not keep put from ending.
+func TestPutEndsWithItsContext(t *testing.T) {
+	at := local(t)
+	ok(t, "", append([]string{"streams", "create", "s"}, at...)...)
+	ctx, cancel := context.WithCancel(t.Context())
+	in, typed := io.Pipe()
+	defer typed.Close()
+	ended := make(chan int, 1) // room for the one exit code
+	go func() {
+		ended <- run(ctx, append([]string{"put", "s", "--key", "k"}, at...), in, io.Discard, io.Discard)
+	}()
+	if _, err := typed.Write([]byte("a line\n")); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if code := <-ended; code != exitFail {
+		t.Errorf("exit %d", code)
+	}
+}

@@ -43,7 +43,7 @@ its region.`,
 		Example: `  shardrun serve
   shardrun serve --listen 127.0.0.1:0 --durability memory
   shardrun serve --redis-listen 127.0.0.1:6399    # several workers, nothing to install
-  aws --endpoint-url http://127.0.0.1:4567 kinesis list-streams`,
+  AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws --region us-east-1 --endpoint-url http://127.0.0.1:4567 kinesis list-streams`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), f) },
 	}
