@@ -3,7 +3,6 @@ package lease
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/internal/entropy"
 )
 
 // run is one life of a worker in its group. All fields belong to the goroutine
@@ -92,7 +92,7 @@ func newRun(cfg Config) *run {
 		asking:    map[string]uint64{},
 		idle:      map[string]time.Time{},
 		streams:   map[string]*creation{},
-		jitter:    rand.N(min(100*time.Millisecond, cfg.TTL/10)),
+		jitter:    entropy.Duration(min(100*time.Millisecond, cfg.TTL/10)),
 	}
 	r.pace = &pace{}
 	r.pace.set(cfg.TTL)

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/shardrun/shardrun/internal/hashkey"
+	"github.com/shardrun/shardrun/internal/vfs"
 	"github.com/shardrun/shardrun/localstream/internal/state"
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
 )
 
 // The clock goes back over a restart. Numbers that were given before are still

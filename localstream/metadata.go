@@ -11,8 +11,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/shardrun/shardrun/internal/vfs"
 	"github.com/shardrun/shardrun/localstream/internal/state"
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
 	"github.com/shardrun/shardrun/localstream/internal/wal"
 )
 

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"github.com/shardrun/shardrun/internal/vfs"
 	"github.com/shardrun/shardrun/localstream/internal/state"
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
 )
 
 func TestTheJournalIsCompacted(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/internal/vfs"
 )
 
 // open opens a server that the caller closes.

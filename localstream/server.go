@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/internal/vfs"
 	"github.com/shardrun/shardrun/localstream/internal/wal"
 	"github.com/shardrun/shardrun/localstream/internal/wire"
 )
@@ -56,7 +56,15 @@ type Server struct {
 // process has the directory, if the directory cannot be written, or if the
 // metadata is damaged, or missing while there are streams. Damaged records do
 // not keep a server from opening: the shards that lost them refuse to serve.
-func Open(cfg Config) (*Server, error) {
+func Open(cfg Config) (*Server, error) { return OpenOn(nil, cfg) }
+
+// OpenOn is [Open] on a file system of its own, in place of Config.DataDir; nil
+// is none. Its type is internal: it is for the simulation of this module, which
+// fails disks and cuts their power.
+func OpenOn(fsys vfs.FS, cfg Config) (*Server, error) {
+	if fsys != nil {
+		cfg.fs = fsys
+	}
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err

@@ -3,12 +3,12 @@ package producer
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/shardrun/shardrun/internal/entropy"
 	"github.com/shardrun/shardrun/internal/hashkey"
 )
 
@@ -51,7 +51,7 @@ func New(cfg Config) (*Producer, error) {
 		wake:    make(chan struct{}, 1),
 		closing: make(chan struct{}),
 		closed:  make(chan struct{}),
-		core:    newCore(cfg, time.Now(), rand.Uint64()),
+		core:    newCore(cfg, time.Now(), entropy.Uint64()),
 	}
 	p.work.Go(p.run)
 	return p, nil

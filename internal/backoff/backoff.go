@@ -6,6 +6,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/shardrun/shardrun/internal/entropy"
 )
 
 // Policy says how delays grow. It is a value without state: attempt numbers are
@@ -32,12 +34,11 @@ func (p Policy) Ceiling(attempt int) time.Duration {
 
 // Next draws the delay before retry attempt, counted from 1: evenly from
 // (0, Ceiling], which is "full jitter". rnd may be seeded for a run that can be
-// repeated, and is used by one goroutine at a time; nil draws from the shared
-// source of math/rand/v2.
+// repeated, and is used by one goroutine at a time; nil draws from crypto/rand.
 func (p Policy) Next(attempt int, rnd *rand.Rand) time.Duration {
 	ceiling := int64(p.Ceiling(attempt))
 	if rnd == nil {
-		return time.Duration(rand.Int64N(ceiling) + 1)
+		return entropy.Duration(time.Duration(ceiling)) + 1
 	}
 	return time.Duration(rnd.Int64N(ceiling) + 1)
 }

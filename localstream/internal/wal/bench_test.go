@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/internal/vfs"
 )
 
 // benchRecords makes records of random data, spread over the shards in turn.

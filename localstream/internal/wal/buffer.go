@@ -3,7 +3,7 @@ package wal
 import (
 	"math/bits"
 
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/internal/vfs"
 )
 
 // buffered gathers small writes. After an error it writes no more.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/internal/vfs"
 	"github.com/shardrun/shardrun/localstream/internal/wal"
 )
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/internal/vfs"
 )
 
 // A sealed segment ends in a footer, from which the log is opened without

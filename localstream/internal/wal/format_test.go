@@ -9,7 +9,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/internal/vfs"
 )
 
 func TestFramesAreCutWhereTheyMustBe(t *testing.T) {

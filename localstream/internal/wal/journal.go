@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"path"
 
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/internal/vfs"
 )
 
 // Journal is a durable list of entries, which are read back in full by

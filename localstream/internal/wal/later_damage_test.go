@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/internal/vfs"
 	"github.com/shardrun/shardrun/localstream/internal/wal"
 )
 

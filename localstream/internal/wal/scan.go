@@ -3,7 +3,7 @@ package wal
 import (
 	"fmt"
 
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/internal/vfs"
 )
 
 // scanned is what the batches of a segment hold.

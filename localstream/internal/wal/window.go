@@ -3,7 +3,7 @@ package wal
 import (
 	"bytes"
 
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/internal/vfs"
 )
 
 // windowBytes is how much of a file is read at once.

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/shardrun/shardrun/localstream/internal/vfs"
+	"github.com/shardrun/shardrun/internal/vfs"
 )
 
 // systems are the file systems, which must behave alike.
