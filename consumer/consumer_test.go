@@ -236,7 +236,7 @@ func TestHandlerFailsNowAndThen(t *testing.T) {
 		for i := range fates {
 			fates[i] = rnd.IntN(4)
 		}
-		cfg.Handler = w.handler("one", func(_ context.Context, b *consumer.Batch) error {
+		cfg.Handler = w.handler(func(_ context.Context, b *consumer.Batch) error {
 			switch n := calls.Add(1); fates[n] {
 			case 0:
 				return errors.New("now")
@@ -305,6 +305,7 @@ func TestStreamIsDeletedAndMadeAnew(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		w.createStream(1)
+		w.remade = true
 		w.put(50)
 		two := w.start(w.config("one")) // the leases of the old stream are not in the way
 		w.allHandled(5 * time.Second)
@@ -356,7 +357,7 @@ func randomRun(t *testing.T, rnd *rand.Rand) {
 		cfg.WorkerName += fmt.Sprintf("-%d", w.puts.Load())
 		cfg.Store, cfg.BatchSize, cfg.PageSize = m.store, 1+rnd.IntN(30), 1+rnd.IntN(30)
 		fail := rnd.IntN(2) == 0
-		cfg.Handler = w.handler(cfg.WorkerName, func(ctx context.Context, b *consumer.Batch) error {
+		cfg.Handler = w.handler(func(ctx context.Context, b *consumer.Batch) error {
 			time.Sleep(time.Duration(len(b.Records)) * time.Millisecond)
 			if fail && b.Attempt == 1 && b.Records[0].Data[0] == '7' {
 				return errors.New("seven")

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"github.com/shardrun/shardrun/internal/history"
+	"github.com/shardrun/shardrun/internal/history/witness"
 	"github.com/shardrun/shardrun/lease"
 	"github.com/shardrun/shardrun/localstream"
 )
@@ -102,8 +103,16 @@ func (r *run) play(ctx context.Context) (err error) {
 	if err := r.settle(ctx); err != nil {
 		return err
 	}
+	took := time.Since(start)
+	if r.embedded {
+		stream, err := witness.Stream(ctx, r.client, r.cfg.Stream)
+		if err != nil {
+			return err
+		}
+		r.history.Stream(stream)
+	}
 	stats := r.totals.stats(r.history.IsAcked)
-	r.audit(stats.Equal(&in.expected), time.Since(start))
+	r.audit(stats.Equal(&in.expected), took)
 	r.view.close()
 	r.summary.print(r.cfg.Out, stats.Top(10))
 	return nil

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/shardrun/shardrun/internal/flights"
-	"github.com/shardrun/shardrun/internal/history"
+	"github.com/shardrun/shardrun/internal/history/witness"
 	"github.com/shardrun/shardrun/lease"
 	"github.com/shardrun/shardrun/producer"
 )
@@ -71,6 +71,7 @@ func (r *run) send(ctx context.Context, in *input) (err error) {
 		defer cancel()
 		err = errors.Join(err, p.Close(ctx))
 	}()
+	put := witness.Producer{To: p, History: r.history, Name: "producer", Ordered: cfg.Ordered}
 	steps := script(len(in.lines))
 	pace := newPace(r.cfg.Rate)
 	for i, line := range in.lines {
@@ -84,14 +85,10 @@ func (r *run) send(ctx context.Context, in *input) (err error) {
 		if err := pace.wait(ctx); err != nil {
 			return err
 		}
-		n := r.history.Put(line.Flight.Origin, line.Raw)
-		err := p.Put(ctx, producer.Record{Key: line.Flight.Origin, Data: line.Raw, Done: func(res producer.Result, err error) {
-			if err != nil {
-				r.history.Failed(n, err)
-				return
+		err := put.Put(ctx, producer.Record{Key: line.Flight.Origin, Data: line.Raw, Done: func(res producer.Result, err error) {
+			if err == nil {
+				r.totals.ack(res.Shard)
 			}
-			r.history.Acked(n, history.ID{Sequence: res.Sequence, Subsequence: res.Subsequence})
-			r.totals.ack(res.Shard)
 		}})
 		if err != nil {
 			return fmt.Errorf("put record %d: %w", i, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/shardrun/shardrun/consumer"
 	"github.com/shardrun/shardrun/internal/flights"
 	"github.com/shardrun/shardrun/internal/history"
+	"github.com/shardrun/shardrun/internal/history/witness"
 )
 
 // leaseTTL is how long a killed worker keeps its shards.
@@ -30,7 +31,7 @@ func (r *run) startWorker(ctx context.Context) (*worker, error) {
 	cfg := consumer.Config{
 		Group: r.cfg.Group, Stream: r.cfg.Stream,
 		Client:     cutClient{&w.cord, r.client},
-		Store:      cutStore{&w.cord, r.store},
+		Store:      witness.Store(r.history, w.name, cutStore{&w.cord, r.store}),
 		Handler:    consumer.BatchFunc(func(ctx context.Context, b *consumer.Batch) error { return r.handle(ctx, w, b) }),
 		WorkerName: w.name,
 		LeaseTTL:   leaseTTL,
@@ -73,14 +74,16 @@ func (r *run) handle(ctx context.Context, w *worker, b *consumer.Batch) error {
 			return r.die(ctx, w)
 		}
 		rec := &b.Records[i]
-		id := history.ID{Sequence: string(rec.Sequence), Subsequence: rec.Subsequence}
-		r.history.Delivered(w.name, id, rec.Key, rec.Data)
+		id := witness.ID(rec)
+		r.history.Delivered(history.Delivery{
+			Worker: w.name, Lease: b.Lease, Epoch: b.Epoch, ID: id, Key: rec.Key, HashKey: rec.HashKey, Data: rec.Data,
+		})
 		var f flights.Flight
 		if err := json.Unmarshal(rec.Data, &f); err != nil {
 			return consumer.Poison(err)
 		}
 		r.totals.add(b.Shard, id, f)
-		r.history.Handled(id)
+		r.history.Handled(w.name, b.Lease, b.Epoch, id)
 	}
 	return nil
 }

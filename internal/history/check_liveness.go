@@ -1,0 +1,78 @@
+package history
+
+import (
+	"slices"
+	"time"
+)
+
+// liveness judges H12: when no fault is active any more, every lease that can be
+// worked on is owned by a living worker within the lease time and two beats, and
+// everything acknowledged is handled within the bound.
+func (j *judge) liveness() {
+	healed := slices.IndexFunc(j.t.events, func(e event) bool { return e.kind == kindHealed })
+	if healed < 0 {
+		j.broken(H12, "the end of the faults was not recorded")
+		return
+	}
+	due := j.t.events[healed].at + int64(j.o.TTL+2*j.o.Beat)
+	living := map[uint32]bool{} // actors that were told of
+	judged := false
+	for e, ev := range j.t.events {
+		switch ev.kind {
+		case kindActor:
+			a := j.t.actors[ev.i]
+			living[a.name] = j.t.text(a.state) == "started"
+		case kindOwners:
+			if !judged && e > healed && ev.at > due {
+				judged = true
+				j.allOwned(e, j.t.tables[ev.i], living)
+			}
+		case kindPut, kindEnd, kindDelivered, kindHandled, kindCall, kindAnswer, kindLost, kindHealed, kindNote, kindStream, kindRead:
+		}
+	}
+	if !judged {
+		j.broken(H12, "no lease table was recorded later than %s after the faults", j.o.TTL+2*j.o.Beat)
+	}
+	if j.o.Lag > 0 {
+		j.handledInTime(j.t.events[healed].at)
+	}
+}
+
+func (j *judge) allOwned(e int, table []Owner, living map[uint32]bool) {
+	finished := map[string]bool{}
+	for _, o := range table {
+		finished[o.Lease] = o.Position.IsEnd()
+	}
+	dead := map[string]bool{}
+	for name, lives := range living {
+		dead[j.t.text(name)] = !lives
+	}
+	for _, o := range table {
+		startable := !slices.ContainsFunc(o.Parents, func(p string) bool { return !finished[p] })
+		switch {
+		case finished[o.Lease] || !startable:
+		case o.Worker == "":
+			j.broken(H12, "nobody owns %s %s", shardOf(o.Lease), j.when(e))
+		case dead[o.Worker]:
+			j.broken(H12, "%s is owned %s by %s, which is dead", shardOf(o.Lease), j.when(e), o.Worker)
+		}
+	}
+}
+
+func (j *judge) handledInTime(healed int64) {
+	for n, p := range j.t.puts {
+		e, acked := j.acked(n)
+		if !acked {
+			continue
+		}
+		at := j.handledAt[e.place]
+		if at == none {
+			continue // H1 tells it
+		}
+		from := max(j.t.events[j.endAt[n]].at, healed)
+		if took := time.Duration(j.t.events[at].at - from); took > j.o.Lag {
+			j.broken(H12, "put %d, key %s, %s, was handled %s after it was acknowledged or the faults ended",
+				n, j.key(p.key), j.at(e.place), took)
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package history
+
+import (
+	"sort"
+	"strings"
+
+	"github.com/shardrun/shardrun/checkpoint"
+)
+
+// run is one tenure on its way.
+type run struct {
+	granted bool
+	token   string
+	from    checkpoint.Position // where it was granted
+	shard   *shard              // nil when the truth does not have it
+	start   int                 // index of the first user record behind from
+	last    int                 // index of the user record delivered last, start-1 at first
+	started bool                // a record was delivered
+	parents []string            // leases that must have been completed, not yet seen to be
+	early   bool                // H6 was broken
+}
+
+// tenureKey finds a tenure by what a call shows.
+type tenureKey struct {
+	worker uint32
+	lease  string
+	epoch  uint64
+}
+
+// deliveries judges what belongs to tenures: that each begins behind the
+// position that its lease was granted with (H11) and goes on from record to
+// record (the third part of H3), and that its shard's parents ended before (H6).
+func (j *judge) deliveries() {
+	w := j.newWalk()
+	for _, ev := range j.t.events {
+		switch ev.kind {
+		case kindCall:
+			w.began(int(ev.i))
+		case kindAnswer:
+			w.answered(&j.t.answers[ev.i])
+		case kindDelivered:
+			w.delivered(&j.t.deliveries[ev.i])
+		case kindHandled:
+			g := j.t.handlings[ev.i]
+			w.handledBy[g.place] = int(g.tenure)
+		}
+	}
+}
+
+// walk goes through the events once.
+type walk struct {
+	j         *judge
+	runs      []run // by tenure
+	numbers   map[tenureKey]int
+	completed map[string]bool // leases whose completion began, and was not refused
+	handledBy []int           // by place: the tenure that handled it last, or none
+}
+
+func (j *judge) newWalk() *walk {
+	w := &walk{
+		j: j, runs: make([]run, len(j.t.tenures)), numbers: map[tenureKey]int{},
+		completed: map[string]bool{}, handledBy: filled(len(j.t.places)),
+	}
+	parents := j.parents()
+	for n, u := range j.t.tenures {
+		r := &w.runs[n]
+		w.numbers[tenureKey{u.worker, j.t.text(u.lease), u.epoch}] = n
+		r.parents = parents[j.t.text(u.lease)]
+		if j.truth != nil {
+			r.shard = j.truth.byName[j.shardName[n]]
+		}
+	}
+	return w
+}
+
+// parents gives the parents of leases, as far as they have leases themselves: a
+// group that began after a reshard has none for the shards before it.
+func (j *judge) parents() map[string][]string {
+	known, of := map[string]bool{}, map[string]map[string]bool{}
+	add := func(child, parent string) {
+		if of[child] == nil {
+			of[child] = map[string]bool{}
+		}
+		of[child][parent] = true
+	}
+	for _, c := range j.t.calls {
+		for _, item := range c.items {
+			known[item.Lease] = true
+			for _, child := range item.Children {
+				known[child] = true
+				add(child, item.Lease)
+			}
+		}
+	}
+	for _, table := range j.t.tables {
+		for _, o := range table {
+			known[o.Lease] = true
+			for _, p := range o.Parents {
+				add(o.Lease, p)
+			}
+		}
+	}
+	for n, u := range j.t.tenures {
+		lease := j.t.text(u.lease)
+		known[lease] = true
+		if j.truth == nil || j.shardName[n] == 0 {
+			continue
+		}
+		prefix := strings.TrimSuffix(lease, shardOf(lease))
+		for _, p := range j.truth.byName[j.shardName[n]].parents {
+			add(lease, prefix+j.t.text(p))
+		}
+	}
+	out := map[string][]string{}
+	for child, parents := range of {
+		for p := range parents {
+			if known[p] {
+				out[child] = append(out[child], p)
+			}
+		}
+	}
+	return out
+}
+
+// began notes the completions that may have been made.
+func (w *walk) began(n int) {
+	c := &w.j.t.calls[n]
+	if c.op != OpComplete {
+		return
+	}
+	for i, item := range c.items {
+		if res, known := w.j.outcome(n, i); !known || res.Err == "" {
+			w.completed[item.Lease] = true
+		}
+	}
+}
+
+// answered begins the tenures of leases that were granted.
+func (w *walk) answered(a *answer) {
+	c := &w.j.t.calls[a.call]
+	if c.op != OpAcquire {
+		return
+	}
+	for i, item := range c.items[:min(len(c.items), len(a.results))] {
+		res := a.results[i]
+		n, delivers := w.numbers[tenureKey{c.actor, item.Lease, res.Epoch}]
+		if res.Err != "" || !delivers {
+			continue
+		}
+		r := &w.runs[n]
+		if r.granted && r.token == res.Token {
+			continue // a repeat
+		}
+		*r = run{granted: true, token: res.Token, from: res.Position, shard: r.shard, parents: r.parents}
+		if r.shard != nil {
+			r.start = w.j.behind(r.shard, res.Position)
+			r.last = r.start - 1
+		}
+	}
+}
+
+// behind is the index of the first user record of a shard behind a position.
+func (j *judge) behind(s *shard, at checkpoint.Position) int {
+	switch {
+	case at.IsEnd():
+		return len(s.users)
+	case at.Rank == checkpoint.RankRecord:
+		return sort.Search(len(s.users), func(i int) bool { return j.position(s.users[i].place).Compare(at) > 0 })
+	case at.Since.IsZero():
+		return 0
+	}
+	since := at.Since.UnixMilli()
+	first := 0
+	for _, r := range s.raws {
+		if r.arrival >= since {
+			break
+		}
+		first = int(r.users)
+	}
+	return first
+}
+
+func (w *walk) delivered(d *delivery) {
+	j, r := w.j, &w.runs[d.tenure]
+	w.afterParents(d, r)
+	first := !r.started
+	if first {
+		r.started = true
+		switch {
+		case !r.granted:
+			j.broken(H11, "%s delivers %s without having acquired the lease", j.who(d.tenure), j.at(d.place))
+		case r.from.Compare(j.position(d.place)) >= 0:
+			j.broken(H11, "%s begins with %s, and was granted the lease at %s", j.who(d.tenure), j.at(d.place), r.from)
+		}
+	}
+	if !r.granted || r.shard == nil || j.truth.at[d.place].shard != r.shard {
+		return
+	}
+	i := j.truth.at[d.place].i
+	switch {
+	case i == r.last+1:
+	case i > r.last:
+		if n := w.skipped(r, d.tenure, i); n > 0 {
+			j.broken(H3, "%s delivers %s, and skips %d records behind %s", j.who(d.tenure), j.at(d.place), n, j.before(r))
+		}
+	case i < r.start && first: // told above
+	case i < r.start:
+		j.broken(H3, "%s goes back to %s, before where it began", j.who(d.tenure), j.at(d.place))
+	case w.handledBy[d.place] == int(d.tenure):
+		j.broken(H3, "%s delivers %s again, which it had handled", j.who(d.tenure), j.at(d.place))
+	}
+	r.last = i
+}
+
+// skipped counts the records between the one that a tenure delivered last and
+// the i-th, without those that it gave up and so never delivered.
+func (w *walk) skipped(r *run, tenure uint32, i int) int {
+	n := 0
+	for _, u := range r.shard.users[r.last+1 : i] {
+		if w.handledBy[u.place] != int(tenure) {
+			n++
+		}
+	}
+	return n
+}
+
+// before is where a tenure was before a delivery.
+func (j *judge) before(r *run) string {
+	if r.last < r.start {
+		return r.from.String()
+	}
+	return j.at(r.shard.users[r.last].place)
+}
+
+// afterParents judges H6.
+func (w *walk) afterParents(d *delivery, r *run) {
+	for len(r.parents) > 0 && !r.early {
+		last := len(r.parents) - 1
+		if !w.completed[r.parents[last]] {
+			r.early = true
+			w.j.broken(H6, "%s delivers %s before its parent %s was completed", w.j.who(d.tenure), w.j.at(d.place), shardOf(r.parents[last]))
+			return
+		}
+		r.parents = r.parents[:last]
+	}
+}

@@ -1,0 +1,175 @@
+package history
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shardrun/shardrun/checkpoint"
+)
+
+func TestCover(t *testing.T) {
+	table := func(owners func(l *tale) []Owner) func(l *tale) {
+		return merged(func(l *tale) {
+			l.completes("one", "b", "d")
+			l.completes("one", "c", "d")
+			l.acquires("one", "d", checkpoint.Start())
+			l.does("one", "d", 2)
+			l.Owners(owners(l))
+		})
+	}
+	end, start := checkpoint.ShardEnd(), checkpoint.Start()
+	try(t, []ruling{
+		{"no leases yet", "", table(func(*tale) []Owner { return nil })},
+		{"two halves", "", table(func(l *tale) []Owner { return []Owner{l.owner("b", "one", start), l.owner("c", "", start)} })},
+		{"a merge of which one parent has ended", "", table(func(l *tale) []Owner {
+			return []Owner{l.owner("b", "", end), l.owner("c", "one", start), l.owner("d", "", start)}
+		})},
+		{"a child is missing", H7, table(func(l *tale) []Owner { return []Owner{l.owner("a", "", end), l.owner("b", "one", start)} })},
+		{"the first half is missing", H7, table(func(l *tale) []Owner { return []Owner{l.owner("c", "one", start)} })},
+		{"a shard beside its child", "", table(func(l *tale) []Owner {
+			return []Owner{l.owner("a", "one", start), l.owner("b", "", start)}
+		})},
+		{"all have ended", H7, table(func(l *tale) []Owner { return []Owner{l.owner("d", "", end)} })},
+		{"two strangers have one key", H7, table(func(l *tale) []Owner {
+			o := l.owner("c", "one", start)
+			o.StartHashKey = "5"
+			return []Owner{l.owner("b", "one", start), o}
+		})},
+		{"a range that cannot be read", H7, table(func(l *tale) []Owner {
+			o := l.owner("a", "one", start)
+			o.EndHashKey = "x"
+			return []Owner{o}
+		})},
+		{"an open shard is missing", H7, resharded(func(l *tale) {
+			l.completes("one", "a", "b", "c")
+			begin(l)
+			l.closes("c")
+		})},
+		{"a shard whose range cannot be read", H7, plain(func(l *tale) { l.of("a").EndHashKey = "all" })},
+		{"open shards overlap", H7, func(l *tale) {
+			l.shard("e", low)
+			plain(func(*tale) {})(l)
+		}},
+		{"a record in a shard that does not have its key", H7, func(l *tale) {
+			l.split()
+			l.puts("b", keyIn(high))
+			l.acquires("one", "a", checkpoint.Start())
+			l.completes("one", "a", "b", "c")
+			l.acquires("one", "b", checkpoint.Start())
+			l.does("one", "b", 0)
+			l.done(l.owner("b", "one", l.after(0)), l.owner("c", "one", start))
+		}},
+	})
+}
+
+func TestLiveness(t *testing.T) {
+	healed := func(tell func(l *tale)) func(l *tale) {
+		return func(l *tale) {
+			l.Started("one")
+			l.puts("a", "x")
+			l.acquires("one", "a", checkpoint.Start())
+			l.does("one", "a", 0)
+			l.reads("a")
+			l.Stream(l.stream)
+			tell(l)
+		}
+	}
+	// The lease time is 8 s and a beat 2 s.
+	try(t, []ruling{
+		{"owned in time", "", healed(func(l *tale) {
+			l.Owners([]Owner{l.owner("a", "", l.after(0))})
+			l.Healed()
+			time.Sleep(12 * time.Second)
+			l.Owners([]Owner{l.owner("a", "", l.after(0))})
+			time.Sleep(time.Millisecond)
+			l.Owners([]Owner{l.owner("a", "one", l.after(0))})
+		})},
+		{"owned by nobody", H12, healed(func(l *tale) {
+			l.Healed()
+			time.Sleep(13 * time.Second)
+			l.Owners([]Owner{l.owner("a", "", l.after(0))})
+		})},
+		{"owned by one who died", H12, healed(func(l *tale) {
+			l.Crashed("one")
+			l.Healed()
+			time.Sleep(13 * time.Second)
+			l.Owners([]Owner{l.owner("a", "one", l.after(0))})
+		})},
+		{"owned by one who stopped", H12, healed(func(l *tale) {
+			l.Stopped("one")
+			l.Healed()
+			time.Sleep(13 * time.Second)
+			l.Owners([]Owner{l.owner("a", "one", l.after(0))})
+		})},
+		{"owned by one who came back", "", healed(func(l *tale) {
+			l.Crashed("one")
+			l.Started("one")
+			l.Healed()
+			time.Sleep(13 * time.Second)
+			l.Owners([]Owner{l.owner("a", "one", l.after(0))})
+		})},
+		{"nobody looked", H12, healed(func(l *tale) {
+			l.Owners([]Owner{l.owner("a", "one", l.after(0))})
+			l.Healed()
+		})},
+		{"a child that waits for its parent", "", healed(func(l *tale) {
+			l.Healed()
+			time.Sleep(13 * time.Second)
+			child := l.owner("a", "", checkpoint.Start())
+			child.Lease, child.Parents = prefix+"b", []string{prefix + "a"}
+			l.Owners([]Owner{l.owner("a", "one", l.after(0)), child})
+		})},
+		{"handled late", H12, plain(func(l *tale) { l.Healed(); time.Sleep(21 * time.Second) })},
+		{"handled late, but not long after the faults", "", plain(func(l *tale) { time.Sleep(time.Hour); l.Healed(); time.Sleep(19 * time.Second) })},
+	})
+}
+
+func TestVerdictInWords(t *testing.T) {
+	v := judged(t, func(l *tale) {
+		for range 12 {
+			l.puts("a", "x")
+		}
+		l.acquires("one", "a", checkpoint.Start())
+		l.does("one", "a", 1)
+		l.done()
+	})
+	text := v.String()
+	for _, want := range []string{
+		"12 sent, 1 handled, 11 lost, 0 duplicates, 0 repeated, 0 out of order, 0 altered, 0 unknown\n",
+		"\nH1 broken 11 times\n  lost: put 0, key \"x\", acknowledged as 12:0 in a at 0.000000s, was never handled\n",
+		"\nH3 broken 1 times\n  one on a epoch 1 delivers 13:0, and skips 1 records behind START",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if len(v.Examples) != mostExamples || len(v.Violations) != mostExamples+1 || v.Broken[H1] != 11 {
+		t.Errorf("%d examples, %d violations, %v broken", len(v.Examples), len(v.Violations), v.Broken)
+	}
+}
+
+func TestUnrecorded(t *testing.T) {
+	v := New().Check(Options{})
+	for _, r := range Rules() {
+		if r == H3 {
+			continue // without deliveries there is no order to break
+		}
+		if v.Broken[r] == 0 {
+			t.Errorf("%s holds in a history without events", r)
+		}
+	}
+	if v := New().Check(Options{Partial: Rules()}); !v.OK() {
+		t.Errorf("broken although not judged: %s", v)
+	}
+	if got := Without(H1, H12); len(got) != 10 || got[0] != H2 || got[9] != H11 {
+		t.Errorf("Without(H1, H12) is %v", got)
+	}
+	h := New()
+	h.Failed(h.Put(Put{Key: "a"}), nil, false)
+	h.Failed(h.Put(Put{Key: "a"}), errors.New("second"), false)
+	if err := h.FirstFailure(); err == nil || err.Error() != "failed" {
+		t.Errorf("first failure %v", err)
+	}
+}
