@@ -108,6 +108,7 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 		if v.TTL != r.cfg.TTL {
 			r.log.Warn("the group's lease time stands", zap.Duration("group", v.TTL), zap.Duration("config", r.cfg.TTL))
 		}
+		r.calls.Go(func() { r.watch(r.ctx) })
 	}
 	r.scope.Incarnation, r.ttl, r.hold, r.lost = v.Incarnation, v.TTL, v.Paused, v.Lost
 	r.pace.set(v.TTL)

@@ -113,7 +113,6 @@ func (r *run) loop(ctx context.Context) error {
 	now := time.Now()
 	r.joinBy, r.beatDue = now.Add(r.cfg.JoinTimeout), now
 	r.calls.Go(func() { r.saver.run(background) })
-	r.calls.Go(func() { r.watch(background) })
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -164,7 +163,7 @@ func (r *run) async(f func(ctx context.Context) (then func())) {
 	})
 }
 
-// watch turns announcements into early beats.
+// watch turns announcements into early beats, once the group is joined.
 func (r *run) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := r.cfg.Store.Watch(ctx, r.cfg.Group, func() { r.inbox.post(func() { r.beatSoon(time.Now()) }) })

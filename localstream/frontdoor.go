@@ -31,7 +31,7 @@ type buffers struct {
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	setRequestID(w.Header())
+	s.ids.set(w.Header())
 	switch {
 	case !s.hostAllowed(r):
 		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "This name is not one of the server's. Allow it by name, or use localhost.")

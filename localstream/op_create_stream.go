@@ -84,7 +84,7 @@ func (c *call) createStream(ctx context.Context, in *kinesis.CreateStreamInput) 
 // how many it is to have.
 func newStream(key state.Key, in *kinesis.CreateStreamInput) (st *state.Stream, shards int, err error) {
 	st = &state.Stream{
-		Key: key, ID: uuid.Must(uuid.NewV7()).String(),
+		Key: key, ID: uuid.NewString(),
 		RetentionHours: state.MinRetentionHours, MaxRecordKiB: state.DefaultMaxRecordKiB, Tags: in.Tags,
 	}
 	if in.MaxRecordSizeInKiB != nil {

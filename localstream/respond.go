@@ -3,16 +3,19 @@ package localstream
 import (
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/shardrun/shardrun/internal/entropy"
 	"github.com/shardrun/shardrun/localstream/internal/wire"
 )
 
@@ -77,15 +80,26 @@ func (s *Server) write(w http.ResponseWriter, status int, contentType string, bo
 	_, _ = w.Write(body)
 }
 
-// setRequestID gives the answer the two ids that AWS gives every answer.
-func setRequestID(h http.Header) {
-	var b [16 + 76]byte
-	for i := 0; i+8 <= len(b); i += 8 {
-		n := rand.Uint64()
-		for j := range 8 {
-			b[i+j] = byte(n >> (8 * j))
-		}
+// requestIDs makes the ids of answers.
+type requestIDs struct {
+	mu     sync.Mutex // guards source
+	source *rand.ChaCha8
+}
+
+func newRequestIDs() *requestIDs {
+	var seed [32]byte
+	for i := 0; i < len(seed); i += 8 {
+		binary.LittleEndian.PutUint64(seed[i:], entropy.Uint64())
 	}
+	return &requestIDs{source: rand.NewChaCha8(seed)}
+}
+
+// set gives an answer the two ids that AWS gives every answer.
+func (r *requestIDs) set(h http.Header) {
+	var b [16 + 76]byte
+	r.mu.Lock()
+	_, _ = r.source.Read(b[:]) // never fails
+	r.mu.Unlock()
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // a random UUID
 	h["X-Amzn-Requestid"] = []string{fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])}
 	h["X-Amz-Id-2"] = []string{base64.StdEncoding.EncodeToString(b[16:])}

@@ -32,6 +32,7 @@ type Server struct {
 	buffers    sync.Pool // of *buffers, for requests and answers
 	sealer     *sealer
 	faults     faults
+	ids        *requestIDs
 	inFlight   *budget
 
 	catalog  atomic.Pointer[catalog]
@@ -69,7 +70,7 @@ func OpenOn(fsys vfs.FS, cfg Config) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, logger: cfg.Logger, started: time.Now(), changes: make(chan func(*metadata))}
+	s := &Server{cfg: cfg, logger: cfg.Logger, started: time.Now(), changes: make(chan func(*metadata)), ids: newRequestIDs()}
 	s.operations = operationsByName()
 	s.inFlight = newBudget(cmp.Or(cfg.maxInFlight, maxInFlight))
 	s.buffers.New = func() any { return new(buffers) }

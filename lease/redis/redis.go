@@ -11,6 +11,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -127,11 +129,11 @@ func (s *Store) View(ctx context.Context, group string) (lease.View, error) {
 		}
 	}
 	whole.Leases, whole.Sessions, whole.Gone, whole.Left = nil, nil, nil, nil
-	for _, l := range leases {
-		whole.Leases = append(whole.Leases, l)
+	for _, name := range slices.Sorted(maps.Keys(leases)) {
+		whole.Leases = append(whole.Leases, leases[name])
 	}
-	for _, m := range sessions {
-		whole.Sessions = append(whole.Sessions, m)
+	for _, id := range slices.Sorted(maps.Keys(sessions)) {
+		whole.Sessions = append(whole.Sessions, sessions[id])
 	}
 	return whole, nil
 }
