@@ -1,0 +1,95 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/internal/vfs"
+	"github.com/shardrun/shardrun/localstream"
+)
+
+// kinesisNode is the Kinesis server: localstream on a disk that loses, at a
+// power failure, what was not synced.
+type kinesisNode struct {
+	log  *zap.Logger
+	work *sync.WaitGroup // of the world
+
+	// mu guards all below.
+	mu      sync.Mutex
+	disk    *vfs.Crash
+	server  *localstream.Server // nil while it is down
+	crashed chan struct{}       // closed when this server crashes
+	plan    *vfs.Plan           // what its disk will do, nil if nothing
+}
+
+func (k *kinesisNode) config() localstream.Config {
+	return localstream.Config{
+		Durability: localstream.Sync, Logger: k.log,
+		UpdateDelay: 300 * time.Millisecond, // a reshard is not done at once
+	}
+}
+
+func newKinesis(log *zap.Logger, work *sync.WaitGroup) (*kinesisNode, error) {
+	k := &kinesisNode{log: log, work: work, disk: vfs.NewCrash()}
+	return k, k.boot(nil)
+}
+
+// current is the server, nil when there is none, and what is closed when it
+// crashes.
+func (k *kinesisNode) current() (*localstream.Server, <-chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.server, k.crashed
+}
+
+// crash cuts the power: what was not synced is lost in part or as a whole, and
+// requests on their way get no answer.
+func (k *kinesisNode) crash(dice *rand.Rand) {
+	k.mu.Lock()
+	old, crashed := k.server, k.crashed
+	if old != nil {
+		k.disk = k.disk.CrashClone(dice)
+		k.server = nil
+		close(crashed)
+	}
+	k.mu.Unlock()
+	if old != nil {
+		// What is left of the process writes to a disk that nobody looks at.
+		k.work.Go(func() { _ = old.Close() })
+	}
+}
+
+// boot starts a server on what the disk has. A plan makes one of its operations
+// fail.
+func (k *kinesisNode) boot(plan *vfs.Plan) error {
+	k.mu.Lock()
+	disk := k.disk
+	running := k.server != nil
+	k.mu.Unlock()
+	if running {
+		return nil
+	}
+	var fsys vfs.FS = disk
+	if plan != nil {
+		fsys = vfs.Fault(disk, *plan)
+	}
+	server, err := localstream.OpenOn(fsys, k.config())
+	if err != nil {
+		return fmt.Errorf("the server does not come back: %w", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.server, k.crashed, k.plan = server, make(chan struct{}), plan
+	return nil
+}
+
+// unsound reports whether the disk of the server fails, or will.
+func (k *kinesisNode) unsound() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.server != nil && k.plan != nil
+}

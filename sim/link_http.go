@@ -1,0 +1,209 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+)
+
+// deadPeer is after what time a client's kernel gives up a connection on which
+// nothing comes back.
+const deadPeer = 20 * time.Second
+
+var errReset = fmt.Errorf("read: %w", syscall.ECONNRESET)
+
+// link carries the requests of one node to the Kinesis server. It is the HTTP
+// client of an SDK client.
+type link struct {
+	world *world
+	node  *node
+	name  string // of the link, as the weather knows it
+}
+
+// client is an SDK client of a node.
+func (w *world) client(n *node) *kinesis.Client {
+	return kinesis.New(kinesis.Options{
+		Region:                     "us-east-1",
+		BaseEndpoint:               aws.String("http://localhost"),
+		Credentials:                credentials.NewStaticCredentialsProvider("000000000000", "local", ""),
+		HTTPClient:                 &link{world: w, node: n, name: n.name + ">kinesis"},
+		DisableClockSkewCorrection: true,
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			// As the SDK's, but of this run's randomness.
+			o.Backoff = retry.BackoffDelayerFunc(func(attempt int, err error) (time.Duration, error) {
+				dice := w.source.dice(key(n.name, "backoff", err.Error()))
+				return w.source.until(dice, 0, min(time.Second<<attempt, 20*time.Second)), nil
+			})
+		}),
+	})
+}
+
+// Do sends a request. What was sent arrives also when the caller has given up.
+func (l *link) Do(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var body []byte
+	if req.Body != nil {
+		var err error
+		if body, err = io.ReadAll(req.Body); err != nil {
+			return nil, err
+		}
+		req.Body.Close()
+	}
+	if !l.node.awake(ctx) {
+		return nil, l.gone(ctx)
+	}
+	w := l.world
+	w.source.acts(l.node.name)
+	op := strings.TrimPrefix(req.Header.Get("X-Amz-Target"), "Kinesis_20131202.")
+	m := message{link: l, op: op, header: req.Header.Clone(), body: body, answer: make(chan answer, 1)}
+	m.dice = w.source.dice(key(l.name, op, string(body)))
+	m.rates = w.weather.on(l.name)
+	w.source.tell("%s sends %s %x", l.name, op, key(string(body)))
+	m.fate, m.twice = m.rates.draw(m.dice)
+	m.there = l.delay(m.rates, m.dice)
+	w.work.Go(func() { m.travel(w.life) })
+	patience := time.NewTimer(deadPeer)
+	defer patience.Stop()
+	var a answer
+	select {
+	case a = <-m.answer:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-patience.C:
+		return nil, errReset
+	case <-l.node.died:
+		return nil, l.gone(ctx)
+	}
+	if !l.node.awake(ctx) {
+		return nil, l.gone(ctx)
+	}
+	if a.response != nil {
+		a.response.Request = req
+	}
+	return a.response, a.err
+}
+
+func (l *link) delay(r rates, dice *rand.Rand) time.Duration {
+	least, most := r.bounds(dice)
+	return l.world.source.until(dice, l.node.stretch(least), l.node.stretch(most))
+}
+
+// gone is what a node that has crashed is told. It lets its goroutines end;
+// nobody sees what they do.
+func (l *link) gone(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errDead
+}
+
+// message is a request on its way.
+type message struct {
+	link   *link
+	op     string
+	header http.Header
+	body   []byte
+	dice   *rand.Rand
+	rates  rates
+	fate   fate
+	twice  bool
+	there  time.Duration
+	answer chan answer // holds one
+}
+
+type answer struct {
+	response *http.Response
+	err      error
+}
+
+// travel takes the message to the server and its answer back.
+func (m *message) travel(life context.Context) {
+	w := m.link.world
+	if !sleep(life, m.there) {
+		m.answer <- answer{err: life.Err()}
+		return
+	}
+	switch m.fate {
+	case isLost:
+		return // the caller's patience ends
+	case breaksBefore:
+		m.answer <- answer{err: errReset}
+		return
+	}
+	a := m.arrive(life)
+	if m.twice {
+		again := w.source.until(m.dice, mostDelay, time.Second)
+		w.work.Go(func() {
+			if sleep(life, again) {
+				m.arrive(life) // nobody waits for this answer
+			}
+		})
+	}
+	if !sleep(life, m.link.delay(m.rates, m.dice)) {
+		a = answer{err: life.Err()}
+	}
+	switch m.fate {
+	case losesReply:
+		return
+	case breaksAfter:
+		a = answer{err: errReset}
+	}
+	m.answer <- a
+}
+
+// arrive has the server handle the request. An answer of a server that has
+// crashed meanwhile is not sent.
+func (m *message) arrive(life context.Context) answer {
+	w := m.link.world
+	w.source.acts("kinesis")
+	server, crashed := w.kinesis.current()
+	if server == nil {
+		return answer{err: fmt.Errorf("dial: %w", syscall.ECONNREFUSED)}
+	}
+	req, err := http.NewRequestWithContext(life, http.MethodPost, "http://localhost/", bytes.NewReader(m.body))
+	if err != nil {
+		return answer{err: err}
+	}
+	req.Header = m.header.Clone()
+	resp, err := server.HTTPClient().Do(req)
+	if err == nil {
+		var body []byte
+		body, err = io.ReadAll(resp.Body)
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	select {
+	case <-crashed:
+		return answer{err: errReset}
+	default:
+	}
+	if err != nil {
+		return answer{err: fmt.Errorf("%w: %w", errReset, err)}
+	}
+	return answer{response: resp}
+}
+
+// sleep waits, and reports whether ctx still goes on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,322 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// dialRedis opens a connection of a node to the Redis server.
+func (w *world) dialRedis(ctx context.Context, n *node) (net.Conn, error) {
+	name := n.name + ">redis"
+	if !n.awake(ctx) {
+		return nil, errDead
+	}
+	w.source.acts(n.name)
+	r := w.weather.on(name)
+	use, _ := ctx.Value(purpose{}).(string) // empty but for watches
+	dice := w.source.dice(key(name, "dial", use))
+	least, most := r.bounds(dice)
+	wait := w.source.until(dice, n.stretch(least), n.stretch(most))
+	patience := deadPeer
+	if deadline, some := ctx.Deadline(); some {
+		// A little earlier than the caller's, not at the same instant.
+		patience = time.Until(deadline) - w.source.until(dice, time.Millisecond/2, time.Millisecond)
+	}
+	if f, _ := r.draw(dice); f == isLost || wait > patience {
+		sleep(ctx, patience) // SYN after SYN
+		return nil, fmt.Errorf("dial %s: %w", name, os.ErrDeadlineExceeded)
+	}
+	if !sleep(ctx, wait) {
+		return nil, ctx.Err()
+	}
+	far, hung, err := w.redis.dial()
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{
+		world: w, node: n, name: name, use: use, number: n.dialled(), far: far, hung: hung,
+		out: make(chan parcel, 1024), in: make(chan parcel, 1024), ready: make(chan []byte, 1024),
+		closed: make(chan struct{}),
+	}
+	w.source.tell("%s#%d dialled %s", c.name, c.number, use)
+	w.work.Go(c.carry)
+	w.work.Go(c.collect)
+	w.work.Go(c.hand)
+	return c, nil
+}
+
+// parcel is a piece of a stream of bytes, and when it arrives.
+type parcel struct {
+	data []byte
+	wait time.Duration
+	sent time.Time
+	fate fate
+}
+
+// conn is a node's end of a connection to Redis. What is written arrives later,
+// in order; after a loss, nothing arrives any more, as on a connection whose
+// other end is gone. One goroutine reads at a time, and one writes.
+type conn struct {
+	world *world
+	node  *node
+	name  string
+	use   string // what it is for, as far as that is known
+	// number is that of the connection, of those of the node.
+	number int
+	far    net.Conn        // the server's end
+	hung   <-chan struct{} // closed when the server hangs up
+
+	out   chan parcel // to the server
+	in    chan parcel // to the node
+	ready chan []byte // arrived
+
+	once   sync.Once
+	closed chan struct{}
+	rest   []byte // the reader's: arrived and not read
+
+	// mu guards all below.
+	mu       sync.Mutex
+	deadline time.Time // for reads; writes never wait
+	silent   bool      // nothing passes any more
+	why      error     // what reads say after the end
+}
+
+// end closes the connection, for the reason that reads get.
+func (c *conn) end(why error) {
+	c.once.Do(func() {
+		c.mu.Lock()
+		c.why = why
+		c.mu.Unlock()
+		close(c.closed)
+		c.far.Close()
+	})
+}
+
+// Close implements [net.Conn].
+func (c *conn) Close() error {
+	c.end(net.ErrClosed)
+	return nil
+}
+
+// Write implements [net.Conn].
+func (c *conn) Write(p []byte) (int, error) {
+	if !c.node.awake(context.Background()) {
+		c.end(errReset)
+	}
+	select {
+	case <-c.closed:
+		return 0, c.reason()
+	default:
+	}
+	w := c.world
+	w.source.acts(c.node.name)
+	r := w.weather.on(c.name)
+	dice := w.source.dice(key(c.name, "write", c.use, string(p)))
+	f, _ := r.draw(dice)
+	least, most := r.bounds(dice)
+	d := w.source.until(dice, c.node.stretch(least), c.node.stretch(most))
+	w.source.tell("%s#%d writes %x", c.name, c.number, key(string(p)))
+	c.out <- parcel{data: append([]byte(nil), p...), wait: d, sent: time.Now(), fate: f}
+	return len(p), nil
+}
+
+// carry takes what was written to the server.
+func (c *conn) carry() {
+	for {
+		p, ok := c.next(c.out)
+		if !ok {
+			return
+		}
+		switch p.fate {
+		case isLost:
+			c.hush()
+			continue
+		case breaksBefore:
+			c.cut()
+			return
+		}
+		if c.hushed() {
+			continue
+		}
+		c.world.source.acts("redis")
+		c.world.redis.clock()
+		if p.fate == losesReply {
+			c.hush()
+		}
+		if _, err := c.far.Write(p.data); err != nil {
+			c.end(errReset)
+			return
+		}
+		if p.fate == breaksAfter {
+			c.cut()
+			return
+		}
+	}
+}
+
+// collect takes what the server writes, at once: the server must not wait.
+func (c *conn) collect() {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := c.far.Read(buf)
+		if n > 0 && !c.hushed() {
+			r := c.world.weather.on(c.name)
+			data := append([]byte(nil), buf[:n]...)
+			dice := c.world.source.dice(key(c.name, "read", c.use, string(data)))
+			least, most := r.bounds(dice)
+			d := c.world.source.until(dice, c.node.stretch(least), c.node.stretch(most))
+			c.world.source.tell("%s#%d is sent %x", c.name, c.number, key(string(data)))
+			select {
+			case c.in <- parcel{data: data, wait: d, sent: time.Now()}:
+			case <-c.closed:
+				return
+			}
+		}
+		if err != nil {
+			c.end(errReset) // the server has hung up
+			return
+		}
+	}
+}
+
+// hand makes what the server wrote arrive.
+func (c *conn) hand() {
+	for {
+		p, ok := c.next(c.in)
+		if !ok {
+			return
+		}
+		if c.hushed() {
+			continue
+		}
+		select {
+		case c.ready <- p.data:
+		case <-c.closed:
+			return
+		}
+	}
+}
+
+// next waits for the next parcel to arrive. Each arrives after the one before.
+func (c *conn) next(queue chan parcel) (parcel, bool) {
+	select {
+	case p := <-queue:
+		if d := time.Until(p.sent.Add(p.wait)); d > 0 {
+			t := time.NewTimer(d)
+			defer t.Stop()
+			select {
+			case <-t.C:
+			case <-c.closed:
+				return parcel{}, false
+			}
+		}
+		return p, true
+	case <-c.hung:
+		c.cut()
+		return parcel{}, false
+	case <-c.closed:
+		return parcel{}, false
+	}
+}
+
+// cut breaks the connection, a moment later: not at the instant at which others
+// break too, or something arrives.
+func (c *conn) cut() {
+	dice := c.world.source.dice(key(c.name, "cut", strconv.Itoa(c.number)))
+	t := time.NewTimer(c.world.source.until(dice, 0, time.Millisecond))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		c.end(errReset)
+	case <-c.closed:
+	}
+}
+
+// Read implements [net.Conn].
+func (c *conn) Read(p []byte) (int, error) {
+	if len(c.rest) == 0 {
+		c.mu.Lock()
+		deadline := c.deadline
+		c.mu.Unlock()
+		var expired <-chan time.Time
+		if !deadline.IsZero() {
+			// A little later than the context of the call, not at the same instant.
+			dice := c.world.source.dice(key(c.name, "deadline", strconv.Itoa(c.number)))
+			wait := time.Until(deadline)
+			t := time.NewTimer(c.world.source.until(dice, wait, wait+time.Millisecond/4))
+			defer t.Stop()
+			expired = t.C
+		}
+		select {
+		case c.rest = <-c.ready:
+		case <-expired:
+			return 0, fmt.Errorf("read %s: %w", c.name, os.ErrDeadlineExceeded)
+		case <-c.closed:
+			return 0, c.reason()
+		case <-c.node.died:
+			return 0, io.EOF
+		}
+		if !c.node.awake(context.Background()) {
+			return 0, io.EOF
+		}
+	}
+	n := copy(p, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
+}
+
+func (c *conn) reason() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.why == nil {
+		return net.ErrClosed
+	}
+	return c.why
+}
+
+func (c *conn) hush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.silent = true
+}
+
+func (c *conn) hushed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.silent
+}
+
+// SetDeadline implements [net.Conn].
+func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+
+// SetReadDeadline implements [net.Conn]. It is for the reads that begin later.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	return nil
+}
+
+// SetWriteDeadline implements [net.Conn].
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+
+// LocalAddr implements [net.Conn].
+func (c *conn) LocalAddr() net.Addr { return addr(c.node.name) }
+
+// RemoteAddr implements [net.Conn].
+func (c *conn) RemoteAddr() net.Addr { return addr("redis") }
+
+// addr is the address of a node.
+type addr string
+
+func (addr) Network() string  { return "sim" }
+func (a addr) String() string { return string(a) }
+
+var errRefused = fmt.Errorf("dial: %w", syscall.ECONNREFUSED)

@@ -1,0 +1,214 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/shardrun/shardrun/internal/vfs"
+	"github.com/shardrun/shardrun/localstream"
+)
+
+// torment carries out the actions of the plan, and returns when all of them
+// are over. When ctx ends, those under way end early.
+func (w *world) torment(ctx context.Context) {
+	begin := time.Now()
+	for _, a := range w.plan.Actions {
+		dice := w.source.dice(key("torment"))
+		if !sleep(ctx, time.Until(begin.Add(a.At))+w.source.until(dice, 0, time.Millisecond)) {
+			break
+		}
+		w.torments.Go(func() { w.do(ctx, a, dice) })
+	}
+	w.torments.Wait()
+}
+
+// do carries out one action from its beginning to its end.
+func (w *world) do(ctx context.Context, a Action, dice *rand.Rand) {
+	switch a.Fault {
+	case LinkDelay, LinkDrop, LinkLoseReply, LinkReset, LinkDuplicate, LinkCut:
+		w.spoil(ctx, a, dice)
+	case WorkerCrash, WorkerPause, WorkerSlow, WorkerDrain, HandlerError, HandlerSlow:
+		w.harm(ctx, a, dice)
+	case ServerCrash, ServerDisk, ServerErrors:
+		w.strike(ctx, a, dice)
+	case RedisDown, RedisSuffix, RedisAll, RedisClock:
+		w.unsettle(ctx, a)
+	case Reshard:
+		w.reshard(ctx, dice)
+	}
+}
+
+// lasting waits for the duration of an action, to an instant of its own.
+func (w *world) lasting(ctx context.Context, d time.Duration, dice *rand.Rand) {
+	sleep(ctx, w.source.until(dice, d, d+time.Millisecond))
+}
+
+// spoil makes links bad for a while.
+func (w *world) spoil(ctx context.Context, a Action, dice *rand.Rand) {
+	links := w.links()
+	name := links[a.Target%len(links)]
+	var r rates
+	switch a.Fault {
+	case LinkDelay:
+		r = rates{delay: a.Rate, long: 3 * time.Second}
+	case LinkDrop:
+		r = rates{drop: a.Rate}
+	case LinkLoseReply:
+		r = rates{loseReply: a.Rate}
+	case LinkReset:
+		r = rates{reset: a.Rate}
+	case LinkDuplicate:
+		r = rates{duplicate: 2 * a.Rate}
+	case LinkCut:
+		r = rates{cut: true}
+	}
+	w.note("%s: %s for %v, %.2f", name, a.Fault, a.For.Round(time.Millisecond), a.Rate)
+	w.weather.set(name, r)
+	w.lasting(ctx, a.For, dice)
+	w.weather.set(name, rates{})
+}
+
+// harm does something to a worker.
+func (w *world) harm(ctx context.Context, a Action, dice *rand.Rand) {
+	s := w.slots[a.Target%len(w.slots)]
+	wk, mine := s.seize()
+	if !mine {
+		return
+	}
+	defer s.release()
+	w.note("%s: %s for %v, %.2f", wk.name, a.Fault, a.For.Round(time.Millisecond), a.Rate)
+	switch a.Fault {
+	case WorkerCrash:
+		wk.node.crash()
+		w.history.Crashed(wk.name)
+		wk.cancel()
+		w.lasting(ctx, a.For, dice)
+		w.start(s, w.nextName(s, wk, dice.IntN(2) == 0))
+	case WorkerDrain:
+		wk.cancel()
+		<-wk.done
+		w.lasting(ctx, a.For, dice)
+		w.start(s, w.nextName(s, wk, dice.IntN(2) == 0))
+	case WorkerPause:
+		resume := wk.node.pause()
+		w.lasting(ctx, a.For, dice)
+		w.note("%s: goes on", wk.name)
+		resume()
+	case WorkerSlow:
+		wk.node.slowness(a.Rate)
+		w.lasting(ctx, a.For, dice)
+		wk.node.slowness(1)
+	case HandlerError:
+		wk.troubled(trouble{fails: a.Rate})
+		w.lasting(ctx, a.For, dice)
+		wk.troubled(trouble{})
+	case HandlerSlow:
+		wk.troubled(trouble{slow: a.Rate / 2, long: 2 * w.plan.TTL})
+		w.lasting(ctx, a.For, dice)
+		wk.troubled(trouble{})
+	}
+}
+
+// nextName is the name of the worker that follows in a slot.
+func (w *world) nextName(s *slot, wk *worker, same bool) string {
+	base := fmt.Sprintf("worker-%d", s.number)
+	if same {
+		return base
+	}
+	return fmt.Sprintf("%s-%d", base, s.starts)
+}
+
+// strike does something to the Kinesis server.
+func (w *world) strike(ctx context.Context, a Action, dice *rand.Rand) {
+	switch a.Fault {
+	case ServerCrash:
+		w.note("kinesis: power failure for %v", a.For.Round(time.Millisecond))
+		w.kinesis.crash(dice)
+		w.lasting(ctx, a.For, dice)
+		w.boot(nil)
+	case ServerDisk:
+		kinds := []vfs.FaultKind{vfs.FailEIO, vfs.ShortWrite, vfs.NoSpace, vfs.LostSync, vfs.CrashBefore, vfs.CrashAfter}
+		plan := vfs.Plan{Kind: kinds[dice.IntN(len(kinds))], At: 1 + dice.IntN(60)}
+		w.note("kinesis: starts anew; operation %d of its disk will fail: %v", plan.At, plan.Kind)
+		w.kinesis.crash(dice)
+		w.boot(&plan)
+		w.lasting(ctx, a.For, dice)
+		w.note("kinesis: starts anew on a sound disk")
+		w.kinesis.crash(dice)
+		w.boot(nil)
+	case ServerErrors:
+		server, _ := w.kinesis.current()
+		if server == nil {
+			return
+		}
+		faults := []localstream.Fault{
+			{Action: localstream.Throttle, Operation: "PutRecords"},
+			{Action: localstream.Throttle, Operation: "GetRecords"},
+			{Action: localstream.Fail},
+			{Action: localstream.ExpireIterator, Operation: "GetRecords"},
+			{Action: localstream.Throttle, Operation: "ListShards"},
+			{Action: localstream.Fail, Operation: "GetShardIterator"},
+		}
+		f := faults[dice.IntN(len(faults))]
+		f.Count = 1 + dice.IntN(10)
+		w.note("kinesis: %d times action %d on %q", f.Count, f.Action, f.Operation)
+		remove := server.Inject(f)
+		w.lasting(ctx, a.For, dice)
+		remove()
+	}
+}
+
+// boot starts the Kinesis server. One that does not come back on a sound disk
+// has lost everything.
+func (w *world) boot(plan *vfs.Plan) {
+	err := w.kinesis.boot(plan)
+	if err == nil {
+		return
+	}
+	if plan == nil {
+		w.fail("%v", err)
+		return
+	}
+	w.note("kinesis: did not start: %v", err) // the fault came while it opened
+}
+
+// unsettle does something to Redis.
+func (w *world) unsettle(ctx context.Context, a Action) {
+	select {
+	case w.redisBusy <- struct{}{}:
+		defer func() { <-w.redisBusy }()
+	default:
+		return // one at a time
+	}
+	dice := w.source.dice(key("unsettle"))
+	switch a.Fault {
+	case RedisDown:
+		w.note("redis: restarts, down for %v", a.For.Round(time.Millisecond))
+		w.redis.stop()
+		w.lasting(ctx, a.For, dice)
+		w.redis.start()
+	case RedisSuffix:
+		was := w.redis.snapshot()
+		w.lasting(ctx, a.For, dice)
+		w.note("redis: fails over, the writes of the last %v are lost", a.For.Round(time.Millisecond))
+		w.redis.stop()
+		if err := w.redis.restore(was); err != nil {
+			w.fail("restore: %v", err)
+		}
+		w.history.StoreLost("suffix")
+		w.redis.start()
+	case RedisAll:
+		w.note("redis: loses everything, down for %v", a.For.Round(time.Millisecond))
+		w.redis.stop()
+		w.redis.mini.FlushAll()
+		w.history.StoreLost("all")
+		w.lasting(ctx, a.For, dice)
+		w.redis.start()
+	case RedisClock:
+		ahead := time.Duration(a.Rate * float64(time.Hour)).Round(time.Second)
+		w.note("redis: its clock is now %v ahead", ahead)
+		w.redis.jump(ahead)
+	}
+}

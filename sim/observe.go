@@ -1,0 +1,171 @@
+package sim
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/shardrun/shardrun/internal/history"
+	"github.com/shardrun/shardrun/lease"
+)
+
+// observe looks at the table of leases now and then.
+func (w *world) observe(ctx context.Context) {
+	for sleep(ctx, w.source.until(w.source.dice(key("observe")), 5*time.Second, 15*time.Second)) {
+		w.look()
+	}
+}
+
+// look notes the table of leases, and reports whether there is one to be seen.
+func (w *world) look() bool {
+	v, err := w.observer.View(w.life, "sim")
+	if err != nil {
+		w.history.Note("observer", "%v", err)
+		return false
+	}
+	if len(v.Leases) == 0 {
+		return false
+	}
+	w.history.Owners(w.owners(v))
+	return true
+}
+
+// owners is a table as the history has it.
+func (w *world) owners(v lease.View) []history.Owner {
+	living := map[string]string{}
+	for _, s := range v.Sessions {
+		if s.Deadline > v.Now {
+			living[s.ID] = w.actor(s.Name)
+		}
+	}
+	var out []history.Owner
+	for _, l := range v.Leases {
+		out = append(out, history.Owner{
+			Lease: l.Name, Worker: living[lease.SessionOf(l.Token)], Position: l.Position, Parents: l.Shard.Parents,
+			StartHashKey: l.Shard.StartingHashKey, EndHashKey: l.Shard.EndingHashKey,
+		})
+	}
+	return out
+}
+
+// audit reads with iterators of every type, as programs without the library
+// do. What they get is judged against the log.
+func (w *world) audit(ctx context.Context) {
+	n := newNode("auditor")
+	client := w.client(n)
+	var known []string // sequence numbers seen, in one shard
+	for sleep(ctx, w.source.until(w.source.dice(key("audit")), 5*time.Second, 20*time.Second)) {
+		dice := w.source.dice(key("audit how"))
+		shards, err := listShards(ctx, client)
+		if err != nil {
+			continue
+		}
+		shard := *shards[dice.IntN(len(shards))].ShardId
+		known = w.sequences(known[:0], shard)
+		in := &kinesis.GetShardIteratorInput{StreamName: aws.String(streamName), ShardId: &shard}
+		kinds := []types.ShardIteratorType{types.ShardIteratorTypeTrimHorizon, types.ShardIteratorTypeLatest, types.ShardIteratorTypeAtTimestamp}
+		if len(known) > 0 {
+			kinds = append(kinds, types.ShardIteratorTypeAtSequenceNumber, types.ShardIteratorTypeAfterSequenceNumber)
+		}
+		in.ShardIteratorType = kinds[dice.IntN(len(kinds))]
+		switch in.ShardIteratorType {
+		case types.ShardIteratorTypeAtSequenceNumber, types.ShardIteratorTypeAfterSequenceNumber:
+			in.StartingSequenceNumber = aws.String(known[dice.IntN(len(known))])
+		case types.ShardIteratorTypeAtTimestamp:
+			in.Timestamp = aws.Time(time.Now().Add(-draw(dice, 0, time.Minute)).Truncate(time.Millisecond))
+		}
+		w.read(ctx, client, in, int32(1+dice.IntN(50)))
+	}
+}
+
+// sequences are the sequence numbers of a shard that the log has.
+func (w *world) sequences(out []string, shard string) []string {
+	server, _ := w.kinesis.current()
+	if server == nil {
+		return nil
+	}
+	records, err := server.Records(streamName)
+	if err != nil {
+		return nil
+	}
+	for _, r := range records {
+		if r.ShardID == shard {
+			out = append(out, r.SequenceNumber)
+		}
+	}
+	return out
+}
+
+// read reads from one iterator on, up to the tip or a few pages.
+func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.GetShardIteratorInput, limit int32) {
+	r := history.Read{
+		Shard: *in.ShardId, Type: string(in.ShardIteratorType), Sequence: aws.ToString(in.StartingSequenceNumber),
+		Timestamp: aws.ToTime(in.Timestamp), Began: time.Now(),
+	}
+	out, err := client.GetShardIterator(ctx, in)
+	if err != nil {
+		return
+	}
+	r.Answered = time.Now()
+	next := out.ShardIterator
+	for range 4 {
+		began := time.Now()
+		page, err := client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: next, Limit: &limit})
+		if err != nil {
+			break // what was read before is judged
+		}
+		r.Last, r.Behind = began, time.Duration(aws.ToInt64(page.MillisBehindLatest))*time.Millisecond
+		for _, record := range page.Records {
+			r.Got = append(r.Got, *record.SequenceNumber)
+		}
+		if next = page.NextShardIterator; next == nil {
+			r.Closed = true
+			break
+		}
+		if !sleep(ctx, w.source.until(w.source.dice(key("audit page")), 300*time.Millisecond, time.Second)) {
+			break
+		}
+	}
+	w.history.Read(r)
+}
+
+// confess notes what the log has, for the checker.
+func (w *world) confess() {
+	server, _ := w.kinesis.current()
+	if server == nil {
+		w.fail("there is no server to ask for the truth")
+		return
+	}
+	shards, err := listShards(w.life, w.client(newNode("notary")))
+	if err != nil {
+		w.fail("list shards in the end: %v", err)
+		return
+	}
+	records, err := server.Records(streamName)
+	if err != nil {
+		w.fail("read the log in the end: %v", err)
+		return
+	}
+	truth := history.Stream{Name: streamName}
+	for _, s := range shards {
+		shard := history.Shard{
+			ID: *s.ShardId, StartHashKey: *s.HashKeyRange.StartingHashKey, EndHashKey: *s.HashKeyRange.EndingHashKey,
+			StartSequence: *s.SequenceNumberRange.StartingSequenceNumber, EndSequence: aws.ToString(s.SequenceNumberRange.EndingSequenceNumber),
+		}
+		for _, p := range []*string{s.ParentShardId, s.AdjacentParentShardId} {
+			if p != nil {
+				shard.Parents = append(shard.Parents, *p)
+			}
+		}
+		for _, r := range records {
+			if r.ShardID == shard.ID {
+				shard.Records = append(shard.Records, history.Raw{Sequence: r.SequenceNumber, Key: r.PartitionKey, Arrival: r.Arrival, Data: r.Data})
+			}
+		}
+		truth.Shards = append(truth.Shards, shard)
+	}
+	w.history.Stream(truth)
+}

@@ -1,0 +1,159 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Plan is what a run consists of. It follows from the seed alone.
+type Plan struct {
+	Seed    uint64
+	For     time.Duration // how long there are puts and faults
+	Faults  []Fault
+	Shards  int
+	Workers int
+	TTL     time.Duration // of the leases
+	Batch   int
+	Latest  bool // the group starts at the tip, before the first put
+	Writers []Writer
+	Actions []Action // in the order of their times
+}
+
+// Writer is a source of records.
+type Writer struct {
+	Name      string
+	Kind      WriterKind
+	Ordered   bool          // each key's records are to be in order
+	Aggregate bool          // KPL aggregates
+	Pause     time.Duration // between records, on average
+	Burst     int           // records at a time
+	Keys      int
+	HashKeys  bool // some records have explicit hash keys
+}
+
+// WriterKind says what writes.
+type WriterKind string
+
+// The kinds of writers.
+const (
+	ByProducer   WriterKind = "producer"   // package producer
+	ByPutRecord  WriterKind = "PutRecord"  // the SDK client, one record after the other
+	ByPutRecords WriterKind = "PutRecords" // the SDK client, several, failed ones again
+)
+
+// Action is a fault at a time.
+type Action struct {
+	At     time.Duration
+	Fault  Fault
+	Target int           // the number of a worker, a link, …
+	For    time.Duration // how long it lasts
+	Rate   float64       // how likely for each message, how many times as slow, …
+}
+
+// String describes an action.
+func (a Action) String() string {
+	return fmt.Sprintf("%s, target %d, for %v, %.2f", a.Fault, a.Target, a.For.Round(time.Millisecond), a.Rate)
+}
+
+// NewPlan makes the plan of a seed.
+func NewPlan(seed uint64, length time.Duration) Plan {
+	dice := fixed(seed, "plan")
+	p := Plan{
+		Seed: seed, For: length,
+		Shards:  1 + dice.IntN(4),
+		Workers: 1 + dice.IntN(4),
+		TTL:     []time.Duration{time.Second, 3 * time.Second, 10 * time.Second}[dice.IntN(3)],
+		Batch:   []int{1, 10, 100}[dice.IntN(3)],
+		Latest:  dice.IntN(4) == 0,
+	}
+	for _, f := range Faults() {
+		if dice.IntN(2) == 0 {
+			p.Faults = append(p.Faults, f)
+		}
+	}
+	for i := range 1 + dice.IntN(3) {
+		p.Writers = append(p.Writers, newWriter(dice, i))
+	}
+	for _, f := range p.Faults {
+		p.Actions = append(p.Actions, actions(fixed(seed, string(f)), f, length, p.TTL)...)
+	}
+	slices.SortStableFunc(p.Actions, func(a, b Action) int { return int(a.At - b.At) })
+	return p
+}
+
+func newWriter(dice *rand.Rand, i int) Writer {
+	w := Writer{
+		Name: fmt.Sprintf("writer-%d", i), Kind: ByProducer,
+		Keys: 1 + dice.IntN(20), HashKeys: dice.IntN(4) == 0,
+		Pause: time.Duration(100+dice.IntN(1900)) * time.Millisecond, Burst: 1 + dice.IntN(8),
+	}
+	switch dice.IntN(6) {
+	case 0:
+		w.Kind = ByPutRecord
+	case 1:
+		w.Kind = ByPutRecords
+	default:
+		w.Ordered, w.Aggregate = dice.IntN(3) > 0, dice.IntN(3) > 0
+	}
+	return w
+}
+
+// often is about how much time passes between two actions of a fault.
+var often = map[Fault]time.Duration{
+	LinkDelay: 30 * time.Second, LinkDrop: 30 * time.Second, LinkLoseReply: 30 * time.Second, LinkReset: 30 * time.Second,
+	LinkDuplicate: 30 * time.Second, LinkCut: 45 * time.Second,
+	WorkerCrash: 60 * time.Second, WorkerPause: 60 * time.Second, WorkerSlow: 60 * time.Second, WorkerDrain: 45 * time.Second,
+	HandlerError: 30 * time.Second, HandlerSlow: 90 * time.Second,
+	ServerCrash: 75 * time.Second, ServerDisk: 90 * time.Second, ServerErrors: 20 * time.Second,
+	RedisDown: 75 * time.Second, RedisSuffix: 75 * time.Second, RedisAll: 150 * time.Second, RedisClock: 60 * time.Second,
+	Reshard: 25 * time.Second,
+}
+
+// actions are those of one fault in a run.
+func actions(dice *rand.Rand, f Fault, length, ttl time.Duration) []Action {
+	var out []Action
+	for at := draw(dice, 0, 2*often[f]); at < length; at += draw(dice, often[f]/4, 2*often[f]) {
+		a := Action{At: at, Fault: f, Target: dice.IntN(1 << 16), For: draw(dice, 100*time.Millisecond, 15*time.Second), Rate: 0.5 * dice.Float64()}
+		switch f {
+		case WorkerPause:
+			a.For = draw(dice, ttl/4, 3*ttl)
+		case WorkerCrash, WorkerDrain:
+			a.For = draw(dice, 100*time.Millisecond, 3*ttl)
+		case WorkerSlow:
+			a.Rate = 2 + 50*dice.Float64()
+		case LinkCut:
+			a.For = draw(dice, 100*time.Millisecond, 2*ttl+5*time.Second)
+		case RedisClock:
+			a.Rate = 2*dice.Float64() - 1 // hours
+		case ServerCrash, RedisDown, RedisAll:
+			a.For = draw(dice, 10*time.Millisecond, 8*time.Second)
+		case RedisSuffix: // how much is lost
+			a.For = draw(dice, time.Millisecond, 2*ttl)
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// draw is a time from least up to most.
+func draw(dice *rand.Rand, least, most time.Duration) time.Duration {
+	return least + time.Duration(dice.Int64N(int64(max(1, most-least))))
+}
+
+// Describe writes the plan for a reader.
+func (p *Plan) Describe(w io.Writer) {
+	faults := make([]string, len(p.Faults))
+	for i, f := range p.Faults {
+		faults[i] = string(f)
+	}
+	fmt.Fprintf(w, "seed %d: %v, %d shards, %d workers, TTL %v, batches of %d, latest %v\n", p.Seed, p.For, p.Shards, p.Workers, p.TTL, p.Batch, p.Latest)
+	fmt.Fprintf(w, "faults: %s\n", strings.Join(faults, ", "))
+	for _, writer := range p.Writers {
+		fmt.Fprintf(w, "%s: %s, ordered %v, aggregates %v, %d records each %v, %d keys\n",
+			writer.Name, writer.Kind, writer.Ordered, writer.Aggregate, writer.Burst, writer.Pause, writer.Keys)
+	}
+}

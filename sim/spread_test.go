@@ -1,0 +1,150 @@
+package sim
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// sum is what many runs come to.
+type sum struct {
+	Runs       int     `json:"runs"`
+	Failed     int     `json:"failed"`
+	Hours      float64 `json:"simulated_hours"`
+	Records    int     `json:"records"`
+	Repeats    int     `json:"repeats"`
+	Tied       int     `json:"tied"` // runs that may not repeat
+	Seconds    float64 `json:"seconds"`
+	FirstSeeds []int   `json:"failed_seeds,omitempty"`
+}
+
+func (s *sum) add(o outcome) {
+	s.Runs++
+	s.Hours += o.Simulated.Hours()
+	s.Records += o.Sent
+	s.Repeats += o.Repeats
+	if o.Ties > 0 {
+		s.Tied++
+	}
+	if o.Wrong != "" {
+		s.Failed++
+		s.FirstSeeds = append(s.FirstSeeds, int(o.Seed))
+	}
+}
+
+// outcome is what a run came to, in a line of output.
+type outcome struct {
+	Seed          uint64
+	Wrong         string
+	Sent, Repeats int
+	Ties          int
+	Simulated     time.Duration
+}
+
+// mark begins a line with an outcome.
+const mark = "outcome "
+
+func amount() int {
+	switch {
+	case *seeds > 0:
+		return *seeds
+	case raceEnabled:
+		return 5
+	}
+	return 50
+}
+
+// series runs seeds one after the other.
+func series(t *testing.T) {
+	for i := range uint64(amount()) {
+		n := *first + i**step
+		r := run(t, n, length(), false, nil)
+		o := outcome{Seed: n, Sent: r.Verdict.Sent, Repeats: r.Verdict.Duplicates, Ties: r.Ties, Simulated: r.Simulated}
+		if !r.OK() {
+			o.Wrong = r.String()
+			t.Errorf("%v\nreplay: go test ./sim -run TestSim -seed=%d -minutes=%v -v", r, n, length().Minutes())
+		}
+		line, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println(mark + string(line))
+	}
+}
+
+// spread runs seeds in processes side by side. A process that dies takes its
+// later seeds with it, and is a failure.
+func spread(t *testing.T) {
+	began := time.Now()
+	n := min(*procs, amount())
+	var all sync.WaitGroup
+	outcomes := make([][]outcome, n)
+	faults := make([]string, n)
+	for i := range n {
+		share := (amount() - i + n - 1) / n
+		all.Go(func() { outcomes[i], faults[i] = child(t, *first+uint64(i), share, n) })
+	}
+	all.Wait()
+	var s sum
+	for i := range n {
+		for _, o := range outcomes[i] {
+			s.add(o)
+			if o.Wrong != "" {
+				t.Errorf("%s\nreplay: go test ./sim -run TestSim -seed=%d -minutes=%v -v", o.Wrong, o.Seed, length().Minutes())
+			}
+		}
+		if faults[i] != "" {
+			t.Error(faults[i])
+			s.Failed++
+		}
+	}
+	s.Seconds = time.Since(began).Seconds()
+	t.Logf("%d runs, %d failed, %.1f hours simulated in %.0f s, %d records, %d handled again, %d runs with ties",
+		s.Runs, s.Failed, s.Hours, s.Seconds, s.Records, s.Repeats, s.Tied)
+	if *report == "" {
+		return
+	}
+	text, err := json.Marshal(s)
+	if err == nil {
+		err = os.WriteFile(*report, text, 0o644)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// child runs a share of the seeds in a process of its own.
+func child(t *testing.T, from uint64, share, step int) ([]outcome, string) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSim$", "-test.timeout=0", "-procs=1",
+		"-first="+strconv.FormatUint(from, 10), "-seeds="+strconv.Itoa(share), "-step="+strconv.Itoa(step),
+		"-minutes="+strconv.FormatFloat(length().Minutes(), 'g', -1, 64))
+	output, err := cmd.CombinedOutput()
+	var out []outcome
+	lines := bufio.NewScanner(bytes.NewReader(output))
+	lines.Buffer(nil, len(output)+1)
+	for lines.Scan() {
+		text, ok := strings.CutPrefix(lines.Text(), mark)
+		if !ok {
+			continue
+		}
+		var o outcome
+		if err := json.Unmarshal([]byte(text), &o); err != nil {
+			return out, fmt.Sprintf("%v: %s", err, text)
+		}
+		out = append(out, o)
+	}
+	if len(out) == share {
+		return out, "" // what failed is in the outcomes
+	}
+	at := from + uint64(len(out)*step)
+	tail := output[max(0, len(output)-4000):]
+	return out, fmt.Sprintf("seed %d ended its process: %v\n%s\nreplay: go test ./sim -run TestSim -seed=%d -minutes=%v -v", at, err, tail, at, length().Minutes())
+}

@@ -1,0 +1,205 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/shardrun/shardrun/consumer"
+	"github.com/shardrun/shardrun/internal/history"
+	"github.com/shardrun/shardrun/internal/history/witness"
+	"github.com/shardrun/shardrun/lease/redis"
+)
+
+// slot is a place in the fleet, in which one worker runs after the other.
+type slot struct {
+	number int
+	starts int // how many workers it had
+
+	mu     sync.Mutex // guards all below
+	worker *worker    // nil when there is none
+	busy   bool       // something is being done to it
+}
+
+// worker is a process with a consumer.
+type worker struct {
+	name   string
+	node   *node
+	cancel context.CancelFunc
+	done   chan struct{} // closed when Run has returned
+
+	mu    sync.Mutex // guards trouble
+	rates trouble
+}
+
+// trouble is what the user's handler does wrong.
+type trouble struct {
+	fails float64       // how likely a call fails
+	slow  float64       // how likely a call takes long
+	long  time.Duration // how long
+}
+
+func (wk *worker) trouble() trouble {
+	wk.mu.Lock()
+	defer wk.mu.Unlock()
+	return wk.rates
+}
+
+func (wk *worker) troubled(t trouble) {
+	wk.mu.Lock()
+	defer wk.mu.Unlock()
+	wk.rates = t
+}
+
+// redisStore is a node's store.
+func (w *world) redisStore(n *node) (*redis.Store, error) {
+	client := goredis.NewClient(&goredis.Options{
+		Dialer:          func(ctx context.Context, _, _ string) (net.Conn, error) { return w.dialRedis(ctx, n) },
+		DisableIdentity: true,
+		// Its resolver is shared with the world outside of the bubble.
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+	defer client.Close() // the store takes its options only
+	return redis.New(redis.Config{Client: client, Logger: w.logger(n.name)})
+}
+
+// start runs a worker in a slot, under a name.
+func (w *world) start(s *slot, name string) {
+	s.starts++
+	n := newNode(name)
+	if s.starts > 1 {
+		n.name = fmt.Sprintf("%s.%d", name, s.starts) // a link of its own
+	}
+	store, err := w.redisStore(n)
+	if err != nil {
+		w.fail("start %s: %v", name, err)
+		return
+	}
+	ctx, cancel := context.WithCancel(w.life)
+	wk := &worker{name: n.name, node: n, cancel: cancel, done: make(chan struct{})}
+	cfg := consumer.Config{
+		Group: "sim", Stream: streamName, Client: w.client(n), Store: mortal{witness.Store(w.history, wk.name, store), n},
+		Handler:    consumer.BatchFunc(func(ctx context.Context, b *consumer.Batch) error { return w.handle(ctx, wk, b) }),
+		WorkerName: name, LeaseTTL: w.plan.TTL, BatchSize: w.plan.Batch, MaxRetryDelay: 2 * time.Second,
+		DrainTimeout: 10 * time.Second, StartTimeout: 10 * time.Minute, Logger: w.logger(n.name),
+	}
+	if w.plan.Latest {
+		cfg.StartAt = consumer.Latest()
+	}
+	c, err := consumer.New(cfg)
+	if err != nil {
+		w.fail("start %s: %v", name, err)
+		cancel()
+		return
+	}
+	w.history.Started(wk.name)
+	w.runs(name, wk.name)
+	w.work.Go(func() {
+		defer close(wk.done)
+		defer cancel()
+		err := c.Run(ctx)
+		if cerr := store.Close(); cerr != nil && n.alive() {
+			err = errors.Join(err, cerr)
+		}
+		if n.alive() {
+			w.history.Note(wk.name, "ended: %v", err)
+			w.history.Stopped(wk.name)
+		}
+		if err != nil && n.alive() && w.life.Err() == nil {
+			w.ended(s, wk, err)
+		}
+	})
+	s.mu.Lock()
+	s.worker = wk
+	s.mu.Unlock()
+}
+
+// ended is called when the worker of a slot ended by itself. A supervisor
+// starts another one.
+func (w *world) ended(s *slot, wk *worker, err error) {
+	s.mu.Lock()
+	mine := s.worker == wk && !s.busy
+	s.busy = s.busy || mine
+	s.mu.Unlock()
+	if !mine {
+		return
+	}
+	defer s.release()
+	if sleep(w.life, time.Second) {
+		w.start(s, wk.name)
+	}
+}
+
+// seize takes a slot to do something to its worker, unless somebody does.
+func (s *slot) seize() (*worker, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy || s.worker == nil {
+		return nil, false
+	}
+	s.busy = true
+	return s.worker, true
+}
+
+func (s *slot) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = false
+}
+
+var errHandler = errors.New("the handler fails")
+
+// handle is the user's handler.
+func (w *world) handle(ctx context.Context, wk *worker, b *consumer.Batch) error {
+	n := wk.node
+	if !n.awake(ctx) {
+		return context.Cause(ctx)
+	}
+	for i := range b.Records {
+		r := &b.Records[i]
+		w.history.Delivered(history.Delivery{
+			Worker: wk.name, Lease: b.Lease, Epoch: b.Epoch, ID: witness.ID(r), Key: r.Key, HashKey: r.HashKey, Data: r.Data,
+		})
+	}
+	trouble := wk.trouble()
+	dice := w.source.dice(key("handle", wk.name, b.Lease, string(b.Records[0].Sequence)))
+	fails, slow, how := dice.Float64() < trouble.fails, dice.Float64() < trouble.slow, dice.IntN(4)
+	most := 20 * time.Millisecond
+	if slow {
+		most = trouble.long
+	}
+	took := w.source.until(dice, 0, n.stretch(most))
+	if how == 0 {
+		time.Sleep(min(took, w.plan.TTL)) // this one does not look at its context
+	} else if !sleep(ctx, took) {
+		return context.Cause(ctx)
+	}
+	if !n.awake(ctx) {
+		return context.Cause(ctx)
+	}
+	done := len(b.Records)
+	var err error
+	if fails {
+		done, err = 0, errHandler
+		switch how {
+		case 1:
+			done = dice.IntN(len(b.Records))
+			err = consumer.FailFrom(done, errHandler)
+		case 2:
+			err = consumer.RetryAfter(time.Duration(dice.IntN(1000))*time.Millisecond, errHandler)
+		}
+	}
+	for i := range b.Records[:done] {
+		w.history.Handled(wk.name, b.Lease, b.Epoch, witness.ID(&b.Records[i]))
+	}
+	if fails && how == 3 {
+		panic(errHandler)
+	}
+	return err
+}
