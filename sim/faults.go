@@ -1,11 +1,14 @@
 package sim
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Fault is one kind of trouble. Each run has some of them, by its seed.
 type Fault string
 
-// The faults that runs have.
+// The faults.
 const (
 	LinkDelay     Fault = "link delay"         // messages take up to seconds
 	LinkDrop      Fault = "link drop"          // requests are lost, callers wait
@@ -17,46 +20,66 @@ const (
 	WorkerPause   Fault = "worker pause"       // for up to three lease times
 	WorkerSlow    Fault = "worker slow"        // everything takes up to 50 times as long
 	WorkerDrain   Fault = "worker drain"       // scaling in and out
+	WriterCrash   Fault = "writer crash"       // and another starts later
 	HandlerError  Fault = "handler error"      // errors, partial successes and panics
 	HandlerSlow   Fault = "handler slow"       // some calls take longer than the lease time
 	ServerCrash   Fault = "server crash"       // power failure of the Kinesis server
 	ServerDisk    Fault = "server disk"        // one operation of its disk fails: EIO, short write, no space, lost sync
 	ServerErrors  Fault = "server errors"      // throttling, internal failures, expired iterators
+	ServerRot     Fault = "server bit rot"     // bits of its log flip while it is down
 	RedisDown     Fault = "redis down"         // restarts, nothing is lost
 	RedisSuffix   Fault = "redis loses suffix" // its latest writes, as at a failover
 	RedisAll      Fault = "redis loses all"    // while workers run
+	RedisGone     Fault = "redis loses group"  // everything, and no worker is left to remember it
 	RedisClock    Fault = "redis clock"        // jumps by up to an hour
 	Reshard       Fault = "reshard storm"      // splits, merges, UpdateShardCount
 )
 
-// Faults are all of them.
-func Faults() []Fault {
-	return []Fault{
-		LinkDelay, LinkDrop, LinkLoseReply, LinkReset, LinkDuplicate, LinkCut,
-		WorkerCrash, WorkerPause, WorkerSlow, WorkerDrain, HandlerError, HandlerSlow,
-		ServerCrash, ServerDisk, ServerErrors, RedisDown, RedisSuffix, RedisAll, RedisClock, Reshard,
+// Kind is what is known of a [Fault].
+type Kind struct {
+	Fault Fault
+	// Every is about how much time passes between two of them in a run.
+	Every time.Duration
+	// Off is why no run has it, unless it is asked for by name: what would
+	// survive it does not exist yet. Empty for those that runs have.
+	Off string
+}
+
+// Kinds are all faults.
+func Kinds() []Kind {
+	return []Kind{
+		{Fault: LinkDelay, Every: 30 * time.Second},
+		{Fault: LinkDrop, Every: 30 * time.Second},
+		{Fault: LinkLoseReply, Every: 30 * time.Second},
+		{Fault: LinkReset, Every: 30 * time.Second},
+		{Fault: LinkDuplicate, Every: 30 * time.Second},
+		{Fault: LinkCut, Every: 45 * time.Second},
+		{Fault: WorkerCrash, Every: time.Minute},
+		{Fault: WorkerPause, Every: time.Minute},
+		{Fault: WorkerSlow, Every: time.Minute},
+		{Fault: WorkerDrain, Every: 45 * time.Second},
+		{Fault: WriterCrash, Every: 90 * time.Second},
+		{Fault: HandlerError, Every: 30 * time.Second},
+		{Fault: HandlerSlow, Every: 90 * time.Second},
+		{Fault: ServerCrash, Every: 75 * time.Second},
+		{Fault: ServerDisk, Every: 90 * time.Second},
+		{Fault: ServerErrors, Every: 20 * time.Second},
+		{Fault: ServerRot, Every: 3 * time.Minute, Off: "damage is found and refused; until it can be repaired the run cannot heal"},
+		{Fault: RedisDown, Every: 75 * time.Second},
+		{Fault: RedisSuffix, Every: 75 * time.Second},
+		{Fault: RedisAll, Every: 150 * time.Second},
+		{Fault: RedisGone, Every: 4 * time.Minute, Off: "looks like a first start: a group that starts at the tip skips records; needs a policy for lost state"},
+		{Fault: RedisClock, Every: time.Minute},
+		{Fault: Reshard, Every: 25 * time.Second},
 	}
 }
 
-// Absent is trouble that no run has, because what would survive it does not
-// exist.
-type Absent struct {
-	Fault  Fault
-	Reason string
-}
-
-// AbsentFaults are the troubles that are off, and what they wait for.
-func AbsentFaults() []Absent {
-	return []Absent{
-		{"producer crash", "a producer has no spool: what it had not sent is lost with it, and nothing can be asserted"},
-		{"redis loses all, no worker alive", "looks like a first start: workers begin at StartAt again; needs the policy for lost state"},
-		{"redis split brain", "two primaries for a while need a simulated replica"},
-		{"stream deleted and made anew", "its leases are not collected yet"},
-		{"retention", "records expire only after 24 hours"},
-		{"fan-out subscription breaks", "there is no enhanced fan-out yet"},
-		{"bit rot", "damage is refused, and there is no repair yet: the run could not heal"},
+// kindOf is what is known of a fault, false for none.
+func kindOf(f Fault) (Kind, bool) {
+	kinds := Kinds()
+	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Fault == f })
+	if i < 0 {
+		return Kind{}, false
 	}
+	return kinds[i], true
 }
-
-// has reports whether a plan has a fault.
-func (p *Plan) has(f Fault) bool { return slices.Contains(p.Faults, f) }

@@ -1,8 +1,10 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path"
 	"sync"
 	"time"
 
@@ -92,4 +94,41 @@ func (k *kinesisNode) unsound() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.server != nil && k.plan != nil
+}
+
+// rot flips a bit of a file of the log. The server must be down.
+func (k *kinesisNode) rot(dice *rand.Rand) error {
+	k.mu.Lock()
+	disk := k.disk
+	k.mu.Unlock()
+	var files []string
+	if err := walk(disk, ".", &files); err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return errors.New("no files")
+	}
+	return disk.Damage(files[dice.IntN(len(files))], func(data []byte) []byte {
+		if len(data) > 0 {
+			data[dice.IntN(len(data))] ^= 1 << dice.IntN(8)
+		}
+		return data
+	})
+}
+
+// walk lists the files below a directory, in order.
+func walk(fsys vfs.FS, dir string, files *[]string) error {
+	entries, err := fsys.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name)
+		if !e.Dir {
+			*files = append(*files, name)
+		} else if err := walk(fsys, name, files); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -183,6 +183,7 @@ func (m *message) arrive(life context.Context) answer {
 	if err == nil {
 		var body []byte
 		body, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
 		resp.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	select {

@@ -31,9 +31,11 @@ func (w *world) do(ctx context.Context, a Action, dice *rand.Rand) {
 		w.spoil(ctx, a, dice)
 	case WorkerCrash, WorkerPause, WorkerSlow, WorkerDrain, HandlerError, HandlerSlow:
 		w.harm(ctx, a, dice)
-	case ServerCrash, ServerDisk, ServerErrors:
+	case WriterCrash:
+		w.writers[a.Target%len(w.writers)].crash(a.For)
+	case ServerCrash, ServerDisk, ServerErrors, ServerRot:
 		w.strike(ctx, a, dice)
-	case RedisDown, RedisSuffix, RedisAll, RedisClock:
+	case RedisDown, RedisSuffix, RedisAll, RedisGone, RedisClock:
 		w.unsettle(ctx, a)
 	case Reshard:
 		w.reshard(ctx, dice)
@@ -85,12 +87,12 @@ func (w *world) harm(ctx context.Context, a Action, dice *rand.Rand) {
 		w.history.Crashed(wk.name)
 		wk.cancel()
 		w.lasting(ctx, a.For, dice)
-		w.start(s, w.nextName(s, wk, dice.IntN(2) == 0))
+		w.start(s, nextName(s, dice.IntN(2) == 0))
 	case WorkerDrain:
 		wk.cancel()
 		<-wk.done
 		w.lasting(ctx, a.For, dice)
-		w.start(s, w.nextName(s, wk, dice.IntN(2) == 0))
+		w.start(s, nextName(s, dice.IntN(2) == 0))
 	case WorkerPause:
 		resume := wk.node.pause()
 		w.lasting(ctx, a.For, dice)
@@ -112,7 +114,7 @@ func (w *world) harm(ctx context.Context, a Action, dice *rand.Rand) {
 }
 
 // nextName is the name of the worker that follows in a slot.
-func (w *world) nextName(s *slot, wk *worker, same bool) string {
+func nextName(s *slot, same bool) string {
 	base := fmt.Sprintf("worker-%d", s.number)
 	if same {
 		return base
@@ -126,6 +128,14 @@ func (w *world) strike(ctx context.Context, a Action, dice *rand.Rand) {
 	case ServerCrash:
 		w.note("kinesis: power failure for %v", a.For.Round(time.Millisecond))
 		w.kinesis.crash(dice)
+		w.lasting(ctx, a.For, dice)
+		w.boot(nil)
+	case ServerRot:
+		w.note("kinesis: bits of its log flip")
+		w.kinesis.crash(dice)
+		if err := w.kinesis.rot(dice); err != nil {
+			w.note("kinesis: nothing to flip: %v", err)
+		}
 		w.lasting(ctx, a.For, dice)
 		w.boot(nil)
 	case ServerDisk:
@@ -206,9 +216,41 @@ func (w *world) unsettle(ctx context.Context, a Action) {
 		w.history.StoreLost("all")
 		w.lasting(ctx, a.For, dice)
 		w.redis.start()
+	case RedisGone:
+		w.note("redis: loses everything while no worker lives")
+		w.massacre(ctx, func() {
+			w.redis.stop()
+			w.redis.mini.FlushAll()
+			w.history.StoreLost("all")
+			w.lasting(ctx, a.For, dice)
+			w.redis.start()
+		})
 	case RedisClock:
 		ahead := time.Duration(a.Rate * float64(time.Hour)).Round(time.Second)
 		w.note("redis: its clock is now %v ahead", ahead)
 		w.redis.jump(ahead)
+	}
+}
+
+// massacre kills all workers, does something, and starts new ones.
+func (w *world) massacre(ctx context.Context, then func()) {
+	var dead []*slot
+	for _, s := range w.slots {
+		for ctx.Err() == nil {
+			if wk, mine := s.seize(); mine {
+				wk.node.crash()
+				w.history.Crashed(wk.name)
+				wk.cancel()
+				dead = append(dead, s)
+				break
+			}
+			sleep(ctx, 100*time.Millisecond) // something else is being done to it
+		}
+	}
+	then()
+	for _, s := range dead {
+		w.apart()
+		w.start(s, nextName(s, false))
+		s.release()
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/shardrun/shardrun/internal/history"
+	"github.com/shardrun/shardrun/internal/history/witness"
 	"github.com/shardrun/shardrun/lease"
 )
 
@@ -33,20 +34,13 @@ func (w *world) look() bool {
 	return true
 }
 
-// owners is a table as the history has it.
+// owners is a table as the history has it, with actors for the names of workers.
 func (w *world) owners(v lease.View) []history.Owner {
-	living := map[string]string{}
-	for _, s := range v.Sessions {
-		if s.Deadline > v.Now {
-			living[s.ID] = w.actor(s.Name)
+	out := witness.Owners(v)
+	for i := range out {
+		if out[i].Worker != "" {
+			out[i].Worker = w.actor(out[i].Worker)
 		}
-	}
-	var out []history.Owner
-	for _, l := range v.Leases {
-		out = append(out, history.Owner{
-			Lease: l.Name, Worker: living[lease.SessionOf(l.Token)], Position: l.Position, Parents: l.Shard.Parents,
-			StartHashKey: l.Shard.StartingHashKey, EndHashKey: l.Shard.EndingHashKey,
-		})
 	}
 	return out
 }
@@ -56,7 +50,7 @@ func (w *world) owners(v lease.View) []history.Owner {
 func (w *world) audit(ctx context.Context) {
 	n := newNode("auditor")
 	client := w.client(n)
-	var known []string // sequence numbers seen, in one shard
+	known := map[string][]string{} // by shard: sequence numbers that were read
 	for sleep(ctx, w.source.until(w.source.dice(key("audit")), 5*time.Second, 20*time.Second)) {
 		dice := w.source.dice(key("audit how"))
 		shards, err := listShards(ctx, client)
@@ -64,50 +58,34 @@ func (w *world) audit(ctx context.Context) {
 			continue
 		}
 		shard := *shards[dice.IntN(len(shards))].ShardId
-		known = w.sequences(known[:0], shard)
+		seen := known[shard]
 		in := &kinesis.GetShardIteratorInput{StreamName: aws.String(streamName), ShardId: &shard}
 		kinds := []types.ShardIteratorType{types.ShardIteratorTypeTrimHorizon, types.ShardIteratorTypeLatest, types.ShardIteratorTypeAtTimestamp}
-		if len(known) > 0 {
+		if len(seen) > 0 {
 			kinds = append(kinds, types.ShardIteratorTypeAtSequenceNumber, types.ShardIteratorTypeAfterSequenceNumber)
 		}
 		in.ShardIteratorType = kinds[dice.IntN(len(kinds))]
 		switch in.ShardIteratorType {
 		case types.ShardIteratorTypeAtSequenceNumber, types.ShardIteratorTypeAfterSequenceNumber:
-			in.StartingSequenceNumber = aws.String(known[dice.IntN(len(known))])
+			in.StartingSequenceNumber = aws.String(seen[dice.IntN(len(seen))])
 		case types.ShardIteratorTypeAtTimestamp:
 			in.Timestamp = aws.Time(time.Now().Add(-draw(dice, 0, time.Minute)).Truncate(time.Millisecond))
 		}
-		w.read(ctx, client, in, int32(1+dice.IntN(50)))
-	}
-}
-
-// sequences are the sequence numbers of a shard that the log has.
-func (w *world) sequences(out []string, shard string) []string {
-	server, _ := w.kinesis.current()
-	if server == nil {
-		return nil
-	}
-	records, err := server.Records(streamName)
-	if err != nil {
-		return nil
-	}
-	for _, r := range records {
-		if r.ShardID == shard {
-			out = append(out, r.SequenceNumber)
+		if got := w.read(ctx, client, in, int32(1+dice.IntN(50))); len(got) > 0 {
+			known[shard] = got
 		}
 	}
-	return out
 }
 
-// read reads from one iterator on, up to the tip or a few pages.
-func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.GetShardIteratorInput, limit int32) {
+// read reads a few pages from one iterator on, and returns what it got.
+func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.GetShardIteratorInput, limit int32) []string {
 	r := history.Read{
 		Shard: *in.ShardId, Type: string(in.ShardIteratorType), Sequence: aws.ToString(in.StartingSequenceNumber),
 		Timestamp: aws.ToTime(in.Timestamp), Began: time.Now(),
 	}
 	out, err := client.GetShardIterator(ctx, in)
 	if err != nil {
-		return
+		return nil
 	}
 	r.Answered = time.Now()
 	next := out.ShardIterator
@@ -130,6 +108,7 @@ func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.Ge
 		}
 	}
 	w.history.Read(r)
+	return r.Got
 }
 
 // confess notes what the log has, for the checker.

@@ -59,20 +59,22 @@ func (a Action) String() string {
 	return fmt.Sprintf("%s, target %d, for %v, %.2f", a.Fault, a.Target, a.For.Round(time.Millisecond), a.Rate)
 }
 
-// NewPlan makes the plan of a seed.
-func NewPlan(seed uint64, length time.Duration) Plan {
+// NewPlan makes the plan of a seed, with faults that it is to have whatever the
+// seed says.
+func NewPlan(seed uint64, length time.Duration, with ...Fault) Plan {
 	dice := fixed(seed, "plan")
 	p := Plan{
 		Seed: seed, For: length,
 		Shards:  1 + dice.IntN(4),
 		Workers: 1 + dice.IntN(4),
-		TTL:     []time.Duration{time.Second, 3 * time.Second, 10 * time.Second}[dice.IntN(3)],
+		TTL:     []time.Duration{time.Second, 3 * time.Second, 3 * time.Second, 10 * time.Second}[dice.IntN(4)],
 		Batch:   []int{1, 10, 100}[dice.IntN(3)],
 		Latest:  dice.IntN(4) == 0,
 	}
-	for _, f := range Faults() {
-		if dice.IntN(2) == 0 {
-			p.Faults = append(p.Faults, f)
+	for _, k := range Kinds() {
+		on := dice.IntN(2) == 0 && k.Off == "" && (!p.Latest || k.Fault != RedisAll)
+		if on || slices.Contains(with, k.Fault) {
+			p.Faults = append(p.Faults, k.Fault)
 		}
 	}
 	for i := range 1 + dice.IntN(3) {
@@ -89,7 +91,7 @@ func newWriter(dice *rand.Rand, i int) Writer {
 	w := Writer{
 		Name: fmt.Sprintf("writer-%d", i), Kind: ByProducer,
 		Keys: 1 + dice.IntN(20), HashKeys: dice.IntN(4) == 0,
-		Pause: time.Duration(100+dice.IntN(1900)) * time.Millisecond, Burst: 1 + dice.IntN(8),
+		Pause: time.Duration(200+dice.IntN(2800)) * time.Millisecond, Burst: 1 + dice.IntN(8),
 	}
 	switch dice.IntN(6) {
 	case 0:
@@ -102,26 +104,16 @@ func newWriter(dice *rand.Rand, i int) Writer {
 	return w
 }
 
-// often is about how much time passes between two actions of a fault.
-var often = map[Fault]time.Duration{
-	LinkDelay: 30 * time.Second, LinkDrop: 30 * time.Second, LinkLoseReply: 30 * time.Second, LinkReset: 30 * time.Second,
-	LinkDuplicate: 30 * time.Second, LinkCut: 45 * time.Second,
-	WorkerCrash: 60 * time.Second, WorkerPause: 60 * time.Second, WorkerSlow: 60 * time.Second, WorkerDrain: 45 * time.Second,
-	HandlerError: 30 * time.Second, HandlerSlow: 90 * time.Second,
-	ServerCrash: 75 * time.Second, ServerDisk: 90 * time.Second, ServerErrors: 20 * time.Second,
-	RedisDown: 75 * time.Second, RedisSuffix: 75 * time.Second, RedisAll: 150 * time.Second, RedisClock: 60 * time.Second,
-	Reshard: 25 * time.Second,
-}
-
 // actions are those of one fault in a run.
 func actions(dice *rand.Rand, f Fault, length, ttl time.Duration) []Action {
+	kind, _ := kindOf(f)
 	var out []Action
-	for at := draw(dice, 0, 2*often[f]); at < length; at += draw(dice, often[f]/4, 2*often[f]) {
+	for at := draw(dice, 0, 2*kind.Every); at < length; at += draw(dice, kind.Every/4, 2*kind.Every) {
 		a := Action{At: at, Fault: f, Target: dice.IntN(1 << 16), For: draw(dice, 100*time.Millisecond, 15*time.Second), Rate: 0.5 * dice.Float64()}
 		switch f {
 		case WorkerPause:
 			a.For = draw(dice, ttl/4, 3*ttl)
-		case WorkerCrash, WorkerDrain:
+		case WorkerCrash, WorkerDrain, WriterCrash, RedisGone:
 			a.For = draw(dice, 100*time.Millisecond, 3*ttl)
 		case WorkerSlow:
 			a.Rate = 2 + 50*dice.Float64()
@@ -129,7 +121,7 @@ func actions(dice *rand.Rand, f Fault, length, ttl time.Duration) []Action {
 			a.For = draw(dice, 100*time.Millisecond, 2*ttl+5*time.Second)
 		case RedisClock:
 			a.Rate = 2*dice.Float64() - 1 // hours
-		case ServerCrash, RedisDown, RedisAll:
+		case ServerCrash, ServerRot, RedisDown, RedisAll:
 			a.For = draw(dice, 10*time.Millisecond, 8*time.Second)
 		case RedisSuffix: // how much is lost
 			a.For = draw(dice, time.Millisecond, 2*ttl)

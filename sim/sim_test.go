@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,7 @@ var (
 	minutes = flag.Float64("minutes", 0, "simulated minutes of a run; defaults to 10 with -seed or -seeds, else to 3")
 	procs   = flag.Int("procs", runtime.NumCPU(), "processes to run seeds in")
 	report  = flag.String("report", "", "write the sum of the runs to this file, as JSON")
+	with    = flag.String("with", "", "with -seed: faults that the run is to have in any case, separated by commas; also those that are off")
 	trace   = flag.String("trace", "", "with -seed: write what crosses the links to this file")
 )
 
@@ -53,12 +55,31 @@ func length() time.Duration {
 	return time.Duration(m * float64(time.Minute))
 }
 
+// wanted are the faults that were asked for by name.
+func wanted(t *testing.T) []Fault {
+	var out []Fault
+	for name := range strings.SplitSeq(*with, ",") {
+		if name == "" {
+			continue
+		}
+		if _, known := kindOf(Fault(name)); !known {
+			var all []string
+			for _, k := range Kinds() {
+				all = append(all, string(k.Fault))
+			}
+			t.Fatalf("-with: there is no fault %q; there are: %s", name, strings.Join(all, ", "))
+		}
+		out = append(out, Fault(name))
+	}
+	return out
+}
+
 // run is the run of a seed, in a bubble of its own.
 func run(t *testing.T, n uint64, length time.Duration, verbose bool, trace io.Writer) *Result {
 	t.Helper()
 	seedEverything(t, n)
 	var result *Result
-	synctest.Test(t, func(*testing.T) { result = Run(NewPlan(n, length), verbose, trace) })
+	synctest.Test(t, func(*testing.T) { result = Run(NewPlan(n, length, wanted(t)...), verbose, trace) })
 	return result
 }
 

@@ -16,14 +16,15 @@ import (
 
 // sum is what many runs come to.
 type sum struct {
-	Runs       int     `json:"runs"`
-	Failed     int     `json:"failed"`
-	Hours      float64 `json:"simulated_hours"`
-	Records    int     `json:"records"`
-	Repeats    int     `json:"repeats"`
-	Tied       int     `json:"tied"` // runs that may not repeat
-	Seconds    float64 `json:"seconds"`
-	FirstSeeds []int   `json:"failed_seeds,omitempty"`
+	Runs        int      `json:"runs"`
+	Failed      int      `json:"failed"`
+	Hours       float64  `json:"simulated_hours"`
+	Records     int      `json:"records"`
+	Repeats     int      `json:"repeats"`
+	Tied        int      `json:"tied"` // runs that may not repeat
+	Seconds     float64  `json:"seconds"`
+	FailedSeeds []uint64 `json:"failed_seeds,omitempty"`
+	TiedSeeds   []uint64 `json:"tied_seeds,omitempty"`
 }
 
 func (s *sum) add(o outcome) {
@@ -33,10 +34,11 @@ func (s *sum) add(o outcome) {
 	s.Repeats += o.Repeats
 	if o.Ties > 0 {
 		s.Tied++
+		s.TiedSeeds = append(s.TiedSeeds, o.Seed)
 	}
 	if o.Wrong != "" {
 		s.Failed++
-		s.FirstSeeds = append(s.FirstSeeds, int(o.Seed))
+		s.FailedSeeds = append(s.FailedSeeds, o.Seed)
 	}
 }
 
@@ -107,8 +109,8 @@ func spread(t *testing.T) {
 		}
 	}
 	s.Seconds = time.Since(began).Seconds()
-	t.Logf("%d runs, %d failed, %.1f hours simulated in %.0f s, %d records, %d handled again, %d runs with ties",
-		s.Runs, s.Failed, s.Hours, s.Seconds, s.Records, s.Repeats, s.Tied)
+	t.Logf("%d runs, %d failed, %.1f hours simulated in %.0f s, %d records, %d handled again, %d runs with ties %v",
+		s.Runs, s.Failed, s.Hours, s.Seconds, s.Records, s.Repeats, s.Tied, s.TiedSeeds)
 	if *report == "" {
 		return
 	}

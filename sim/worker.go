@@ -65,8 +65,8 @@ func (w *world) redisStore(n *node) (*redis.Store, error) {
 		// Its resolver is shared with the world outside of the bubble.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
-	defer client.Close() // the store takes its options only
-	return redis.New(redis.Config{Client: client, Logger: w.logger(n.name)})
+	store, err := redis.New(redis.Config{Client: client, Logger: w.logger(n.name)})
+	return store, errors.Join(err, client.Close()) // the store took its options only
 }
 
 // start runs a worker in a slot, under a name.
@@ -112,7 +112,7 @@ func (w *world) start(s *slot, name string) {
 			w.history.Stopped(wk.name)
 		}
 		if err != nil && n.alive() && w.life.Err() == nil {
-			w.ended(s, wk, err)
+			w.restart(s, wk)
 		}
 	})
 	s.mu.Lock()
@@ -120,9 +120,8 @@ func (w *world) start(s *slot, name string) {
 	s.mu.Unlock()
 }
 
-// ended is called when the worker of a slot ended by itself. A supervisor
-// starts another one.
-func (w *world) ended(s *slot, wk *worker, err error) {
+// restart is what a supervisor does when the worker of a slot ended by itself.
+func (w *world) restart(s *slot, wk *worker) {
 	s.mu.Lock()
 	mine := s.worker == wk && !s.busy
 	s.busy = s.busy || mine

@@ -30,6 +30,7 @@ type world struct {
 	kinesis  *kinesisNode
 	redis    *redisNode
 	slots    []*slot
+	writers  []*writer
 	operator *node // who reshards, from a place with bad links
 	observer *redis.Store
 
@@ -101,14 +102,12 @@ func (r *Result) OK() bool { return r.Verdict.OK() && len(r.Failures) == 0 }
 // String says in a line what was wrong, or that nothing was.
 func (r *Result) String() string {
 	v := r.Verdict
-	text := fmt.Sprintf("seed %d: sent %d, handled %d, repeats %d", r.Plan.Seed, v.Sent, v.Handled, v.Duplicates)
-	for _, f := range r.Failures {
-		text += "; " + f
-	}
+	parts := []string{fmt.Sprintf("seed %d: sent %d, handled %d, repeats %d", r.Plan.Seed, v.Sent, v.Handled, v.Duplicates)}
+	parts = append(parts, r.Failures...)
 	for _, x := range v.Violations {
-		text += fmt.Sprintf("; %s: %s", x.Rule, x.Text)
+		parts = append(parts, fmt.Sprintf("%s: %s", x.Rule, x.Text))
 	}
-	return strings.TrimSpace(text)
+	return strings.Join(parts, "; ")
 }
 
 // Run carries out a plan. It must be called in a bubble of testing/synctest,
@@ -149,6 +148,9 @@ func (w *world) run() {
 	if w.observer, err = w.redisStore(newNode("observer")); err != nil {
 		w.fail("%v", err)
 		return
+	}
+	for _, spec := range w.plan.Writers {
+		w.writers = append(w.writers, &writer{world: w, spec: spec})
 	}
 	if err := w.create(); err != nil {
 		w.fail("create stream: %v", err)
@@ -204,13 +206,14 @@ func (w *world) chaos() {
 	ctx, stop := context.WithTimeout(w.life, w.plan.For)
 	defer stop()
 	var actors sync.WaitGroup
+	for _, wr := range w.writers {
+		w.apart()
+		actors.Go(func() { wr.write(ctx) })
+	}
+	w.apart()
 	actors.Go(func() { w.torment(ctx) })
 	actors.Go(func() { w.audit(ctx) })
 	actors.Go(func() { w.observe(ctx) })
-	for _, writer := range w.plan.Writers {
-		w.apart()
-		actors.Go(func() { w.write(ctx, writer) })
-	}
 	<-ctx.Done()
 	w.torments.Wait()
 	w.heal()
@@ -285,8 +288,10 @@ func (w *world) stop() {
 // links are the names of all links that can be bad.
 func (w *world) links() []string {
 	out := []string{w.operator.name + ">kinesis"}
-	for _, writer := range w.plan.Writers {
-		out = append(out, writer.Name+">kinesis")
+	for _, wr := range w.writers {
+		wr.mu.Lock()
+		out = append(out, wr.node.name+">kinesis")
+		wr.mu.Unlock()
 	}
 	for _, s := range w.slots {
 		s.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,39 +14,87 @@ import (
 
 	"github.com/shardrun/shardrun/internal/hashkey"
 	"github.com/shardrun/shardrun/internal/history"
+	"github.com/shardrun/shardrun/internal/history/witness"
 	"github.com/shardrun/shardrun/producer"
 )
 
 // patience is how long a writer waits for one call of the SDK.
 const patience = 5 * time.Second
 
+// writer is a place in which one process that writes runs after the other.
+type writer struct {
+	world *world
+	spec  Writer
+
+	mu     sync.Mutex // guards all below
+	starts int
+	number int           // of records so far
+	node   *node         // of the process that runs
+	end    func()        // ends it
+	rest   time.Duration // how long the next one waits
+}
+
 // write puts records until ctx ends, and then sees to it that all are settled.
-func (w *world) write(ctx context.Context, writer Writer) {
-	n := newNode(writer.Name)
-	switch writer.Kind {
-	case ByProducer:
-		w.writeByProducer(ctx, n, writer)
-	default:
-		w.writeByHand(ctx, w.client(n), writer)
+// After a crash it goes on as another process.
+func (wr *writer) write(ctx context.Context) {
+	for ctx.Err() == nil {
+		n, life, end := wr.start(ctx)
+		if wr.spec.Kind == ByProducer {
+			wr.byProducer(life, n)
+		} else {
+			wr.byHand(life, n)
+		}
+		end()
+		wr.mu.Lock()
+		rest := wr.rest
+		wr.mu.Unlock()
+		if !n.alive() {
+			sleep(ctx, wr.world.source.until(wr.world.source.dice(key(n.name, "rest")), rest, rest+time.Millisecond))
+		}
 	}
 }
 
+// start begins a process.
+func (wr *writer) start(ctx context.Context) (*node, context.Context, func()) {
+	life, end := context.WithCancel(ctx)
+	wr.mu.Lock()
+	defer wr.mu.Unlock()
+	wr.starts++
+	wr.node, wr.end = newNode(wr.spec.Name), end
+	if wr.starts > 1 {
+		wr.node.name = fmt.Sprintf("%s.%d", wr.spec.Name, wr.starts)
+	}
+	wr.world.history.Started(wr.node.name)
+	return wr.node, life, end
+}
+
+// crash ends the process that runs now. The next one starts a while later.
+func (wr *writer) crash(after time.Duration) {
+	wr.mu.Lock()
+	defer wr.mu.Unlock()
+	wr.world.note("%s: crashes, for %v", wr.node.name, after.Round(time.Millisecond))
+	wr.node.crash()
+	wr.world.history.Crashed(wr.node.name)
+	wr.rest = after
+	wr.end()
+}
+
 // bursts calls put with each burst of records until ctx ends.
-func (w *world) bursts(ctx context.Context, writer Writer, put func([]history.Put)) {
-	count := 0
+func (wr *writer) bursts(ctx context.Context, n *node, put func([]history.Put)) {
+	w, spec := wr.world, wr.spec
 	for {
-		dice := w.source.dice(key(writer.Name, "burst"))
-		if !sleep(ctx, w.source.until(dice, writer.Pause/2, writer.Pause*3/2)) {
+		dice := w.source.dice(key(spec.Name, "burst"))
+		if !sleep(ctx, w.source.until(dice, spec.Pause/2, spec.Pause*3/2)) {
 			return
 		}
 		var burst []history.Put
-		for range 1 + dice.IntN(writer.Burst) {
-			count++
-			p := history.Put{Producer: writer.Name, Key: fmt.Sprintf("%s-key-%d", writer.Name, dice.IntN(writer.Keys)), Ordered: writer.inOrder()}
-			if writer.HashKeys {
+		for range 1 + dice.IntN(spec.Burst) {
+			wr.number++
+			p := history.Put{Producer: n.name, Key: fmt.Sprintf("%s-key-%d", spec.Name, dice.IntN(spec.Keys))}
+			if spec.HashKeys {
 				p.HashKey = hashkey.Of("hash of " + p.Key).String()
 			}
-			text := fmt.Sprintf("%s record %d ", writer.Name, count)
+			text := fmt.Sprintf("%s record %d ", spec.Name, wr.number)
 			size := dice.IntN(200)
 			if dice.IntN(50) == 0 {
 				size = dice.IntN(40_000)
@@ -57,47 +106,46 @@ func (w *world) bursts(ctx context.Context, writer Writer, put func([]history.Pu
 	}
 }
 
-// inOrder says whether the records of a key stay in order.
-func (w Writer) inOrder() bool { return w.Ordered && w.Kind == ByProducer }
-
-func (w *world) writeByProducer(ctx context.Context, n *node, writer Writer) {
-	cfg := producer.Config{Client: w.client(n), Stream: streamName, Ordered: writer.Ordered, Logger: w.logger(n.name)}
-	if !writer.Aggregate {
+func (wr *writer) byProducer(ctx context.Context, n *node) {
+	w, spec := wr.world, wr.spec
+	cfg := producer.Config{Client: w.client(n), Stream: streamName, Ordered: spec.Ordered, Logger: w.logger(n.name)}
+	if !spec.Aggregate {
 		cfg.AggregateBytes = -1
 	}
 	p, err := producer.New(cfg)
 	if err != nil {
-		w.fail("%s: %v", writer.Name, err)
+		w.fail("%s: %v", n.name, err)
 		return
 	}
-	w.bursts(ctx, writer, func(burst []history.Put) {
+	by := witness.Producer{To: p, History: w.history, Name: n.name, Ordered: spec.Ordered}
+	wr.bursts(ctx, n, func(burst []history.Put) {
 		for _, put := range burst {
 			// Not at one instant: what the producer's goroutine sees of a burst
 			// when it wakes up would be a matter of luck.
 			time.Sleep(w.source.until(w.source.dice(key(n.name, "gap")), 0, 500*time.Microsecond))
-			no := w.history.Put(put)
-			err := p.Put(ctx, producer.Record{Key: put.Key, HashKey: put.HashKey, Data: put.Data, Done: func(r producer.Result, err error) {
-				if err != nil {
-					w.history.Failed(no, err, errors.Is(err, producer.ErrMaybeSent))
-					return
-				}
-				w.history.Acked(no, r.Shard, history.ID{Sequence: r.Sequence, Subsequence: r.Subsequence})
-			}})
-			if err != nil {
-				w.history.Failed(no, err, false)
+			err := by.Put(ctx, producer.Record{Key: put.Key, HashKey: put.HashKey, Data: put.Data})
+			if err != nil && ctx.Err() == nil {
+				w.fail("%s: %v", n.name, err)
 			}
 		}
 	})
+	if !n.alive() {
+		dead, cancel := context.WithCancel(ctx)
+		cancel()
+		_ = p.Close(dead) // its goroutines are to end, nothing more
+		return
+	}
 	// Every fault is over: nothing keeps it from sending the rest.
 	if err := p.Close(context.WithoutCancel(ctx)); err != nil {
-		w.fail("close %s: %v", writer.Name, err)
+		w.fail("close %s: %v", n.name, err)
 	}
 }
 
-// writeByHand puts with the SDK client, as most programs do.
-func (w *world) writeByHand(ctx context.Context, client *kinesis.Client, writer Writer) {
-	w.bursts(ctx, writer, func(burst []history.Put) {
-		if writer.Kind == ByPutRecords {
+// byHand puts with the SDK client, as most programs do.
+func (wr *writer) byHand(ctx context.Context, n *node) {
+	w, client := wr.world, wr.world.client(n)
+	wr.bursts(ctx, n, func(burst []history.Put) {
+		if wr.spec.Kind == ByPutRecords {
 			w.putRecords(client, burst)
 			return
 		}
@@ -127,7 +175,6 @@ func (w *world) putRecords(client *kinesis.Client, burst []history.Put) {
 	for _, put := range burst {
 		numbers = append(numbers, w.history.Put(put))
 	}
-	maybe := false
 	for attempt := 0; len(burst) > 0 && attempt < 5; attempt++ {
 		var entries []types.PutRecordsRequestEntry
 		for i := range burst {
@@ -139,7 +186,6 @@ func (w *world) putRecords(client *kinesis.Client, burst []history.Put) {
 		out, err := client.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: aws.String(streamName), Records: entries})
 		cancel()
 		if err != nil {
-			maybe = true
 			continue
 		}
 		var left []history.Put
@@ -154,7 +200,7 @@ func (w *world) putRecords(client *kinesis.Client, burst []history.Put) {
 		burst, numbers = left, leftNumbers
 	}
 	for _, no := range numbers {
-		w.history.Failed(no, errors.New("given up"), maybe || true) // the SDK's own retries may have written it
+		w.history.Failed(no, errors.New("given up"), true) // retries of the SDK itself may have written it
 	}
 }
 

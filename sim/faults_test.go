@@ -1,0 +1,72 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Each fault happens, and a fleet that meets no other survives it.
+func TestFaultsAlone(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the runs of TestSim have these faults too")
+	}
+	for _, k := range Kinds() {
+		if k.Off != "" {
+			continue
+		}
+		t.Run(string(k.Fault), func(t *testing.T) {
+			seedEverything(t, 7)
+			plan := NewPlan(7, 4*time.Minute, k.Fault)
+			plan.Faults = []Fault{k.Fault}
+			plan.Actions = slices.DeleteFunc(plan.Actions, func(a Action) bool { return a.Fault != k.Fault })
+			if len(plan.Actions) == 0 {
+				t.Fatal("it never happens")
+			}
+			var r *Result
+			synctest.Test(t, func(*testing.T) { r = Run(plan, false, nil) })
+			if !r.OK() {
+				t.Errorf("%v", r)
+			}
+			var text strings.Builder
+			if err := r.History.Timeline(&text); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(text.String(), " nemesis ") {
+				t.Error("nothing of it was noted")
+			}
+		})
+	}
+}
+
+// A plan follows from its seed, and different seeds differ.
+func TestPlan(t *testing.T) {
+	describe := func(seed uint64) string {
+		p := NewPlan(seed, 10*time.Minute)
+		var text strings.Builder
+		p.Describe(&text)
+		for _, a := range p.Actions {
+			text.WriteString(a.String())
+		}
+		return text.String()
+	}
+	if describe(1) != describe(1) {
+		t.Error("one seed gave two plans")
+	}
+	if describe(1) == describe(2) {
+		t.Error("two seeds gave one plan")
+	}
+	seen := map[Fault]int{}
+	for seed := range uint64(50) {
+		for _, f := range NewPlan(seed+1, 10*time.Minute).Faults {
+			seen[f]++
+		}
+	}
+	for _, k := range Kinds() {
+		if n := seen[k.Fault]; (k.Off == "") != (n > 10) {
+			t.Errorf("%s is in %d of 50 plans", k.Fault, n)
+		}
+	}
+}
