@@ -22,7 +22,7 @@ var (
 	step    = flag.Uint64("step", 1, "from one seed to the next")
 	minutes = flag.Float64("minutes", 0, "simulated minutes of a run; defaults to 10 with -seed or -seeds, else to 3")
 	procs   = flag.Int("procs", runtime.NumCPU(), "processes to run seeds in")
-	report  = flag.String("report", "", "write the sum of the runs to this file, as JSON")
+	total   = flag.String("ledger", "", "add the runs to the totals in this file")
 	with    = flag.String("with", "", "with -seed: faults that the run is to have in any case, separated by commas; also those that are off")
 	trace   = flag.String("trace", "", "with -seed: write what crosses the links to this file")
 )

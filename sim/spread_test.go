@@ -12,34 +12,37 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/shardrun/shardrun/reliability/ledger"
 )
 
 // sum is what many runs come to.
 type sum struct {
-	Runs        int      `json:"runs"`
-	Failed      int      `json:"failed"`
-	Hours       float64  `json:"simulated_hours"`
-	Records     int      `json:"records"`
-	Repeats     int      `json:"repeats"`
-	Tied        int      `json:"tied"` // runs that may not repeat
-	Seconds     float64  `json:"seconds"`
-	FailedSeeds []uint64 `json:"failed_seeds,omitempty"`
-	TiedSeeds   []uint64 `json:"tied_seeds,omitempty"`
+	runs, failed     int
+	simulated        time.Duration
+	records, repeats int
+	tied             []uint64 // seeds of runs that may not repeat
 }
 
 func (s *sum) add(o outcome) {
-	s.Runs++
-	s.Hours += o.Simulated.Hours()
-	s.Records += o.Sent
-	s.Repeats += o.Repeats
+	s.runs++
+	s.simulated += o.Simulated
+	s.records += o.Sent
+	s.repeats += o.Repeats
 	if o.Ties > 0 {
-		s.Tied++
-		s.TiedSeeds = append(s.TiedSeeds, o.Seed)
+		s.tied = append(s.tied, o.Seed)
 	}
 	if o.Wrong != "" {
-		s.Failed++
-		s.FailedSeeds = append(s.FailedSeeds, o.Seed)
+		s.failed++
 	}
+}
+
+// result is a line of the ledger.
+func (s *sum) result() ledger.Result {
+	return ledger.Result{Suite: "simulation", Runs: uint64(s.runs), Failures: uint64(s.failed), Counts: map[string]uint64{
+		"simulated seconds": uint64(s.simulated.Seconds()), "records": uint64(s.records), "records handled again": uint64(s.repeats),
+		"runs that may not repeat": uint64(len(s.tied)),
+	}}
 }
 
 // outcome is what a run came to, in a line of output.
@@ -105,21 +108,16 @@ func spread(t *testing.T) {
 		}
 		if faults[i] != "" {
 			t.Error(faults[i])
-			s.Failed++
+			s.runs++ // the one that it died of
+			s.failed++
 		}
 	}
-	s.Seconds = time.Since(began).Seconds()
-	t.Logf("%d runs, %d failed, %.1f hours simulated in %.0f s, %d records, %d handled again, %d runs with ties %v",
-		s.Runs, s.Failed, s.Hours, s.Seconds, s.Records, s.Repeats, s.Tied, s.TiedSeeds)
-	if *report == "" {
-		return
-	}
-	text, err := json.Marshal(s)
-	if err == nil {
-		err = os.WriteFile(*report, text, 0o644)
-	}
-	if err != nil {
-		t.Error(err)
+	t.Logf("%d runs, %d failed, %.1f hours simulated in %v, %d records, %d handled again, %d runs with ties %v",
+		s.runs, s.failed, s.simulated.Hours(), time.Since(began).Round(time.Second), s.records, s.repeats, len(s.tied), s.tied)
+	if *total != "" {
+		if err := ledger.Add(*total, s.result()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
