@@ -10,34 +10,36 @@ type Fault string
 
 // The faults.
 const (
-	LinkDelay     Fault = "link delay"         // messages take up to seconds
-	LinkDrop      Fault = "link drop"          // requests are lost, callers wait
-	LinkLoseReply Fault = "link lose reply"    // requests arrive, answers do not
-	LinkReset     Fault = "link reset"         // connections break, before or after the request arrived
-	LinkDuplicate Fault = "link duplicate"     // requests to Kinesis arrive twice
-	LinkCut       Fault = "link cut"           // half-open: nothing passes for a while, nobody is told
-	WorkerCrash   Fault = "worker crash"       // and another starts later, under the same name or a new one
-	WorkerPause   Fault = "worker pause"       // for up to three lease times
-	WorkerSlow    Fault = "worker slow"        // everything takes up to 50 times as long
-	WorkerDrain   Fault = "worker drain"       // scaling in and out
-	WriterCrash   Fault = "writer crash"       // and another starts later
-	HandlerError  Fault = "handler error"      // errors, partial successes and panics
-	HandlerSlow   Fault = "handler slow"       // some calls take longer than the lease time
-	ServerCrash   Fault = "server crash"       // power failure of the Kinesis server
-	ServerDisk    Fault = "server disk"        // one operation of its disk fails: EIO, short write, no space, lost sync
-	ServerErrors  Fault = "server errors"      // throttling, internal failures, expired iterators
-	ServerRot     Fault = "server bit rot"     // bits of its log flip while it is down
-	RedisDown     Fault = "redis down"         // restarts, nothing is lost
-	RedisSuffix   Fault = "redis loses suffix" // its latest writes, as at a failover
-	RedisAll      Fault = "redis loses all"    // while workers run
-	RedisGone     Fault = "redis loses group"  // everything, and no worker is left to remember it
-	RedisClock    Fault = "redis clock"        // jumps by up to an hour
-	Reshard       Fault = "reshard storm"      // splits, merges, UpdateShardCount
+	LinkDelay     Fault = "link delay"
+	LinkDrop      Fault = "link drop"
+	LinkLoseReply Fault = "link lose reply"
+	LinkReset     Fault = "link reset"
+	LinkDuplicate Fault = "link duplicate"
+	LinkCut       Fault = "link cut"
+	WorkerCrash   Fault = "worker crash"
+	WorkerPause   Fault = "worker pause"
+	WorkerSlow    Fault = "worker slow"
+	WorkerDrain   Fault = "worker drain"
+	WriterCrash   Fault = "writer crash"
+	HandlerError  Fault = "handler error"
+	HandlerSlow   Fault = "handler slow"
+	ServerCrash   Fault = "server crash"
+	ServerDisk    Fault = "server disk"
+	ServerErrors  Fault = "server errors"
+	ServerRot     Fault = "server bit rot"
+	RedisDown     Fault = "redis down"
+	RedisSuffix   Fault = "redis loses suffix"
+	RedisAll      Fault = "redis loses all"
+	RedisGone     Fault = "redis loses group"
+	RedisClock    Fault = "redis clock"
+	Reshard       Fault = "reshard storm"
 )
 
 // Kind is what is known of a [Fault].
 type Kind struct {
 	Fault Fault
+	// What says what happens.
+	What string
 	// Every is about how much time passes between two of them in a run.
 	Every time.Duration
 	// Off is why no run has it, unless it is asked for by name: what would
@@ -48,29 +50,29 @@ type Kind struct {
 // Kinds are all faults.
 func Kinds() []Kind {
 	return []Kind{
-		{Fault: LinkDelay, Every: 30 * time.Second},
-		{Fault: LinkDrop, Every: 30 * time.Second},
-		{Fault: LinkLoseReply, Every: 30 * time.Second},
-		{Fault: LinkReset, Every: 30 * time.Second},
-		{Fault: LinkDuplicate, Every: 30 * time.Second},
-		{Fault: LinkCut, Every: 45 * time.Second},
-		{Fault: WorkerCrash, Every: time.Minute},
-		{Fault: WorkerPause, Every: time.Minute},
-		{Fault: WorkerSlow, Every: time.Minute},
-		{Fault: WorkerDrain, Every: 45 * time.Second},
-		{Fault: WriterCrash, Every: 90 * time.Second},
-		{Fault: HandlerError, Every: 30 * time.Second},
-		{Fault: HandlerSlow, Every: 90 * time.Second},
-		{Fault: ServerCrash, Every: 75 * time.Second},
-		{Fault: ServerDisk, Every: 90 * time.Second},
-		{Fault: ServerErrors, Every: 20 * time.Second},
-		{Fault: ServerRot, Every: 3 * time.Minute, Off: "damage is found and refused; until it can be repaired the run cannot heal"},
-		{Fault: RedisDown, Every: 75 * time.Second},
-		{Fault: RedisSuffix, Every: 75 * time.Second},
-		{Fault: RedisAll, Every: 150 * time.Second},
-		{Fault: RedisGone, Every: 4 * time.Minute, Off: "looks like a first start: a group that starts at the tip skips records; needs a policy for lost state"},
-		{Fault: RedisClock, Every: time.Minute},
-		{Fault: Reshard, Every: 25 * time.Second},
+		{Fault: LinkDelay, What: "messages take up to seconds", Every: 30 * time.Second},
+		{Fault: LinkDrop, What: "requests are lost, callers wait", Every: 30 * time.Second},
+		{Fault: LinkLoseReply, What: "requests arrive, answers do not", Every: 30 * time.Second},
+		{Fault: LinkReset, What: "connections break, before or after the request arrived", Every: 30 * time.Second},
+		{Fault: LinkDuplicate, What: "requests to Kinesis arrive twice", Every: 30 * time.Second},
+		{Fault: LinkCut, What: "half-open: nothing passes for a while, nobody is told", Every: 45 * time.Second},
+		{Fault: WorkerCrash, What: "and another starts later, under the same name or a new one", Every: time.Minute},
+		{Fault: WorkerPause, What: "for up to three lease times", Every: time.Minute},
+		{Fault: WorkerSlow, What: "everything takes up to 50 times as long", Every: time.Minute},
+		{Fault: WorkerDrain, What: "scaling in and out", Every: 45 * time.Second},
+		{Fault: WriterCrash, What: "and another starts later", Every: 90 * time.Second},
+		{Fault: HandlerError, What: "errors, partial successes and panics", Every: 30 * time.Second},
+		{Fault: HandlerSlow, What: "some calls take longer than the lease time", Every: 90 * time.Second},
+		{Fault: ServerCrash, What: "power failure of the Kinesis server", Every: 75 * time.Second},
+		{Fault: ServerDisk, What: "one operation of its disk fails: EIO, short write, no space, lost sync", Every: 90 * time.Second},
+		{Fault: ServerErrors, What: "throttling, internal failures, expired iterators", Every: 20 * time.Second},
+		{Fault: ServerRot, What: "bits of its log flip while it is down", Every: 3 * time.Minute, Off: "damage is found and refused; until it can be repaired the run cannot heal"},
+		{Fault: RedisDown, What: "restarts, nothing is lost", Every: 75 * time.Second},
+		{Fault: RedisSuffix, What: "its latest writes, as at a failover", Every: 75 * time.Second},
+		{Fault: RedisAll, What: "while workers run", Every: 150 * time.Second},
+		{Fault: RedisGone, What: "everything, and no worker is left to remember it", Every: 4 * time.Minute, Off: "looks like a first start: a group that starts at the tip skips records; needs a policy for lost state"},
+		{Fault: RedisClock, What: "jumps by up to an hour", Every: time.Minute},
+		{Fault: Reshard, What: "splits, merges, UpdateShardCount", Every: 25 * time.Second},
 	}
 }
 

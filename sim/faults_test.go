@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -68,5 +70,24 @@ func TestPlan(t *testing.T) {
 		if n := seen[k.Fault]; (k.Off == "") != (n > 10) {
 			t.Errorf("%s is in %d of 50 plans", k.Fault, n)
 		}
+	}
+}
+
+// The table of faults in README.md is that of the code.
+func TestFaultsAreListed(t *testing.T) {
+	const begin, end = "<!-- faults -->\n", "<!-- /faults -->"
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), begin)
+	got, _, found := strings.Cut(rest, end)
+	var want strings.Builder
+	want.WriteString("| fault | what happens | in a run each | off, because |\n| --- | --- | ---: | --- |\n")
+	for _, k := range Kinds() {
+		fmt.Fprintf(&want, "| %s | %s | %v | %s |\n", k.Fault, k.What, k.Every, k.Off)
+	}
+	if !found || got != want.String() {
+		t.Errorf("the table between %q and %q should be:\n%s", begin, end, want.String())
 	}
 }
