@@ -54,7 +54,7 @@ func TestPlan(t *testing.T) {
 		}
 		return text.String()
 	}
-	if describe(1) != describe(1) {
+	if first, again := describe(1), describe(1); first != again {
 		t.Error("one seed gave two plans")
 	}
 	if describe(1) == describe(2) {
