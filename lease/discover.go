@@ -108,13 +108,23 @@ func (r *run) viewShards(now time.Time) {
 			case v.Incarnation != incarnation || incarnation != r.scope.Incarnation:
 				return // the next beat tells
 			}
+			behind := false
 			for _, l := range v.Leases {
-				if _, known := r.table.shards[l.Name]; l.Epoch == 0 && !known {
+				_, known := r.table.shards[l.Name]
+				switch seen, ok := r.table.leases[l.Name]; {
+				case l.Epoch == 0 && !known:
 					r.table.learn(l.Name, l.Shard)
 					r.viewDue = time.Time{}
+				case ok && seen.Epoch == 0 && l.Epoch > 0:
+					behind = true
 				}
 			}
 			r.planSoon(time.Now())
+			if behind {
+				// Somebody has taken a lease since the last beat. A plan without
+				// it gives him another one, which he may not take.
+				r.beatSoon(time.Now())
+			}
 		}
 	})
 }
