@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"hash/fnv"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -79,6 +80,7 @@ func Plan(f Fleet) Assignment {
 // seat is a worker in a plan.
 type seat struct {
 	session Session
+	hash    uint64  // of the session's id
 	count   int     // leases that it has after the plan
 	load    float64 // their bytes per second
 	wishes  int     // moves to it that stand or are planned
@@ -89,26 +91,16 @@ type seat struct {
 // item is a lease in a plan.
 type item struct {
 	Lease
-	load     float64
-	ranked   uint64 // its rendezvous with rankedTo, the last that was asked for
-	rankedTo string
+	load float64
+	hash uint64 // of the name
 }
 
 func newItem(l Lease) *item {
-	it := &item{Lease: l}
+	it := &item{Lease: l, hash: hashOf(l.Name)}
 	if l.Weight > 0 {
 		it.load = math.Ldexp(1, int(min(l.Weight, 40)))
 	}
 	return it
-}
-
-// rank is the rendezvous of the lease and a session. Leases are compared for
-// the same session many times in a row.
-func (it *item) rank(session string) uint64 {
-	if it.rankedTo != session {
-		it.ranked, it.rankedTo = rendezvous(it.Name, session), session
-	}
-	return it.ranked
 }
 
 type planner struct {
@@ -124,7 +116,7 @@ func newPlanner(f Fleet) *planner {
 	for _, s := range f.Sessions {
 		living[s.ID] = true
 		if s.State == StateUp {
-			st := &seat{session: s}
+			st := &seat{session: s, hash: hashOf(s.ID)}
 			seats[s.ID] = st
 			p.seats = append(p.seats, st)
 		}
@@ -217,20 +209,26 @@ func (p *planner) wishedBy(it *item) *seat {
 func (p *planner) lightest(it *item) *seat {
 	var best *seat
 	for _, st := range p.seats {
-		if st.takes(it) && (best == nil || st.before(best, it.Name)) {
+		if st.takes(it) && (best == nil || st.before(best, it)) {
 			best = st
 		}
 	}
 	return best
 }
 
-func (st *seat) before(o *seat, lease string) bool {
-	return cmp.Or(
-		cmp.Compare(st.per(st.count+1), o.per(o.count+1)),
-		cmp.Compare(st.load/st.capacity(), o.load/o.capacity()),
-		cmp.Compare(rendezvous(lease, o.session.ID), rendezvous(lease, st.session.ID)),
-		cmp.Compare(st.session.ID, o.session.ID),
-	) < 0
+// before tells whether st should rather have a lease than o. It is asked for
+// each lease and worker: the hashes are of whole names only once.
+func (st *seat) before(o *seat, it *item) bool {
+	if c := cmp.Compare(st.per(st.count+1), o.per(o.count+1)); c != 0 {
+		return c < 0
+	}
+	if c := cmp.Compare(st.load/st.capacity(), o.load/o.capacity()); c != 0 {
+		return c < 0
+	}
+	if c := cmp.Compare(rendezvous(it.hash, o.hash), rendezvous(it.hash, st.hash)); c != 0 {
+		return c < 0
+	}
+	return st.session.ID < o.session.ID
 }
 
 func (st *seat) capacity() float64 {
@@ -249,16 +247,23 @@ func (st *seat) takes(it *item) bool {
 		slices.Contains(st.session.Streams, StreamOf(it.Name))
 }
 
-// rendezvous is the weight of a pair, by which all workers order the candidates
-// for a lease alike.
-func rendezvous(lease, session string) uint64 {
+// hashOf is the hash of a name, for [rendezvous].
+func hashOf(name string) uint64 {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(lease))   // a hash never fails
-	_, _ = h.Write([]byte(session)) // a hash never fails
-	x := h.Sum64()
-	// The last bytes of FNV reach only the low bits: mix them into all.
+	_, _ = h.Write([]byte(name)) // a hash never fails
+	return mix(h.Sum64())
+}
+
+// rendezvous is the weight of a lease and a session, given by their hashes, by
+// which all workers order the candidates for a lease alike.
+func rendezvous(lease, session uint64) uint64 { return mix(lease ^ bits.RotateLeft64(session, 32)) }
+
+// mix lets each bit reach all others.
+func mix(x uint64) uint64 {
 	x ^= x >> 33
 	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	x *= 0xc4ceb9fe1a85ec53
 	x ^= x >> 33
 	return x
 }
@@ -275,8 +280,9 @@ func turn(f Fleet, l Lease, k int) string {
 	if len(candidates) == 0 {
 		return ""
 	}
+	hash := hashOf(l.Name)
 	slices.SortFunc(candidates, func(a, b string) int {
-		return cmp.Compare(rendezvous(l.Name, b), rendezvous(l.Name, a))
+		return cmp.Compare(rendezvous(hash, hashOf(b)), rendezvous(hash, hashOf(a)))
 	})
 	return candidates[k%len(candidates)]
 }

@@ -71,7 +71,7 @@ func (p *planner) bestMove(from, to *seat) *item {
 		if p.f.Keep[it.Name] || !to.takes(it) {
 			continue
 		}
-		if best == nil || betterMove(it, best, ideal, to.session.ID) {
+		if best == nil || betterMove(it, best, ideal, to) {
 			best = it
 		}
 	}
@@ -80,11 +80,14 @@ func (p *planner) bestMove(from, to *seat) *item {
 
 // betterMove orders leases by how near their load is to the ideal, then by
 // rendezvous, then by name, so that all workers choose alike.
-func betterMove(a, b *item, ideal float64, to string) bool {
+func betterMove(a, b *item, ideal float64, to *seat) bool {
 	if c := cmp.Compare(math.Abs(a.load-ideal), math.Abs(b.load-ideal)); c != 0 {
 		return c < 0
 	}
-	return cmp.Or(cmp.Compare(b.rank(to), a.rank(to)), cmp.Compare(a.Name, b.Name)) < 0
+	if c := cmp.Compare(rendezvous(b.hash, to.hash), rendezvous(a.hash, to.hash)); c != 0 {
+		return c < 0
+	}
+	return a.Name < b.Name
 }
 
 // move counts a lease as moved and notes the step.
