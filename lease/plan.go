@@ -92,11 +92,19 @@ type seat struct {
 type item struct {
 	Lease
 	load float64
-	hash uint64 // of the name
+	hash uint64 // of the name, 0 before the first rank
+}
+
+// rank is the rendezvous of the lease and a worker.
+func (it *item) rank(st *seat) uint64 {
+	if it.hash == 0 {
+		it.hash = hashOf(it.Name)
+	}
+	return rendezvous(it.hash, st.hash)
 }
 
 func newItem(l Lease) *item {
-	it := &item{Lease: l, hash: hashOf(l.Name)}
+	it := &item{Lease: l}
 	if l.Weight > 0 {
 		it.load = math.Ldexp(1, int(min(l.Weight, 40)))
 	}
@@ -225,7 +233,7 @@ func (st *seat) before(o *seat, it *item) bool {
 	if c := cmp.Compare(st.load/st.capacity(), o.load/o.capacity()); c != 0 {
 		return c < 0
 	}
-	if c := cmp.Compare(rendezvous(it.hash, o.hash), rendezvous(it.hash, st.hash)); c != 0 {
+	if c := cmp.Compare(it.rank(o), it.rank(st)); c != 0 {
 		return c < 0
 	}
 	return st.session.ID < o.session.ID

@@ -84,7 +84,7 @@ func betterMove(a, b *item, ideal float64, to *seat) bool {
 	if c := cmp.Compare(math.Abs(a.load-ideal), math.Abs(b.load-ideal)); c != 0 {
 		return c < 0
 	}
-	if c := cmp.Compare(rendezvous(b.hash, to.hash), rendezvous(a.hash, to.hash)); c != 0 {
+	if c := cmp.Compare(b.rank(to), a.rank(to)); c != 0 {
 		return c < 0
 	}
 	return a.Name < b.Name
