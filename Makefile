@@ -5,33 +5,80 @@ GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
 
-.PHONY: help build test unit race lint fuzz check cover tidy redis
+# What `make reliability` runs; give larger ones to run longer.
+SEEDS ?= 1000
+CRASHES ?= 20000
+FOR ?= 5m
+STORM ?= 2m
+LEDGER ?= $(CURDIR)/reliability/totals.json
+
+.PHONY: help build test unit race sim lint fuzz check cover tidy redis
+.PHONY: bench bench-full
+.PHONY: reliability reliability-crashes reliability-sim reliability-processes reliability-fuzz reliability-table mutants mutants-sim
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-22s %s\n", $$1, $$2}'
 
 build: ## build bin/shardrun
 	$(GO) build -trimpath -o bin/shardrun ./cmd/shardrun
 
-test: redis check lint race ## all that a change must pass; installs what it needs
+test: redis check lint sim race ## all that a change must pass; installs what it needs
 
 unit: redis ## the tests without the race detector, the quickest answer
 	$(GO) test ./...
 
-race: redis ## the tests under the race detector
+race: redis ## the tests under the race detector; in the simulation 5 runs
 	$(GO) test -race ./...
+
+sim: ## 50 simulated runs, and the tests of the benchmarks, without the race detector
+	$(GO) test ./sim
+	cd bench && $(GO) test ./...
 
 check: ## format, vet, module files, the number of modules that users get
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	$(GO) vet ./...
+	cd bench && $(GO) vet ./...
 	$(GO) mod verify
 	tools/modules.sh 10 ./consumer ./producer ./lease ./checkpoint
 
 lint: ## golangci-lint and the rules on who imports whom
 	$(TOOL) golangci-lint run ./...
+	cd bench && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	tools/fuzz.sh $(FUZZTIME)
+
+reliability: reliability-crashes reliability-sim reliability-processes reliability-fuzz reliability-table ## the long suites; each adds to reliability/totals.json
+
+reliability-crashes: ## CRASHES (20000) power failures of the log in random moments
+	tools/suite.sh "power failures" $(CRASHES) $(LEDGER) \
+		$(GO) test ./localstream/internal/wal -run 'TestACrashLosesNothingThatWasAcknowledged$$' -crash.seeds=$(CRASHES) -timeout 3h
+
+reliability-sim: ## SEEDS (1000) simulated runs
+	$(GO) test ./sim -run 'TestSim$$' -seeds=$(SEEDS) -ledger=$(LEDGER) -timeout 6h
+
+reliability-processes: redis ## real processes, killed and held at random FOR (5m), and a STORM (2m) of kills of the server
+	$(GO) run ./reliability/processes -for $(FOR) -ledger $(LEDGER)
+	$(GO) run ./reliability/processes -for $(STORM) -only "kill server" -pause 200ms -ledger $(LEDGER)
+
+reliability-fuzz: FUZZTIME = 60s
+reliability-fuzz: ## each fuzz target for 60 s, or FUZZTIME
+	LEDGER=$(LEDGER) tools/fuzz.sh $(FUZZTIME)
+
+reliability-table: ## put the totals into README.md
+	$(GO) run ./reliability/ledger/cmd table -write
+
+mutants: redis ## hunt the planted bugs of reliability/mutants with unit tests, writes reliability/mutants.md
+	$(GO) run ./reliability/mutants/hunt -ledger $(LEDGER)
+
+mutants-sim: ## hunt those that a simulation should find there, with up to 500 seeds each
+	$(GO) run ./reliability/mutants/hunt -sim -o reliability/mutants-sim.md -ledger $(LEDGER)
+
+bench: redis ## ours and the peers side by side, in 15 minutes; writes bench/results
+	cd bench && $(GO) run .
+
+bench-full: redis ## the same with the rounds that percentiles need
+	cd bench && $(GO) run . -full
 
 cover: redis ## coverage by function, in coverage.out
 	$(GO) test -coverprofile=coverage.out -coverpkg=./... ./...
@@ -40,6 +87,7 @@ cover: redis ## coverage by function, in coverage.out
 tidy: ## tidy all module files
 	$(GO) mod tidy
 	cd tools && $(GO) mod tidy
+	cd bench && $(GO) mod tidy
 
 redis: ## install redis-server when it is missing
 	@tools/redis.sh

@@ -1,0 +1,3 @@
+// Package producer has the rows that measure the producer and the codec of
+// KPL aggregates.
+package producer
