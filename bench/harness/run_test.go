@@ -122,7 +122,9 @@ func TestLinesJudgeTheSameRuns(t *testing.T) {
 
 func TestReportIsKeptAndTheReadmeRewritten(t *testing.T) {
 	var log []string
-	outcomes := run(t, turns(&log, map[string][]float64{"a": {1, 1, 1}}, "a"))
+	row := turns(&log, map[string][]float64{"a": {1, 1, 1}}, "a")
+	row.Target = "≥ 1"
+	outcomes := run(t, row)
 	dir := t.TempDir()
 	first := time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC)
 	for _, began := range []time.Time{first, first.Add(time.Hour)} {
