@@ -17,8 +17,9 @@ import (
 // kinesisNode is the Kinesis server: localstream on a disk that loses, at a
 // power failure, what was not synced.
 type kinesisNode struct {
-	log  *zap.Logger
-	work *sync.WaitGroup // of the world
+	log    *zap.Logger
+	work   *sync.WaitGroup // of the world
+	source *source
 
 	// mu guards all below.
 	mu      sync.Mutex
@@ -26,6 +27,7 @@ type kinesisNode struct {
 	server  *localstream.Server // nil while it is down
 	crashed chan struct{}       // closed when this server crashes
 	plan    *vfs.Plan           // what its disk will do, nil if nothing
+	fuse    chan struct{}       // closed by the next sync, nil when nobody waits for one
 }
 
 func (k *kinesisNode) config() localstream.Config {
@@ -35,8 +37,8 @@ func (k *kinesisNode) config() localstream.Config {
 	}
 }
 
-func newKinesis(log *zap.Logger, work *sync.WaitGroup) (*kinesisNode, error) {
-	k := &kinesisNode{log: log, work: work, disk: vfs.NewCrash()}
+func newKinesis(log *zap.Logger, work *sync.WaitGroup, s *source) (*kinesisNode, error) {
+	k := &kinesisNode{log: log, work: work, source: s, disk: vfs.NewCrash()}
 	return k, k.boot(nil)
 }
 
@@ -46,6 +48,26 @@ func (k *kinesisNode) current() (*localstream.Server, <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.server, k.crashed
+}
+
+// syncs tells who waits for a sync that one begins.
+func (k *kinesisNode) syncs() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.fuse != nil {
+		close(k.fuse)
+		k.fuse = nil
+	}
+}
+
+// nextSync is closed when the next sync begins.
+func (k *kinesisNode) nextSync() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.fuse == nil {
+		k.fuse = make(chan struct{})
+	}
+	return k.fuse
 }
 
 // crash cuts the power: what was not synced is lost in part or as a whole, and
@@ -79,7 +101,7 @@ func (k *kinesisNode) boot(plan *vfs.Plan) error {
 	if plan != nil {
 		fsys = vfs.Fault(disk, *plan)
 	}
-	server, err := localstream.OpenOn(fsys, k.config())
+	server, err := localstream.OpenOn(slowDisk{fsys, k.source, k.syncs}, k.config())
 	if err != nil {
 		return fmt.Errorf("the server does not come back: %w", err)
 	}

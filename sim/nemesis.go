@@ -126,6 +126,13 @@ func nextName(s *slot, same bool) string {
 func (w *world) strike(ctx context.Context, a Action, dice *rand.Rand) {
 	switch a.Fault {
 	case ServerCrash:
+		if dice.IntN(4) > 0 { // in the middle of a write, if there is one soon
+			select {
+			case <-w.kinesis.nextSync():
+			case <-time.After(w.source.until(dice, 5*time.Second, 6*time.Second)):
+			}
+			sleep(ctx, w.source.until(dice, 0, leastSync))
+		}
 		w.note("kinesis: power failure for %v", a.For.Round(time.Millisecond))
 		w.kinesis.crash(dice)
 		w.lasting(ctx, a.For, dice)
@@ -249,7 +256,6 @@ func (w *world) massacre(ctx context.Context, then func()) {
 	}
 	then()
 	for _, s := range dead {
-		w.apart()
 		w.start(s, nextName(s, false))
 		s.release()
 	}

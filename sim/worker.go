@@ -71,6 +71,7 @@ func (w *world) redisStore(n *node) (*redis.Store, error) {
 
 // start runs a worker in a slot, under a name.
 func (w *world) start(s *slot, name string) {
+	w.apart(name)
 	s.starts++
 	n := newNode(name)
 	if s.starts > 1 {

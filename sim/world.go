@@ -141,7 +141,7 @@ const catchUp = 2 * time.Minute
 
 func (w *world) run() {
 	var err error
-	if w.kinesis, err = newKinesis(w.logger("kinesis"), &w.work); err != nil {
+	if w.kinesis, err = newKinesis(w.logger("kinesis"), &w.work, w.source); err != nil {
 		w.fail("%v", err)
 		return
 	}
@@ -159,23 +159,23 @@ func (w *world) run() {
 	for i := range w.plan.Workers {
 		s := &slot{number: i}
 		w.slots = append(w.slots, s)
-		w.apart()
 		w.start(s, fmt.Sprintf("worker-%d", i))
 	}
-	w.apart()
+	w.apart("join")
 	if !w.joined() {
 		w.fail("no worker made the leases")
 		return
 	}
 	w.chaos()
+	w.canary()
 	w.settle()
 	w.drain()
 	w.confess()
 }
 
 // apart lets what follows begin at an instant of its own.
-func (w *world) apart() {
-	sleep(w.life, w.source.until(w.source.dice(key("apart")), 0, 10*time.Millisecond))
+func (w *world) apart(what string) {
+	sleep(w.life, w.source.until(w.source.dice(key("apart", what)), 0, 10*time.Millisecond))
 }
 
 func (w *world) create() error {
@@ -207,10 +207,10 @@ func (w *world) chaos() {
 	defer stop()
 	var actors sync.WaitGroup
 	for _, wr := range w.writers {
-		w.apart()
+		w.apart("writer")
 		actors.Go(func() { wr.write(ctx) })
 	}
-	w.apart()
+	w.apart("nemesis")
 	actors.Go(func() { w.torment(ctx) })
 	actors.Go(func() { w.audit(ctx) })
 	actors.Go(func() { w.observe(ctx) })
@@ -229,6 +229,25 @@ func (w *world) heal() {
 	}
 	w.boot(nil)
 	w.history.Healed()
+}
+
+// canary puts a record into each open shard: when all is well again, the stream
+// must take them.
+func (w *world) canary() {
+	w.apart("canary")
+	client := w.client(newNode("canary"))
+	open, err := openShards(w.life, client)
+	if err != nil {
+		w.fail("after the faults, the shards cannot be listed: %v", err)
+		return
+	}
+	for i, s := range open {
+		put := history.Put{
+			Producer: "canary", Key: fmt.Sprintf("canary-%d", i), HashKey: *s.HashKeyRange.StartingHashKey,
+			Data: fmt.Appendf(nil, "canary of %s", *s.ShardId),
+		}
+		w.putRecord(client, put, func(err error) { w.fail("after the faults, %s takes no record: %v", *s.ShardId, err) })
+	}
 }
 
 // settle waits until the fleet has caught up.

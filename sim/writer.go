@@ -150,12 +150,13 @@ func (wr *writer) byHand(ctx context.Context, n *node) {
 			return
 		}
 		for _, put := range burst {
-			w.putRecord(client, put)
+			w.putRecord(client, put, func(error) {}) // as faults will have it
 		}
 	})
 }
 
-func (w *world) putRecord(client *kinesis.Client, put history.Put) {
+// putRecord puts one record, and calls failed when that failed.
+func (w *world) putRecord(client *kinesis.Client, put history.Put, failed func(error)) {
 	ctx, cancel := context.WithTimeout(w.life, patience)
 	defer cancel()
 	no := w.history.Put(put)
@@ -164,6 +165,7 @@ func (w *world) putRecord(client *kinesis.Client, put history.Put) {
 	})
 	if err != nil {
 		w.history.Failed(no, err, true)
+		failed(err)
 		return
 	}
 	w.history.Acked(no, *out.ShardId, history.ID{Sequence: *out.SequenceNumber})
