@@ -2,6 +2,7 @@ package history
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sort"
 
@@ -141,16 +142,23 @@ func (j *judge) lineage() func(a, b string) bool {
 			}
 		}
 	}
-	var is func(a, b string) bool
-	is = func(a, b string) bool {
-		for _, p := range parents[b] {
-			if p == a || is(a, p) {
-				return true
+	// A shard that was split and merged again and again is reached by very many
+	// ways, so each one's ancestors are gathered once.
+	known := map[string]map[string]bool{}
+	var of func(id string) map[string]bool
+	of = func(id string) map[string]bool {
+		all, ok := known[id]
+		if !ok {
+			all = map[string]bool{}
+			known[id] = all // before it is whole: a lineage that goes in a circle ends
+			for _, p := range parents[id] {
+				all[p] = true
+				maps.Copy(all, of(p))
 			}
 		}
-		return false
+		return all
 	}
-	return is
+	return func(a, b string) bool { return of(b)[a] }
 }
 
 // numbers judges H8: sequence numbers rise in each shard, a child's are above
