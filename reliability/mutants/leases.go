@@ -1,0 +1,145 @@
+package mutants
+
+// leaseMutants are bugs in the leases: the scripts, and what workers do with
+// them.
+func leaseMutants() []Mutant {
+	const (
+		manager = "./lease"
+		redis   = "./lease/redis"
+		lua     = "internal/rediskeys/lua/"
+	)
+	return []Mutant{{
+		Name:   "drop-the-token-check",
+		File:   lua + "checkpoint.lua",
+		Old:    "  if o[1] ~= token then\n",
+		New:    "  if o[1] == '' then\n",
+		Breaks: "a worker that lost its lease cannot move a checkpoint",
+		Test:   Test{redis, "TestOnMiniredis/checkpoints/only_the_token"}, Sim: true,
+	}, {
+		Name:   "let-checkpoints-go-back",
+		File:   lua + "checkpoint.lua",
+		Old:    "  if order < 0 or older and not free then return { 'REGRESS', table.concat(c, '|') } end\n  if not older then\n    if order > 0 then",
+		New:    "  if older and not free then return { 'REGRESS', table.concat(c, '|') } end\n  if not older then\n    if order ~= 0 then",
+		Breaks: "checkpoints never go back",
+		Test:   Test{redis, "TestOnMiniredis/checkpoints/positions_never_go_back"}, Sim: true,
+	}, {
+		Name:   "compare-numbers-as-texts",
+		File:   lua + "prelude.lua",
+		Old:    "  if #a ~= #b then return #a < #b and -1 or 1 end\n",
+		New:    "",
+		Breaks: "a longer sequence number is the greater one",
+		Test:   Test{redis, "TestOnMiniredis/checkpoints/sequence_numbers_compare"}, Sim: true,
+	}, {
+		Name:   "start-a-child-before-its-parents",
+		File:   lua + "acquire.lua",
+		Old:    "  if waits(d) then return { 'PARENT' } end\n",
+		New:    "",
+		Breaks: "a child is handled after its parents",
+		Test:   Test{redis, "TestOnMiniredis/a_child_waits"}, // the plan of the workers asks the same: no simulation sees a difference
+	}, {
+		Name:   "forget-the-adjacent-parent",
+		File:   lua + "acquire.lua",
+		Old:    "  for _, parent in ipairs(d.parents or {}) do\n",
+		New:    "  for _, parent in ipairs({ (d.parents or {})[1] }) do\n",
+		Breaks: "a merged shard is handled after both its parents",
+		Test:   Test{redis, "TestOnMiniredis/a_merged_shard_waits"}, // the plan of the workers asks the same: no simulation sees a difference
+	}, {
+		Name:   "take-an-unknown-parent-for-finished",
+		File:   lua + "acquire.lua",
+		Old:    "    if not c or c[1] ~= '2' then return true end\n",
+		New:    "    if c and c[1] ~= '2' then return true end\n",
+		Breaks: "a parent without a lease has not ended",
+		Test:   Test{redis, "TestOnMiniredis/a_parent_that_nobody_knows"},
+	}, {
+		Name:   "take-leases-of-the-living",
+		File:   lua + "acquire.lua",
+		Old:    "  return holder == session or not alive(holder)\n",
+		New:    "  return true\n",
+		Breaks: "a lease has one owner",
+		Test:   Test{redis, "TestOnMiniredis/a_lease_has_one_owner"}, Sim: true,
+	}, {
+		Name:   "answer-a-late-acquire",
+		File:   lua + "acquire.lua",
+		Old:    "  if n <= used then return { 'STALE' } end\n",
+		New:    "",
+		Breaks: "a call that arrives late or twice takes nothing",
+		Test:   Test{redis, "TestOnMiniredis/an_acquire_may_be_sent_again"}, Sim: true,
+	}, {
+		Name:   "complete-in-two-steps",
+		File:   lua + "complete.lua",
+		Old:    "c[1], c[2], c[3] = '2', '', '0'\nput(C, lease, c)\n",
+		New:    "",
+		Breaks: "the end of a shard, its children and its release are one step",
+		Test:   Test{redis, "TestOnMiniredis/parents_before_children"}, Sim: true,
+	}, {
+		Name:   "end-a-shard-without-its-children",
+		File:   lua + "complete.lua",
+		Old:    "  insert(ARGV[k], ARGV[k + 1], ARGV[k + 2])\n",
+		New:    "",
+		Breaks: "what follows a shard is read",
+		Test:   Test{redis, "TestOnMiniredis/parents_before_children"}, Sim: true,
+	}, {
+		Name:   "let-an-outage-lapse-sessions",
+		File:   lua + "prelude.lua",
+		Old:    "  local passed = math.min(math.max(millis - tonumber(m[4]), 0), math.floor(group.ttl / 2))\n",
+		New:    "  local passed = millis - tonumber(m[4])\n",
+		Breaks: "neither an outage nor a jump of the clock takes leases from the living",
+		Test:   Test{redis, "TestOnMiniredis/an_outage_lapses_nobody"}, Sim: true,
+	}, {
+		Name:   "let-a-release-go-unannounced",
+		File:   lua + "checkpoint.lua",
+		Old:    "if news then announce() end\n",
+		New:    "",
+		Breaks: "a planned hand-over takes milliseconds",
+		Test:   Test{redis, "TestOnMiniredis/changes_are_announced"},
+	}, {
+		Name:   "run-past-the-local-deadline",
+		File:   "lease/beat.go",
+		Old:    "\tvalidFor = 9\n",
+		New:    "\tvalidFor = 20\n",
+		Breaks: "handlers are cancelled before anyone else may start",
+		Test:   Test{manager, "TestWorkersComeAndGo"}, Sim: true,
+	}, {
+		Name:   "count-the-lease-from-the-answer",
+		File:   "lease/beat.go",
+		Old:    "\tr.synced, r.good, r.applied = true, r.beatStart, no\n",
+		New:    "\tr.synced, r.good, r.applied = true, now, no\n",
+		Breaks: "a beat that was answered late does not prolong the lease",
+		Test:   Test{manager, "TestALateAnswerDoesNotProlongTheLease"}, Sim: true,
+	}, {
+		Name:   "forget-that-the-state-was-lost",
+		File:   "lease/discover.go",
+		Old:    "\t\tif r.stateLost || r.lost {\n",
+		New:    "\t\tif r.stateLost {\n",
+		Breaks: "a store that lost everything costs repeats, not records, whoever makes the leases anew",
+		Test:   Test{manager, "TestTheLossOfStateIsRememberedForNewWorkers"},
+	}, {
+		Name:   "take-newer-positions-for-saved",
+		File:   "lease/saver.go",
+		Old:    "\t\th.saved = version\n",
+		New:    "\t\th.saved = h.version\n",
+		Breaks: "Flush returns when the store has it",
+		Test:   Test{manager, "TestFlushWaitsForWhatWasRecordedDuringASave"},
+	}, {
+		Name:   "give-back-a-lease-that-was-lost",
+		File:   "lease/tenure.go",
+		Old:    "\trelease := !t.keep && !r.paused && !errors.Is(cause, ErrLost) || r.draining\n",
+		New:    "\trelease := !t.keep\n",
+		Breaks: "a lease that may still be ours is not given away unsaved",
+		Test:   Test{manager, "TestAnOutageByWhichCallsHangMovesNothing"},
+	}, {
+		Name:   "forget-the-adjacent-parent-in-memory",
+		File:   "lease/memory_table.go",
+		Old:    "\treturn slices.ContainsFunc(r.shard.Parents, func(parent string) bool {\n",
+		New:    "\treturn slices.ContainsFunc(r.shard.Parents[:min(1, len(r.shard.Parents))], func(parent string) bool {\n",
+		Breaks: "a merged shard is handled after both its parents",
+		Test:   Test{manager, "TestMemory/a_merged_shard_waits"},
+	}, {
+		Name:   "let-equal-starts-replace-each-other",
+		File:   "checkpoint/entry.go",
+		Old:    "\tif order > 0 {\n",
+		New:    "\tif order >= 0 {\n",
+		Breaks: "the time that a group begins at stays what it was",
+		Test:   Test{"./checkpoint", "TestMemory/a_start_keeps_its_time"},
+	}}
+}

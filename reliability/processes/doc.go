@@ -1,0 +1,22 @@
+//go:build unix
+
+// The processes command runs shardrun as people run it, out of real processes,
+// and treats it badly: `shardrun serve`, a redis-server, workers and producers
+// are killed (SIGKILL), held (SIGSTOP), ended (SIGTERM) and started again at
+// random, while the stream is split, merged and scaled under load. Then
+// everything is mended, what was put must be handled within a bound, and the
+// histories that the processes wrote are put through the checker of package
+// history, next to what a clean client reads in the stream.
+//
+//	go run ./reliability/processes -for 5m -seed 7
+//
+// It prints one line that sums up the run, one for each violation, and the
+// timeline with -v, and exits with 1 when there is a violation. The files of
+// such a run are kept: histories, logs of the processes, data of the server.
+//
+// It needs the signals of Unix.
+//
+// A seed gives the same plan, not the same run: real processes and a real clock
+// do not repeat themselves. What is found here is to be reproduced in the
+// simulation.
+package main

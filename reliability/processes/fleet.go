@@ -1,0 +1,238 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/smithy-go/logging"
+
+	"github.com/shardrun/shardrun/internal/awsclient"
+)
+
+// What the parts of a run call one another.
+const (
+	streamName = "chaos"
+	groupName  = "chaos"
+)
+
+// fleet is the processes of a run.
+type fleet struct {
+	cfg       config
+	dir       string
+	endpoint  string // of the server
+	redisAddr string
+	client    *kinesis.Client
+
+	server, redis      *process
+	workers, producers []*process
+
+	mu     sync.Mutex // guards all below
+	mode   redisMode  // of the Redis that runs, or ran last
+	deaths []string   // of processes that nobody ended
+}
+
+// redisMode is how a redis-server keeps what it is told.
+type redisMode string
+
+const (
+	redisAlways   redisMode = "always"   // an append-only file, synced for each write
+	redisEverysec redisMode = "everysec" // synced each second
+	redisNone     redisMode = "none"     // memory only
+)
+
+// buildPrograms builds shardrun and the node.
+func buildPrograms(ctx context.Context, dir string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir,
+		"github.com/shardrun/shardrun/cmd/shardrun", "github.com/shardrun/shardrun/reliability/processes/node")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the programs: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// newFleet is a fleet that has not started. Its processes end with ctx.
+func newFleet(ctx context.Context, cfg config, dir string) (*fleet, error) {
+	serverAddr, err := freeAddr(ctx)
+	if err != nil {
+		return nil, err
+	}
+	redisAddr, err := freeAddr(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f := &fleet{cfg: cfg, dir: dir, endpoint: "http://" + serverAddr, redisAddr: redisAddr, mode: redisAlways}
+	client, err := awsclient.New(ctx, awsclient.Options{Endpoint: f.endpoint})
+	if err != nil {
+		return nil, err
+	}
+	options := client.Options()
+	options.Logger = logging.Nop{} // of connections that were cut, which is what we do
+	f.client = kinesis.New(options)
+	f.server = newProcess("server", dir, func(*process, int) *exec.Cmd {
+		return exec.CommandContext(ctx, filepath.Join(cfg.programs, "shardrun"), "serve", "--listen", serverAddr,
+			"--data-dir", filepath.Join(dir, "data"), "--durability", "sync", "--shard-limit", "0", "--log-level", "info")
+	}, f.serverReady, f.died)
+	f.redis = newProcess("redis", dir, func(*process, int) *exec.Cmd { return f.redisCommand(ctx) }, f.redisReady, f.died)
+	for i := range cfg.workers {
+		f.workers = append(f.workers, f.node(ctx, "worker", i, "-redis", redisAddr, "-group", groupName, "-lease-ttl", cfg.ttl.String()))
+	}
+	for i := range cfg.producers {
+		f.producers = append(f.producers, f.node(ctx, "producer", i,
+			"-rate", strconv.Itoa(cfg.rate), "-ordered="+strconv.FormatBool(i%2 == 0)))
+	}
+	return f, nil
+}
+
+// node is a worker or a producer. Each life has a history of its own.
+func (f *fleet) node(ctx context.Context, role string, index int, args ...string) *process {
+	return newProcess(fmt.Sprintf("%s-%d", role, index+1), f.dir, func(p *process, life int) *exec.Cmd {
+		all := append([]string{role, "-name", p.actor(life), "-endpoint", f.endpoint, "-stream", streamName,
+			"-history", filepath.Join(f.dir, lifeName(p.name, life)+historySuffix), "-seed", strconv.FormatUint(f.cfg.seed, 10)}, args...)
+		return exec.CommandContext(ctx, filepath.Join(f.cfg.programs, "node"), all...)
+	}, nil, f.died)
+}
+
+// lifeName is the name of one life of a process.
+func lifeName(process string, life int) string { return fmt.Sprintf("%s.%d", process, life) }
+
+// actor is what a life calls itself in its group and in the history. A worker
+// with an even number keeps its name, and so takes over from its former life at
+// once; all others are strangers in each life.
+func (p *process) actor(life int) string {
+	if number, ok := strings.CutPrefix(p.name, "worker-"); ok && strings.ContainsRune("02468", rune(number[len(number)-1])) {
+		return p.name
+	}
+	return lifeName(p.name, life)
+}
+
+// historySuffix is that of the files with histories.
+const historySuffix = ".history.jsonl"
+
+// processes are those of one kind.
+func (f *fleet) processes(k kind) []*process {
+	switch k {
+	case kindServer:
+		return []*process{f.server}
+	case kindRedis:
+		return []*process{f.redis}
+	case kindWorker:
+		return f.workers
+	case kindProducer:
+		return f.producers
+	}
+	return nil
+}
+
+// died notes the end of a process that nobody ended.
+func (f *fleet) died(name string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deaths = append(f.deaths, fmt.Sprintf("%s ended by itself: %v", name, err))
+}
+
+// unexpected are the deaths so far.
+func (f *fleet) unexpected() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.deaths...)
+}
+
+// redisCommand starts Redis in its mode. Its directory is shared by the modes: a
+// server without a file of its own leaves alone what another wrote.
+func (f *fleet) redisCommand(ctx context.Context) *exec.Cmd {
+	host, port, _ := net.SplitHostPort(f.redisAddr) // we made it
+	args := []string{"--bind", host, "--port", port, "--save", "", "--dir", filepath.Join(f.dir, "redis"), "--daemonize", "no"}
+	if mode := f.redisMode(); mode == redisNone {
+		args = append(args, "--appendonly", "no")
+	} else {
+		args = append(args, "--appendonly", "yes", "--appendfsync", string(mode))
+	}
+	return exec.CommandContext(ctx, f.cfg.redisServer, args...)
+}
+
+func (f *fleet) redisMode() redisMode {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mode
+}
+
+func (f *fleet) setRedisMode(m redisMode) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mode = m
+}
+
+// redisReady asks Redis whether it serves. One that still reads its file says no.
+func (f *fleet) redisReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", f.redisAddr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := c.SetDeadline(deadline); err != nil {
+			return err
+		}
+	}
+	if _, err := c.Write([]byte("PING\r\n")); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err == nil && strings.TrimSpace(line) != "+PONG" {
+		err = fmt.Errorf("redis says %q", line)
+	}
+	return err
+}
+
+// serverReady asks the server whether it serves.
+func (f *fleet) serverReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	once := func(o *kinesis.Options) { o.RetryMaxAttempts = 1 } // the caller asks again, sooner
+	_, err := f.client.ListStreams(ctx, &kinesis.ListStreamsInput{}, once)
+	return err
+}
+
+// startServers starts Redis and the server; run starts the others when there is a
+// stream.
+func (f *fleet) startServers(ctx context.Context) error {
+	if err := os.Mkdir(filepath.Join(f.dir, "redis"), 0o755); err != nil {
+		return err
+	}
+	if err := f.redis.start(ctx); err != nil {
+		return err
+	}
+	return f.server.start(ctx)
+}
+
+// killAll ends everything, at the end of a run.
+func (f *fleet) killAll() {
+	for _, k := range []kind{kindProducer, kindWorker, kindServer, kindRedis} {
+		for _, p := range f.processes(k) {
+			p.kill()
+		}
+	}
+}
+
+// freeAddr is an address of this machine that nobody listens on.
+func freeAddr(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
