@@ -32,12 +32,28 @@ func TestFaultsAlone(t *testing.T) {
 			if !r.OK() {
 				t.Errorf("%v", r)
 			}
-			var text strings.Builder
-			if err := r.History.Timeline(&text); err != nil {
-				t.Fatal(err)
+			if r.Effects[k.Fault] == 0 {
+				t.Error("it had no effect")
 			}
-			if !strings.Contains(text.String(), " nemesis ") {
-				t.Error("nothing of it was noted")
+		})
+	}
+}
+
+// Where nothing fails nothing is handled twice, not even when workers come and
+// go in peace, or shards do.
+func TestQuiet(t *testing.T) {
+	for name, faults := range map[string][]Fault{"nothing": nil, "drains": {WorkerDrain}, "reshards": {Reshard}} {
+		t.Run(name, func(t *testing.T) {
+			for n := uint64(1); n <= 3; n++ {
+				seedEverything(t, n)
+				plan := NewPlan(n, 2*time.Minute, faults...)
+				plan.Faults, plan.Workers = faults, 3
+				plan.Actions = slices.DeleteFunc(plan.Actions, func(a Action) bool { return !slices.Contains(faults, a.Fault) })
+				var r *Result
+				synctest.Test(t, func(*testing.T) { r = Run(plan, false, nil) })
+				if v := r.Verdict; !r.OK() || v.Duplicates > 0 || v.Sent == 0 {
+					t.Errorf("%v", r)
+				}
 			}
 		})
 	}

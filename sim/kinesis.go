@@ -20,25 +20,26 @@ type kinesisNode struct {
 	log    *zap.Logger
 	work   *sync.WaitGroup // of the world
 	source *source
+	limits localstream.Limits
 
 	// mu guards all below.
 	mu      sync.Mutex
 	disk    *vfs.Crash
 	server  *localstream.Server // nil while it is down
 	crashed chan struct{}       // closed when this server crashes
-	plan    *vfs.Plan           // what its disk will do, nil if nothing
+	faulty  *vfs.Faulty         // the disk of the server when it fails, or will; else nil
 	fuse    chan struct{}       // closed by the next sync, nil when nobody waits for one
 }
 
 func (k *kinesisNode) config() localstream.Config {
 	return localstream.Config{
-		Durability: localstream.Sync, Logger: k.log,
+		Durability: localstream.Sync, Limits: k.limits, Logger: k.log,
 		UpdateDelay: 300 * time.Millisecond, // a reshard is not done at once
 	}
 }
 
-func newKinesis(log *zap.Logger, work *sync.WaitGroup, s *source) (*kinesisNode, error) {
-	k := &kinesisNode{log: log, work: work, source: s, disk: vfs.NewCrash()}
+func newKinesis(log *zap.Logger, work *sync.WaitGroup, s *source, limits localstream.Limits) (*kinesisNode, error) {
+	k := &kinesisNode{log: log, work: work, source: s, limits: limits, disk: vfs.NewCrash()}
 	return k, k.boot(nil)
 }
 
@@ -48,6 +49,13 @@ func (k *kinesisNode) current() (*localstream.Server, <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.server, k.crashed
+}
+
+// failed reports whether the disk of the server has failed.
+func (k *kinesisNode) failed() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.faulty != nil && k.faulty.Fired()
 }
 
 // syncs tells who waits for a sync that one begins.
@@ -71,8 +79,8 @@ func (k *kinesisNode) nextSync() <-chan struct{} {
 }
 
 // crash cuts the power: what was not synced is lost in part or as a whole, and
-// requests on their way get no answer.
-func (k *kinesisNode) crash(dice *rand.Rand) {
+// requests on their way get no answer. It reports whether there was a server.
+func (k *kinesisNode) crash(dice *rand.Rand) bool {
 	k.mu.Lock()
 	old, crashed := k.server, k.crashed
 	if old != nil {
@@ -85,6 +93,7 @@ func (k *kinesisNode) crash(dice *rand.Rand) {
 		// What is left of the process writes to a disk that nobody looks at.
 		k.work.Go(func() { _ = old.Close() })
 	}
+	return old != nil
 }
 
 // boot starts a server on what the disk has. A plan makes one of its operations
@@ -98,8 +107,10 @@ func (k *kinesisNode) boot(plan *vfs.Plan) error {
 		return nil
 	}
 	var fsys vfs.FS = disk
+	var faulty *vfs.Faulty
 	if plan != nil {
-		fsys = vfs.Fault(disk, *plan)
+		faulty = vfs.Fault(disk, *plan)
+		fsys = faulty
 	}
 	server, err := localstream.OpenOn(slowDisk{fsys, k.source, k.syncs}, k.config())
 	if err != nil {
@@ -107,7 +118,7 @@ func (k *kinesisNode) boot(plan *vfs.Plan) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.server, k.crashed, k.plan = server, make(chan struct{}), plan
+	k.server, k.crashed, k.faulty = server, make(chan struct{}), faulty
 	return nil
 }
 
@@ -115,7 +126,7 @@ func (k *kinesisNode) boot(plan *vfs.Plan) error {
 func (k *kinesisNode) unsound() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.server != nil && k.plan != nil
+	return k.server != nil && k.faulty != nil
 }
 
 // rot flips a bit of a file of the log. The server must be down.

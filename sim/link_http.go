@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -21,7 +23,12 @@ import (
 // nothing comes back.
 const deadPeer = 20 * time.Second
 
-var errReset = fmt.Errorf("read: %w", syscall.ECONNRESET)
+// What package net says of a connection that was broken, and of a server that
+// is not there.
+var (
+	errReset   error = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	errRefused error = &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+)
 
 // link carries the requests of one node to the Kinesis server. It is the HTTP
 // client of an SDK client.
@@ -74,6 +81,7 @@ func (l *link) Do(req *http.Request) (*http.Response, error) {
 	m.rates = w.weather.on(l.name)
 	w.source.tell("%s sends %s %x", l.name, op, key(string(body)))
 	m.fate, m.twice = m.rates.draw(m.dice)
+	w.happened(m.rates.causes(m.fate)...)
 	m.there = l.delay(m.rates, m.dice)
 	w.work.Go(func() { m.travel(w.life) })
 	patience := time.NewTimer(deadPeer)
@@ -149,12 +157,17 @@ func (m *message) travel(life context.Context) {
 		again := w.source.until(m.dice, mostDelay, time.Second)
 		w.work.Go(func() {
 			if sleep(life, again) {
+				w.happened(LinkDuplicate)
 				m.arrive(life) // nobody waits for this answer
 			}
 		})
 	}
 	if !sleep(life, m.link.delay(m.rates, m.dice)) {
 		a = answer{err: life.Err()}
+	}
+	if w.weather.on(m.link.name).cut {
+		w.happened(LinkCut)
+		return
 	}
 	switch m.fate {
 	case losesReply:
@@ -172,7 +185,7 @@ func (m *message) arrive(life context.Context) answer {
 	w.source.acts("kinesis")
 	server, crashed := w.kinesis.current()
 	if server == nil {
-		return answer{err: fmt.Errorf("dial: %w", syscall.ECONNREFUSED)}
+		return answer{err: errRefused}
 	}
 	req, err := http.NewRequestWithContext(life, http.MethodPost, "http://localhost/", bytes.NewReader(m.body))
 	if err != nil {
@@ -193,6 +206,9 @@ func (m *message) arrive(life context.Context) answer {
 	}
 	if err != nil {
 		return answer{err: fmt.Errorf("%w: %w", errReset, err)}
+	}
+	if resp.StatusCode != http.StatusOK && w.injected.Load() > 0 {
+		w.happened(ServerErrors)
 	}
 	return answer{response: resp}
 }

@@ -2,13 +2,11 @@ package sim
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"os"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -29,9 +27,11 @@ func (w *world) dialRedis(ctx context.Context, n *node) (net.Conn, error) {
 		// A little earlier than the caller's, not at the same instant.
 		patience = time.Until(deadline) - w.source.until(dice, time.Millisecond/2, time.Millisecond)
 	}
-	if f, _ := r.draw(dice); f == isLost || wait > patience {
+	f, _ := r.draw(dice)
+	w.happened(r.causes(f)...)
+	if f == isLost || wait > patience {
 		sleep(ctx, patience) // SYN after SYN
-		return nil, fmt.Errorf("dial %s: %w", name, os.ErrDeadlineExceeded)
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: addr(name), Err: os.ErrDeadlineExceeded}
 	}
 	if !sleep(ctx, wait) {
 		return nil, ctx.Err()
@@ -120,6 +120,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	r := w.weather.on(c.name)
 	dice := w.source.dice(key(c.name, "write", c.use, string(p)))
 	f, _ := r.draw(dice)
+	w.happened(r.causes(f)...)
 	least, most := r.bounds(dice)
 	d := w.source.until(dice, c.node.stretch(least), c.node.stretch(most))
 	w.source.tell("%s#%d writes %x", c.name, c.number, key(string(p)))
@@ -146,7 +147,9 @@ func (c *conn) carry() {
 			continue
 		}
 		c.world.source.acts("redis")
-		c.world.redis.clock()
+		if c.world.redis.clock() {
+			c.world.happened(RedisClock)
+		}
 		if p.fate == losesReply {
 			c.hush()
 		}
@@ -168,6 +171,11 @@ func (c *conn) collect() {
 		n, err := c.far.Read(buf)
 		if n > 0 && !c.hushed() {
 			r := c.world.weather.on(c.name)
+			if r.cut {
+				c.world.happened(LinkCut)
+				c.hush()
+				continue
+			}
 			data := append([]byte(nil), buf[:n]...)
 			dice := c.world.source.dice(key(c.name, "read", c.use, string(data)))
 			least, most := r.bounds(dice)
@@ -219,6 +227,7 @@ func (c *conn) next(queue chan parcel) (parcel, bool) {
 		}
 		return p, true
 	case <-c.hung:
+		c.world.happened(RedisDown)
 		c.cut()
 		return parcel{}, false
 	case <-c.closed:
@@ -257,7 +266,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		select {
 		case c.rest = <-c.ready:
 		case <-expired:
-			return 0, fmt.Errorf("read %s: %w", c.name, os.ErrDeadlineExceeded)
+			return 0, &net.OpError{Op: "read", Net: "tcp", Addr: addr(c.name), Err: os.ErrDeadlineExceeded}
 		case <-c.closed:
 			return 0, c.reason()
 		case <-c.node.died:
@@ -318,5 +327,3 @@ type addr string
 
 func (addr) Network() string  { return "sim" }
 func (a addr) String() string { return string(a) }
-
-var errRefused = fmt.Errorf("dial: %w", syscall.ECONNREFUSED)

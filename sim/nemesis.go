@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/shardrun/shardrun/internal/vfs"
@@ -50,6 +52,9 @@ func (w *world) lasting(ctx context.Context, d time.Duration, dice *rand.Rand) {
 // spoil makes links bad for a while.
 func (w *world) spoil(ctx context.Context, a Action, dice *rand.Rand) {
 	links := w.links()
+	if a.Fault == LinkDuplicate { // TCP knows no duplicates, HTTP clients and proxies do
+		links = slices.DeleteFunc(links, func(l string) bool { return !strings.HasSuffix(l, ">kinesis") })
+	}
 	name := links[a.Target%len(links)]
 	var r rates
 	switch a.Fault {
@@ -67,28 +72,35 @@ func (w *world) spoil(ctx context.Context, a Action, dice *rand.Rand) {
 		r = rates{cut: true}
 	}
 	w.note("%s: %s for %v, %.2f", name, a.Fault, a.For.Round(time.Millisecond), a.Rate)
-	w.weather.set(name, r)
+	end := w.weather.begin(name, r)
 	w.lasting(ctx, a.For, dice)
-	w.weather.set(name, rates{})
+	end()
 }
 
 // harm does something to a worker.
 func (w *world) harm(ctx context.Context, a Action, dice *rand.Rand) {
 	s := w.slots[a.Target%len(w.slots)]
+	switch a.Fault {
+	case HandlerError:
+		w.mislead(ctx, s, a, dice, trouble{fails: a.Rate})
+		return
+	case HandlerSlow:
+		w.mislead(ctx, s, a, dice, trouble{slow: a.Rate / 2, long: 2 * w.plan.TTL})
+		return
+	}
 	wk, mine := s.seize()
 	if !mine {
-		return
+		return // something else is being done to it
 	}
 	defer s.release()
 	w.note("%s: %s for %v, %.2f", wk.name, a.Fault, a.For.Round(time.Millisecond), a.Rate)
 	switch a.Fault {
 	case WorkerCrash:
-		wk.node.crash()
-		w.history.Crashed(wk.name)
-		wk.cancel()
+		w.kill(wk)
 		w.lasting(ctx, a.For, dice)
 		w.start(s, nextName(s, dice.IntN(2) == 0))
 	case WorkerDrain:
+		w.happened(WorkerDrain)
 		wk.cancel()
 		<-wk.done
 		w.lasting(ctx, a.For, dice)
@@ -102,15 +114,24 @@ func (w *world) harm(ctx context.Context, a Action, dice *rand.Rand) {
 		wk.node.slowness(a.Rate)
 		w.lasting(ctx, a.For, dice)
 		wk.node.slowness(1)
-	case HandlerError:
-		wk.troubled(trouble{fails: a.Rate})
-		w.lasting(ctx, a.For, dice)
-		wk.troubled(trouble{})
-	case HandlerSlow:
-		wk.troubled(trouble{slow: a.Rate / 2, long: 2 * w.plan.TTL})
-		w.lasting(ctx, a.For, dice)
-		wk.troubled(trouble{})
 	}
+}
+
+// mislead makes the handler of a worker do wrong, whatever else is done to it.
+func (w *world) mislead(ctx context.Context, s *slot, a Action, dice *rand.Rand, t trouble) {
+	wk := s.current()
+	w.note("%s: %s for %v, %.2f", wk.name, a.Fault, a.For.Round(time.Millisecond), a.Rate)
+	end := wk.begin(t)
+	w.lasting(ctx, a.For, dice)
+	end()
+}
+
+// kill ends a worker as SIGKILL does.
+func (w *world) kill(wk *worker) {
+	w.happened(WorkerCrash)
+	wk.node.crash()
+	w.history.Crashed(wk.name)
+	wk.cancel()
 }
 
 // nextName is the name of the worker that follows in a slot.
@@ -134,7 +155,9 @@ func (w *world) strike(ctx context.Context, a Action, dice *rand.Rand) {
 			sleep(ctx, w.source.until(dice, 0, leastSync))
 		}
 		w.note("kinesis: power failure for %v", a.For.Round(time.Millisecond))
-		w.kinesis.crash(dice)
+		if w.kinesis.crash(dice) {
+			w.happened(ServerCrash)
+		}
 		w.lasting(ctx, a.For, dice)
 		w.boot(nil)
 	case ServerRot:
@@ -152,6 +175,9 @@ func (w *world) strike(ctx context.Context, a Action, dice *rand.Rand) {
 		w.kinesis.crash(dice)
 		w.boot(&plan)
 		w.lasting(ctx, a.For, dice)
+		if w.kinesis.failed() {
+			w.happened(ServerDisk)
+		}
 		w.note("kinesis: starts anew on a sound disk")
 		w.kinesis.crash(dice)
 		w.boot(nil)
@@ -162,6 +188,8 @@ func (w *world) strike(ctx context.Context, a Action, dice *rand.Rand) {
 		}
 		faults := []localstream.Fault{
 			{Action: localstream.Throttle, Operation: "PutRecords"},
+			{Action: localstream.Fail, Operation: "PutRecords"},
+			{Action: localstream.Throttle},
 			{Action: localstream.Throttle, Operation: "GetRecords"},
 			{Action: localstream.Fail},
 			{Action: localstream.ExpireIterator, Operation: "GetRecords"},
@@ -170,11 +198,25 @@ func (w *world) strike(ctx context.Context, a Action, dice *rand.Rand) {
 		}
 		f := faults[dice.IntN(len(faults))]
 		f.Count = 1 + dice.IntN(10)
-		w.note("kinesis: %d times action %d on %q", f.Count, f.Action, f.Operation)
+		if f.Operation == "PutRecords" { // records of one shard only, not the whole call
+			f.Shard = w.someShard(dice)
+		}
+		w.note("kinesis: %d times action %d on %q %s", f.Count, f.Action, f.Operation, f.Shard)
+		w.injected.Add(1)
 		remove := server.Inject(f)
 		w.lasting(ctx, a.For, dice)
 		remove()
+		w.injected.Add(-1)
 	}
+}
+
+// someShard is the id of an open shard, or empty, which means all of a call.
+func (w *world) someShard(dice *rand.Rand) string {
+	open, err := openShards(w.life, w.client(w.newNode("nemesis")))
+	if i := dice.IntN(mostShards + 1); err == nil && i < len(open) {
+		return *open[i].ShardId
+	}
+	return ""
 }
 
 // boot starts the Kinesis server. One that does not come back on a sound disk
@@ -207,6 +249,7 @@ func (w *world) unsettle(ctx context.Context, a Action) {
 		w.lasting(ctx, a.For, dice)
 		w.redis.start()
 	case RedisSuffix:
+		w.happened(RedisSuffix)
 		was := w.redis.snapshot()
 		w.lasting(ctx, a.For, dice)
 		w.note("redis: fails over, the writes of the last %v are lost", a.For.Round(time.Millisecond))
@@ -218,6 +261,7 @@ func (w *world) unsettle(ctx context.Context, a Action) {
 		w.redis.start()
 	case RedisAll:
 		w.note("redis: loses everything, down for %v", a.For.Round(time.Millisecond))
+		w.happened(RedisAll)
 		w.redis.stop()
 		w.redis.mini.FlushAll()
 		w.history.StoreLost("all")
@@ -245,9 +289,7 @@ func (w *world) massacre(ctx context.Context, then func()) {
 	for _, s := range w.slots {
 		for ctx.Err() == nil {
 			if wk, mine := s.seize(); mine {
-				wk.node.crash()
-				w.history.Crashed(wk.name)
-				wk.cancel()
+				w.kill(wk)
 				dead = append(dead, s)
 				break
 			}

@@ -9,7 +9,8 @@ import (
 // node is a process of the simulated fleet, as its links see it.
 type node struct {
 	name string
-	died chan struct{} // closed by crash
+	tell func(...Fault) // that a fault had an effect
+	died chan struct{}  // closed by crash
 
 	// mu guards all below.
 	mu     sync.Mutex
@@ -19,7 +20,9 @@ type node struct {
 	conns  int           // connections to Redis so far
 }
 
-func newNode(name string) *node { return &node{name: name, died: make(chan struct{})} }
+func (w *world) newNode(name string) *node {
+	return &node{name: name, tell: w.happened, died: make(chan struct{})}
+}
 
 // crash ends the process: nothing it does from now on is seen by anybody.
 func (n *node) crash() {
@@ -66,6 +69,7 @@ func (n *node) stretch(d time.Duration) time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.slow > 1 {
+		n.tell(WorkerSlow)
 		return time.Duration(float64(d) * n.slow)
 	}
 	return d
@@ -80,6 +84,7 @@ func (n *node) awake(ctx context.Context) bool {
 		if dead || paused == nil {
 			return !dead
 		}
+		n.tell(WorkerPause)
 		select {
 		case <-paused:
 		case <-n.died:

@@ -48,7 +48,7 @@ func (w *world) owners(v lease.View) []history.Owner {
 // audit reads with iterators of every type, as programs without the library
 // do. What they get is judged against the log.
 func (w *world) audit(ctx context.Context) {
-	n := newNode("auditor")
+	n := w.newNode("auditor")
 	client := w.client(n)
 	known := map[string][]string{} // by shard: sequence numbers that were read
 	for sleep(ctx, w.source.until(w.source.dice(key("audit")), 5*time.Second, 20*time.Second)) {
@@ -118,7 +118,7 @@ func (w *world) confess() {
 		w.fail("there is no server to ask for the truth")
 		return
 	}
-	shards, err := listShards(w.life, w.client(newNode("notary")))
+	shards, err := listShards(w.life, w.client(w.newNode("notary")))
 	if err != nil {
 		w.fail("list shards in the end: %v", err)
 		return

@@ -19,8 +19,13 @@ type Plan struct {
 	TTL     time.Duration // of the leases
 	Batch   int
 	Latest  bool // the group starts at the tip, before the first put
-	Writers []Writer
-	Actions []Action // in the order of their times
+	// Options of workers and of the server; zero is the default.
+	Window, Interval, Handoff time.Duration
+	Page                      int
+	Budget                    int64
+	Rates                     bool // the server enforces the rates of AWS
+	Writers                   []Writer
+	Actions                   []Action // in the order of their times
 }
 
 // Writer is a source of records.
@@ -32,7 +37,9 @@ type Writer struct {
 	Pause     time.Duration // between records, on average
 	Burst     int           // records at a time
 	Keys      int
-	HashKeys  bool // some records have explicit hash keys
+	HashKeys  bool          // records have explicit hash keys
+	Life      time.Duration // how long a record may wait to be written; 0 is the default
+	Buffer    int           // records that a producer buffers; 0 is the default
 }
 
 // WriterKind says what writes.
@@ -66,11 +73,12 @@ func NewPlan(seed uint64, length time.Duration, with ...Fault) Plan {
 	p := Plan{
 		Seed: seed, For: length,
 		Shards:  1 + dice.IntN(4),
-		Workers: 1 + dice.IntN(4),
+		Workers: []int{1, 2, 2, 3, 3, 4}[dice.IntN(6)],
 		TTL:     []time.Duration{time.Second, 3 * time.Second, 3 * time.Second, 10 * time.Second}[dice.IntN(4)],
 		Batch:   []int{1, 10, 100}[dice.IntN(3)],
 		Latest:  dice.IntN(4) == 0,
 	}
+	p.draw(dice)
 	for _, k := range Kinds() {
 		on := dice.IntN(2) == 0 && k.Off == "" && (!p.Latest || k.Fault != RedisAll)
 		if on || slices.Contains(with, k.Fault) {
@@ -87,6 +95,16 @@ func NewPlan(seed uint64, length time.Duration, with ...Fault) Plan {
 	return p
 }
 
+// draw decides about options.
+func (p *Plan) draw(dice *rand.Rand) {
+	p.Window = []time.Duration{0, 0, 0, 500 * time.Millisecond}[dice.IntN(4)]
+	p.Interval = []time.Duration{0, 0, 50 * time.Millisecond, p.TTL / 3}[dice.IntN(4)]
+	p.Handoff = []time.Duration{0, 0, 300 * time.Millisecond}[dice.IntN(3)]
+	p.Page = []int{0, 0, 2, 20}[dice.IntN(4)]
+	p.Budget = []int64{0, 0, 1 << 20}[dice.IntN(3)]
+	p.Rates = dice.IntN(4) == 0
+}
+
 func newWriter(dice *rand.Rand, i int) Writer {
 	w := Writer{
 		Name: fmt.Sprintf("writer-%d", i), Kind: ByProducer,
@@ -100,6 +118,8 @@ func newWriter(dice *rand.Rand, i int) Writer {
 		w.Kind = ByPutRecords
 	default:
 		w.Ordered, w.Aggregate = dice.IntN(3) > 0, dice.IntN(3) > 0
+		w.Life = []time.Duration{0, 0, 2 * time.Second}[dice.IntN(3)]
+		w.Buffer = []int{0, 0, 3}[dice.IntN(3)]
 	}
 	return w
 }
@@ -142,10 +162,11 @@ func (p *Plan) Describe(w io.Writer) {
 	for i, f := range p.Faults {
 		faults[i] = string(f)
 	}
-	fmt.Fprintf(w, "seed %d: %v, %d shards, %d workers, TTL %v, batches of %d, latest %v\n", p.Seed, p.For, p.Shards, p.Workers, p.TTL, p.Batch, p.Latest)
+	fmt.Fprintf(w, "seed %d: %v, %d shards, %d workers, TTL %v, batches of %d, latest %v, rates %v\n", p.Seed, p.For, p.Shards, p.Workers, p.TTL, p.Batch, p.Latest, p.Rates)
+	fmt.Fprintf(w, "options (0 is the default): window %v, interval %v, handoff %v, page %d, budget %d\n", p.Window, p.Interval, p.Handoff, p.Page, p.Budget)
 	fmt.Fprintf(w, "faults: %s\n", strings.Join(faults, ", "))
 	for _, writer := range p.Writers {
-		fmt.Fprintf(w, "%s: %s, ordered %v, aggregates %v, %d records each %v, %d keys\n",
-			writer.Name, writer.Kind, writer.Ordered, writer.Aggregate, writer.Burst, writer.Pause, writer.Keys)
+		fmt.Fprintf(w, "%s: %s, ordered %v, aggregates %v, up to %d records each %v, %d keys, life %v, buffer %d\n",
+			writer.Name, writer.Kind, writer.Ordered, writer.Aggregate, writer.Burst, writer.Pause, writer.Keys, writer.Life, writer.Buffer)
 	}
 }

@@ -60,14 +60,16 @@ func (r *redisNode) jump(ahead time.Duration) {
 	r.ahead, r.skewed = ahead, true
 }
 
-// clock sets the time that the server's scripts see, if it has one of its own.
-func (r *redisNode) clock() {
+// clock sets the time that the server's scripts see, if it has one of its own,
+// and reports whether it has.
+func (r *redisNode) clock() bool {
 	r.mu.Lock()
 	skewed, ahead := r.skewed, r.ahead
 	r.mu.Unlock()
 	if skewed {
 		r.mini.SetTime(time.Now().Add(ahead))
 	}
+	return skewed
 }
 
 // image is everything that the server stores.

@@ -52,6 +52,9 @@ func (w *world) reshard(ctx context.Context, dice *rand.Rand) {
 		})
 		w.note("merge %s and %s: %v", *a.ShardId, *b.ShardId, err)
 	}
+	if err == nil {
+		w.happened(Reshard)
+	}
 }
 
 // between is a hash key at which a shard can be split.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -53,6 +54,9 @@ type outcome struct {
 	Ties          int
 	Simulated     time.Duration
 }
+
+// hung is how long a run may take by the clock on the wall.
+const hung = 3 * time.Minute
 
 // mark begins a line with an outcome.
 const mark = "outcome "
@@ -126,13 +130,27 @@ func child(t *testing.T, from uint64, share, step int) ([]outcome, string) {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSim$", "-test.timeout=0", "-procs=1",
 		"-first="+strconv.FormatUint(from, 10), "-seeds="+strconv.Itoa(share), "-step="+strconv.Itoa(step),
 		"-minutes="+strconv.FormatFloat(length().Minutes(), 'g', -1, 64))
-	output, err := cmd.CombinedOutput()
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err.Error()
+	}
+	var rest bytes.Buffer // what it says beside outcomes
+	cmd.Stderr = &rest
+	if err := cmd.Start(); err != nil {
+		return nil, err.Error()
+	}
+	// A run that does not end, at one instant for ever, ends its process.
+	dog := time.AfterFunc(hung, func() { _ = cmd.Process.Kill() }) // Wait tells what became of it
+	defer dog.Stop()
 	var out []outcome
-	lines := bufio.NewScanner(bytes.NewReader(output))
-	lines.Buffer(nil, len(output)+1)
+	var said []string
+	lines := bufio.NewScanner(pipe)
+	lines.Buffer(nil, 1<<24)
 	for lines.Scan() {
+		dog.Reset(hung)
 		text, ok := strings.CutPrefix(lines.Text(), mark)
 		if !ok {
+			said = append(said, lines.Text())
 			continue
 		}
 		var o outcome
@@ -141,10 +159,12 @@ func child(t *testing.T, from uint64, share, step int) ([]outcome, string) {
 		}
 		out = append(out, o)
 	}
+	err = errors.Join(lines.Err(), cmd.Wait())
 	if len(out) == share {
 		return out, "" // what failed is in the outcomes
 	}
 	at := from + uint64(len(out)*step)
-	tail := output[max(0, len(output)-4000):]
+	tail := strings.Join(said, "\n") + rest.String()
+	tail = tail[max(0, len(tail)-4000):]
 	return out, fmt.Sprintf("seed %d ended its process: %v\n%s\nreplay: go test ./sim -run TestSim -seed=%d -minutes=%v -v", at, err, tail, at, length().Minutes())
 }

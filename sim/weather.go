@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,31 +18,40 @@ type rates struct {
 	cut       bool          // nothing passes: half-open, nobody is told
 }
 
-// weather is what all links are like now.
+// weather is what all links are like now. Bad weather of several kinds may be on
+// one link at a time: the worst of each counts.
 type weather struct {
-	mu    sync.Mutex       // guards links
-	links map[string]rates // by name of the link
+	mu    sync.Mutex          // guards links
+	links map[string][]*rates // by name of the link
 }
 
-func (w *weather) set(link string, r rates) {
+// begin makes a link bad, until the returned function is called.
+func (w *weather) begin(link string, r rates) (end func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.links == nil {
-		w.links = map[string]rates{}
+		w.links = map[string][]*rates{}
 	}
-	w.links[link] = r
-}
-
-func (w *weather) clear() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	clear(w.links)
+	mine := &r
+	w.links[link] = append(w.links[link], mine)
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.links[link] = slices.DeleteFunc(w.links[link], func(r *rates) bool { return r == mine })
+	}
 }
 
 func (w *weather) on(link string) rates {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.links[link]
+	var out rates
+	for _, r := range w.links[link] {
+		out.drop, out.loseReply = max(out.drop, r.drop), max(out.loseReply, r.loseReply)
+		out.reset, out.duplicate = max(out.reset, r.reset), max(out.duplicate, r.duplicate)
+		out.delay, out.long = max(out.delay, r.delay), max(out.long, r.long)
+		out.cut = out.cut || r.cut
+	}
+	return out
 }
 
 // fate is what becomes of one message.
@@ -71,6 +81,23 @@ func (r rates) draw(dice *rand.Rand) (f fate, twice bool) {
 		return breaksAfter, twice
 	}
 	return passes, twice
+}
+
+// causes are the faults that a message met.
+func (r rates) causes(f fate) []Fault {
+	switch {
+	case f == isLost && r.cut:
+		return []Fault{LinkCut}
+	case f == isLost:
+		return []Fault{LinkDrop}
+	case f == losesReply:
+		return []Fault{LinkLoseReply}
+	case f == breaksBefore, f == breaksAfter:
+		return []Fault{LinkReset}
+	case r.delay > 0:
+		return []Fault{LinkDelay}
+	}
+	return nil
 }
 
 // The time that a message takes.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,9 +34,10 @@ type worker struct {
 	node   *node
 	cancel context.CancelFunc
 	done   chan struct{} // closed when Run has returned
+	err    error         // what it returned; set before done is closed
 
-	mu    sync.Mutex // guards trouble
-	rates trouble
+	mu   sync.Mutex // guards what
+	what []*trouble // is wrong with the handler now
 }
 
 // trouble is what the user's handler does wrong.
@@ -45,16 +47,28 @@ type trouble struct {
 	long  time.Duration // how long
 }
 
+// trouble is the worst of all that is wrong now.
 func (wk *worker) trouble() trouble {
 	wk.mu.Lock()
 	defer wk.mu.Unlock()
-	return wk.rates
+	var out trouble
+	for _, t := range wk.what {
+		out.fails, out.slow, out.long = max(out.fails, t.fails), max(out.slow, t.slow), max(out.long, t.long)
+	}
+	return out
 }
 
-func (wk *worker) troubled(t trouble) {
+// begin makes the handler do wrong, until the returned function is called.
+func (wk *worker) begin(t trouble) (end func()) {
 	wk.mu.Lock()
 	defer wk.mu.Unlock()
-	wk.rates = t
+	mine := &t
+	wk.what = append(wk.what, mine)
+	return func() {
+		wk.mu.Lock()
+		defer wk.mu.Unlock()
+		wk.what = slices.DeleteFunc(wk.what, func(t *trouble) bool { return t == mine })
+	}
 }
 
 // redisStore is a node's store.
@@ -73,7 +87,7 @@ func (w *world) redisStore(n *node) (*redis.Store, error) {
 func (w *world) start(s *slot, name string) {
 	w.apart(name)
 	s.starts++
-	n := newNode(name)
+	n := w.newNode(name)
 	if s.starts > 1 {
 		n.name = fmt.Sprintf("%s.%d", name, s.starts) // a link of its own
 	}
@@ -89,6 +103,8 @@ func (w *world) start(s *slot, name string) {
 		Handler:    consumer.BatchFunc(func(ctx context.Context, b *consumer.Batch) error { return w.handle(ctx, wk, b) }),
 		WorkerName: name, LeaseTTL: w.plan.TTL, BatchSize: w.plan.Batch, MaxRetryDelay: 2 * time.Second,
 		DrainTimeout: 10 * time.Second, StartTimeout: 10 * time.Minute, Logger: w.logger(n.name),
+		BatchWindow: w.plan.Window, PageSize: w.plan.Page, MemoryBudget: w.plan.Budget,
+		CheckpointInterval: w.plan.Interval, HandoffTime: w.plan.Handoff,
 	}
 	if w.plan.Latest {
 		cfg.StartAt = consumer.Latest()
@@ -112,8 +128,9 @@ func (w *world) start(s *slot, name string) {
 			w.history.Note(wk.name, "ended: %v", err)
 			w.history.Stopped(wk.name)
 		}
-		if err != nil && n.alive() && w.life.Err() == nil {
-			w.restart(s, wk)
+		wk.err = err
+		if err != nil && n.alive() && ctx.Err() == nil {
+			w.fail("%s ended by itself: %v", wk.name, err)
 		}
 	})
 	s.mu.Lock()
@@ -121,19 +138,11 @@ func (w *world) start(s *slot, name string) {
 	s.mu.Unlock()
 }
 
-// restart is what a supervisor does when the worker of a slot ended by itself.
-func (w *world) restart(s *slot, wk *worker) {
+// current is the worker of a slot, nil when there is none.
+func (s *slot) current() *worker {
 	s.mu.Lock()
-	mine := s.worker == wk && !s.busy
-	s.busy = s.busy || mine
-	s.mu.Unlock()
-	if !mine {
-		return
-	}
-	defer s.release()
-	if sleep(w.life, time.Second) {
-		w.start(s, wk.name)
-	}
+	defer s.mu.Unlock()
+	return s.worker
 }
 
 // seize takes a slot to do something to its worker, unless somebody does.
@@ -172,6 +181,7 @@ func (w *world) handle(ctx context.Context, wk *worker, b *consumer.Batch) error
 	fails, slow, how := dice.Float64() < trouble.fails, dice.Float64() < trouble.slow, dice.IntN(4)
 	most := 20 * time.Millisecond
 	if slow {
+		w.happened(HandlerSlow)
 		most = trouble.long
 	}
 	took := w.source.until(dice, 0, n.stretch(most))
@@ -186,6 +196,7 @@ func (w *world) handle(ctx context.Context, wk *worker, b *consumer.Batch) error
 	done := len(b.Records)
 	var err error
 	if fails {
+		w.happened(HandlerError)
 		done, err = 0, errHandler
 		switch how {
 		case 1:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/shardrun/shardrun/internal/history"
 	"github.com/shardrun/shardrun/lease/redis"
+	"github.com/shardrun/shardrun/localstream"
 )
 
 const streamName = "orders"
@@ -34,6 +36,7 @@ type world struct {
 	operator *node // who reshards, from a place with bad links
 	observer *redis.Store
 
+	injected  atomic.Int32   // faults that the server was given
 	redisBusy chan struct{}  // holds one while something is done to Redis
 	torments  sync.WaitGroup // actions under way
 
@@ -44,6 +47,19 @@ type world struct {
 	mu       sync.Mutex // guards all below
 	failures []string
 	actors   map[string]string // worker name → who runs under it, or ran last
+	effects  map[Fault]int     // how often each fault had one
+}
+
+// happened counts that faults had an effect: a message was lost, a call failed.
+func (w *world) happened(faults ...Fault) {
+	if len(faults) == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range faults {
+		w.effects[f]++
+	}
 }
 
 // runs notes who runs under a worker name.
@@ -89,6 +105,8 @@ type Result struct {
 	// Ties is how often two things happened at the same nanosecond. With none,
 	// the seed gives the same run again.
 	Ties int
+	// Effects is how often each fault had one.
+	Effects map[Fault]int
 	// Digest is the same for runs in which the same happened at the same times.
 	Digest string
 	// Simulated is the time that passed in the run.
@@ -118,34 +136,40 @@ func (r *Result) String() string {
 func Run(plan Plan, verbose bool, trace io.Writer) *Result {
 	w := &world{
 		plan: plan, source: newSource(plan.Seed, trace), history: history.New(), verbose: verbose,
-		redis: newRedis(), operator: newNode("operator"), redisBusy: make(chan struct{}, 1),
-		actors: map[string]string{},
+		redis: newRedis(), redisBusy: make(chan struct{}, 1),
+		actors: map[string]string{}, effects: map[Fault]int{},
 	}
+	w.operator = w.newNode("operator")
 	w.life, w.end = context.WithCancel(context.Background())
 	begin := time.Now()
 	w.run()
 	w.stop()
 	return &Result{
-		Plan: plan, Verdict: w.history.Check(w.options()), Failures: w.failures, Ties: w.source.tied(),
+		Plan: plan, Verdict: w.history.Check(w.options()), Failures: w.failures, Effects: w.effects, Ties: w.source.tied(),
 		Digest: w.history.Digest(), Simulated: time.Since(begin), History: w.history,
 	}
 }
 
 func (w *world) options() history.Options {
-	return history.Options{TTL: w.plan.TTL, Beat: w.plan.TTL / 3, Lag: catchUp}
+	return history.Options{TTL: w.plan.TTL, Beat: w.plan.TTL / 3, Lag: w.catchUp()}
 }
 
 // catchUp is how long the fleet may take to handle everything once the faults
-// have ended.
-const catchUp = 2 * time.Minute
+// have ended: to find out that a lease has lapsed and take it, to wait out the
+// pauses of retries, and to read what piled up.
+func (w *world) catchUp() time.Duration { return 3*w.plan.TTL + time.Minute }
 
 func (w *world) run() {
 	var err error
-	if w.kinesis, err = newKinesis(w.logger("kinesis"), &w.work, w.source); err != nil {
+	limits := localstream.LimitsOff
+	if w.plan.Rates {
+		limits = localstream.LimitsAWS
+	}
+	if w.kinesis, err = newKinesis(w.logger("kinesis"), &w.work, w.source, limits); err != nil {
 		w.fail("%v", err)
 		return
 	}
-	if w.observer, err = w.redisStore(newNode("observer")); err != nil {
+	if w.observer, err = w.redisStore(w.newNode("observer")); err != nil {
 		w.fail("%v", err)
 		return
 	}
@@ -179,7 +203,7 @@ func (w *world) apart(what string) {
 }
 
 func (w *world) create() error {
-	client := w.client(newNode("creator"))
+	client := w.client(w.newNode("creator"))
 	_, err := client.CreateStream(w.life, &kinesis.CreateStreamInput{
 		StreamName: aws.String(streamName), ShardCount: aws.Int32(int32(w.plan.Shards)),
 		StreamModeDetails: &types.StreamModeDetails{StreamMode: types.StreamModeProvisioned},
@@ -222,7 +246,6 @@ func (w *world) chaos() {
 
 // heal ends every fault that outlives its action.
 func (w *world) heal() {
-	w.weather.clear()
 	w.redis.start()
 	if w.kinesis.unsound() {
 		w.kinesis.crash(w.source.dice(key("heal")))
@@ -235,7 +258,7 @@ func (w *world) heal() {
 // must take them.
 func (w *world) canary() {
 	w.apart("canary")
-	client := w.client(newNode("canary"))
+	client := w.client(w.newNode("canary"))
 	open, err := openShards(w.life, client)
 	if err != nil {
 		w.fail("after the faults, the shards cannot be listed: %v", err)
@@ -262,7 +285,7 @@ func (w *world) settle() {
 		if looked && c.Handled >= c.Acked {
 			return
 		}
-		if time.Since(healed) > catchUp {
+		if time.Since(healed) > w.catchUp() {
 			w.note("not caught up: %d of %d handled", c.Handled, c.Acked)
 			return // the checker says so
 		}
@@ -275,12 +298,11 @@ func (w *world) settle() {
 // drain stops the workers, which have nothing to do.
 func (w *world) drain() {
 	for _, s := range w.slots {
-		s.mu.Lock()
-		wk := s.worker
-		s.mu.Unlock()
-		if wk != nil {
+		if wk := s.current(); wk != nil {
 			wk.cancel()
-			<-wk.done
+			if <-wk.done; wk.err != nil {
+				w.fail("%s: the last drain: %v", wk.name, wk.err)
+			}
 		}
 	}
 }

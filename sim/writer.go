@@ -60,7 +60,7 @@ func (wr *writer) start(ctx context.Context) (*node, context.Context, func()) {
 	wr.mu.Lock()
 	defer wr.mu.Unlock()
 	wr.starts++
-	wr.node, wr.end = newNode(wr.spec.Name), end
+	wr.node, wr.end = wr.world.newNode(wr.spec.Name), end
 	if wr.starts > 1 {
 		wr.node.name = fmt.Sprintf("%s.%d", wr.spec.Name, wr.starts)
 	}
@@ -74,6 +74,7 @@ func (wr *writer) crash(after time.Duration) {
 	defer wr.mu.Unlock()
 	wr.world.note("%s: crashes, for %v", wr.node.name, after.Round(time.Millisecond))
 	wr.node.crash()
+	wr.world.happened(WriterCrash)
 	wr.world.history.Crashed(wr.node.name)
 	wr.rest = after
 	wr.end()
@@ -108,7 +109,8 @@ func (wr *writer) bursts(ctx context.Context, n *node, put func([]history.Put)) 
 
 func (wr *writer) byProducer(ctx context.Context, n *node) {
 	w, spec := wr.world, wr.spec
-	cfg := producer.Config{Client: w.client(n), Stream: streamName, Ordered: spec.Ordered, Logger: w.logger(n.name)}
+	cfg := producer.Config{Client: w.client(n), Stream: streamName, Ordered: spec.Ordered,
+		RecordTTL: spec.Life, BufferRecords: spec.Buffer, Logger: w.logger(n.name)}
 	if !spec.Aggregate {
 		cfg.AggregateBytes = -1
 	}
