@@ -131,9 +131,19 @@ func (r *run) completed(t *tenure, children []Row) {
 
 // cancelAll cancels all runners, because their leases may not be ours.
 func (r *run) cancelAll() {
-	for _, t := range r.tenures {
+	for _, t := range r.inOrder() {
 		t.cancel(ErrLost)
 	}
+}
+
+// inOrder are the tenures by name. What is told to all of them is told in an
+// order that a simulation can repeat.
+func (r *run) inOrder() []*tenure {
+	out := make([]*tenure, 0, len(r.tenures))
+	for _, name := range sortedKeys(r.tenures) {
+		out = append(out, r.tenures[name])
+	}
+	return out
 }
 
 // running reports whether a runner has not returned.
@@ -150,7 +160,7 @@ func (r *run) running() bool {
 func (r *run) checkTenures(now time.Time) {
 	if r.draining && !r.drainBy.IsZero() && !now.Before(r.drainBy) {
 		r.drainBy = time.Time{}
-		for _, t := range r.tenures {
+		for _, t := range r.inOrder() {
 			if t.running {
 				t.log.Warn("runner did not return in time; cancelled")
 				t.cancel(ErrDrainTimeout)
@@ -170,8 +180,8 @@ func (r *run) checkTenures(now time.Time) {
 // far as it was sent after the last call about each lease, and drops what is
 // over or gone.
 func (r *run) reconcile(no uint64, gone []string) {
-	for name, t := range r.tenures {
-		row, known := r.table.leases[name]
+	for _, t := range r.inOrder() {
+		row, known := r.table.leases[t.lease.Name]
 		if t.completing.Load() {
 			continue // the call that is on its way tells what became of the lease
 		}
