@@ -98,7 +98,7 @@ func TestPositionsAreSavedTogether(t *testing.T) {
 		})
 		wait(2050 * time.Millisecond)
 		if len(sizes) < 8 || len(sizes) > 11 {
-			t.Errorf("%d saves in 2 s of an interval of 200 ms: %v", len(sizes), sizes)
+			t.Fatalf("%d saves in 2 s of an interval of 200 ms: %v", len(sizes), sizes)
 		}
 		for _, n := range sizes[:8] {
 			if n != 30 {

@@ -50,7 +50,7 @@ func (w *world) owners(v lease.View) []history.Owner {
 func (w *world) audit(ctx context.Context) {
 	n := w.newNode("auditor")
 	client := w.client(n)
-	known := map[string][]string{} // by shard: sequence numbers that were read
+	known := map[string][]types.Record{} // by shard, what was read last
 	for sleep(ctx, w.source.until(w.source.dice(key("audit")), 5*time.Second, 20*time.Second)) {
 		dice := w.source.dice(key("audit how"))
 		shards, err := listShards(ctx, client)
@@ -67,9 +67,12 @@ func (w *world) audit(ctx context.Context) {
 		in.ShardIteratorType = kinds[dice.IntN(len(kinds))]
 		switch in.ShardIteratorType {
 		case types.ShardIteratorTypeAtSequenceNumber, types.ShardIteratorTypeAfterSequenceNumber:
-			in.StartingSequenceNumber = aws.String(seen[dice.IntN(len(seen))])
+			in.StartingSequenceNumber = seen[dice.IntN(len(seen))].SequenceNumber
 		case types.ShardIteratorTypeAtTimestamp:
 			in.Timestamp = aws.Time(time.Now().Add(-draw(dice, 0, time.Minute)).Truncate(time.Millisecond))
+			if len(seen) > 0 && dice.IntN(2) == 0 { // a time at which a record arrived
+				in.Timestamp = seen[dice.IntN(len(seen))].ApproximateArrivalTimestamp
+			}
 		}
 		if got := w.read(ctx, client, in, int32(1+dice.IntN(50))); len(got) > 0 {
 			known[shard] = got
@@ -78,7 +81,7 @@ func (w *world) audit(ctx context.Context) {
 }
 
 // read reads a few pages from one iterator on, and returns what it got.
-func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.GetShardIteratorInput, limit int32) []string {
+func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.GetShardIteratorInput, limit int32) []types.Record {
 	r := history.Read{
 		Shard: *in.ShardId, Type: string(in.ShardIteratorType), Sequence: aws.ToString(in.StartingSequenceNumber),
 		Timestamp: aws.ToTime(in.Timestamp), Began: time.Now(),
@@ -88,6 +91,7 @@ func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.Ge
 		return nil
 	}
 	r.Answered = time.Now()
+	var got []types.Record
 	next := out.ShardIterator
 	for range 4 {
 		began := time.Now()
@@ -97,7 +101,7 @@ func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.Ge
 		}
 		r.Last, r.Behind = began, time.Duration(aws.ToInt64(page.MillisBehindLatest))*time.Millisecond
 		for _, record := range page.Records {
-			r.Got = append(r.Got, *record.SequenceNumber)
+			got, r.Got = append(got, record), append(r.Got, *record.SequenceNumber)
 		}
 		if next = page.NextShardIterator; next == nil {
 			r.Closed = true
@@ -108,7 +112,7 @@ func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.Ge
 		}
 	}
 	w.history.Read(r)
-	return r.Got
+	return got
 }
 
 // confess notes what the log has, for the checker.

@@ -50,6 +50,7 @@ const (
 	ByProducer   WriterKind = "producer"   // package producer
 	ByPutRecord  WriterKind = "PutRecord"  // the SDK client, one record after the other
 	ByPutRecords WriterKind = "PutRecords" // the SDK client, several, failed ones again
+	ByAggregate  WriterKind = "aggregates" // the SDK client, in KPL aggregates over all shards
 )
 
 // Action is a fault at a time.
@@ -100,7 +101,7 @@ func (p *Plan) draw(dice *rand.Rand) {
 	p.Window = []time.Duration{0, 0, 0, 500 * time.Millisecond}[dice.IntN(4)]
 	p.Interval = []time.Duration{0, 0, 50 * time.Millisecond, p.TTL / 3}[dice.IntN(4)]
 	p.Handoff = []time.Duration{0, 0, 300 * time.Millisecond}[dice.IntN(3)]
-	p.Page = []int{0, 0, 2, 20}[dice.IntN(4)]
+	p.Page = []int{0, 0, 20}[dice.IntN(3)]
 	p.Budget = []int64{0, 0, 1 << 20}[dice.IntN(3)]
 	p.Rates = dice.IntN(4) == 0
 }
@@ -111,11 +112,13 @@ func newWriter(dice *rand.Rand, i int) Writer {
 		Keys: 1 + dice.IntN(20), HashKeys: dice.IntN(4) == 0,
 		Pause: time.Duration(200+dice.IntN(2800)) * time.Millisecond, Burst: 1 + dice.IntN(8),
 	}
-	switch dice.IntN(6) {
+	switch dice.IntN(7) {
 	case 0:
 		w.Kind = ByPutRecord
 	case 1:
 		w.Kind = ByPutRecords
+	case 2:
+		w.Kind, w.Burst = ByAggregate, 2+w.Burst
 	default:
 		w.Ordered, w.Aggregate = dice.IntN(3) > 0, dice.IntN(3) > 0
 		w.Life = []time.Duration{0, 0, 2 * time.Second}[dice.IntN(3)]

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,9 +35,11 @@ type world struct {
 	operator *node // who reshards, from a place with bad links
 	observer *redis.Store
 
-	injected  atomic.Int32   // faults that the server was given
-	redisBusy chan struct{}  // holds one while something is done to Redis
-	torments  sync.WaitGroup // actions under way
+	injected atomic.Int32 // faults that the server was given
+	// Each holds one while something is done to the server.
+	redisBusy, kinesisBusy chan struct{}
+
+	torments sync.WaitGroup // actions under way
 
 	life context.Context // of everything; ends at the end of the run
 	end  context.CancelFunc
@@ -95,39 +96,6 @@ func (w *world) logger(name string) *zap.Logger {
 	return zap.New(&noteCore{history: w.history, name: name})
 }
 
-// Result is what a run came to.
-type Result struct {
-	Plan    Plan
-	Verdict history.Verdict
-	// Failures are what went wrong beside the verdict: a server that did not
-	// come back, a fleet that did not catch up.
-	Failures []string
-	// Ties is how often two things happened at the same nanosecond. With none,
-	// the seed gives the same run again.
-	Ties int
-	// Effects is how often each fault had one.
-	Effects map[Fault]int
-	// Digest is the same for runs in which the same happened at the same times.
-	Digest string
-	// Simulated is the time that passed in the run.
-	Simulated time.Duration
-	History   *history.History
-}
-
-// OK reports that nothing was wrong.
-func (r *Result) OK() bool { return r.Verdict.OK() && len(r.Failures) == 0 }
-
-// String says in a line what was wrong, or that nothing was.
-func (r *Result) String() string {
-	v := r.Verdict
-	parts := []string{fmt.Sprintf("seed %d: sent %d, handled %d, repeats %d", r.Plan.Seed, v.Sent, v.Handled, v.Duplicates)}
-	parts = append(parts, r.Failures...)
-	for _, x := range v.Violations {
-		parts = append(parts, fmt.Sprintf("%s: %s", x.Rule, x.Text))
-	}
-	return strings.Join(parts, "; ")
-}
-
 // Run carries out a plan. It must be called in a bubble of testing/synctest,
 // by its first goroutine; it returns when every goroutine it started has ended.
 //
@@ -136,7 +104,7 @@ func (r *Result) String() string {
 func Run(plan Plan, verbose bool, trace io.Writer) *Result {
 	w := &world{
 		plan: plan, source: newSource(plan.Seed, trace), history: history.New(), verbose: verbose,
-		redis: newRedis(), redisBusy: make(chan struct{}, 1),
+		redis: newRedis(), redisBusy: make(chan struct{}, 1), kinesisBusy: make(chan struct{}, 1),
 		actors: map[string]string{}, effects: map[Fault]int{},
 	}
 	w.operator = w.newNode("operator")

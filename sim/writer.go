@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"github.com/shardrun/shardrun/internal/aggregate"
 	"github.com/shardrun/shardrun/internal/hashkey"
 	"github.com/shardrun/shardrun/internal/history"
 	"github.com/shardrun/shardrun/internal/history/witness"
@@ -147,8 +148,12 @@ func (wr *writer) byProducer(ctx context.Context, n *node) {
 func (wr *writer) byHand(ctx context.Context, n *node) {
 	w, client := wr.world, wr.world.client(n)
 	wr.bursts(ctx, n, func(burst []history.Put) {
-		if wr.spec.Kind == ByPutRecords {
+		switch wr.spec.Kind {
+		case ByPutRecords:
 			w.putRecords(client, burst)
+			return
+		case ByAggregate:
+			w.putAggregate(client, burst)
 			return
 		}
 		for _, put := range burst {
@@ -206,6 +211,70 @@ func (w *world) putRecords(client *kinesis.Client, burst []history.Put) {
 	for _, no := range numbers {
 		w.history.Failed(no, errors.New("given up"), true) // retries of the SDK itself may have written it
 	}
+}
+
+// putAggregate puts a burst in one aggregate, wherever its first record belongs,
+// as a producer does that has never heard of the stream's other shards. Members
+// that belong to another shard than the one it landed in are put again.
+func (w *world) putAggregate(client *kinesis.Client, burst []history.Put) {
+	var numbers []int
+	for _, put := range burst {
+		numbers = append(numbers, w.history.Put(put))
+	}
+	for attempt := 0; len(burst) > 0 && attempt < 8; attempt++ {
+		var b aggregate.Builder
+		for _, put := range burst {
+			b.Add(put.Key, put.HashKey, put.Data)
+		}
+		ctx, cancel := context.WithTimeout(w.life, patience)
+		out, err := client.PutRecord(ctx, &kinesis.PutRecordInput{
+			StreamName: aws.String(streamName), PartitionKey: aws.String("a"),
+			ExplicitHashKey: aws.String(hashOf(burst[0]).String()), Data: b.Append(nil),
+		})
+		var keys hashkey.Range
+		if err == nil {
+			keys, err = shardKeys(ctx, client, *out.ShardId)
+		}
+		cancel()
+		if err != nil {
+			continue
+		}
+		var left []history.Put
+		var leftNumbers []int
+		for i, put := range burst {
+			if !keys.Contains(hashOf(put)) {
+				left, leftNumbers = append(left, put), append(leftNumbers, numbers[i])
+				continue
+			}
+			w.history.Acked(numbers[i], *out.ShardId, history.ID{Sequence: *out.SequenceNumber, Subsequence: uint64(i)})
+		}
+		burst, numbers = left, leftNumbers
+	}
+	for _, no := range numbers {
+		w.history.Failed(no, errors.New("given up"), true)
+	}
+}
+
+// hashOf is the hash key by which a record's shard is chosen.
+func hashOf(p history.Put) hashkey.Key {
+	if k, err := hashkey.Parse(p.HashKey); err == nil {
+		return k
+	}
+	return hashkey.Of(p.Key)
+}
+
+// shardKeys are the hash keys of a shard.
+func shardKeys(ctx context.Context, client *kinesis.Client, id string) (hashkey.Range, error) {
+	all, err := listShards(ctx, client)
+	if err != nil {
+		return hashkey.Range{}, err
+	}
+	for _, s := range all {
+		if *s.ShardId == id {
+			return hashkey.ParseRange(*s.HashKeyRange.StartingHashKey, *s.HashKeyRange.EndingHashKey)
+		}
+	}
+	return hashkey.Range{}, fmt.Errorf("there is no shard %s", id)
 }
 
 func optional(s string) *string {

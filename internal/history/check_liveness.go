@@ -21,7 +21,12 @@ func (j *judge) liveness() {
 		switch ev.kind {
 		case kindActor:
 			a := j.t.actors[ev.i]
-			living[a.name] = j.t.text(a.state) == "started"
+			switch j.t.text(a.state) {
+			case "started":
+				living[a.name] = true
+			case "stopped", "crashed":
+				living[a.name] = false
+			}
 		case kindOwners:
 			if !judged && e > healed && ev.at > due {
 				judged = true

@@ -2,6 +2,7 @@ package history
 
 import (
 	"cmp"
+	"sort"
 
 	"github.com/shardrun/shardrun/checkpoint"
 )
@@ -10,17 +11,38 @@ import (
 // stored position, and of which token gave way to which, is of the branch of the
 // store's history that the run is in: a loss begins another.
 type row struct {
-	floor  checkpoint.Position // the highest stored position that an answer showed
-	some   bool                // floor is set
+	floor
+	floors []floor // what it was set to, in order
 	tokens map[string]*grant
 	held   []*grant // granted, and not known to have given way
+}
+
+// floor is the highest stored position that an answer has shown.
+type floor struct {
+	set  int64 // when, in Unix nanoseconds
+	at   checkpoint.Position
+	some bool // an answer has shown one
+}
+
+func (r *row) set(f floor) {
+	r.floor = f
+	r.floors = append(r.floors, f)
+}
+
+// floorAt is what the floor was before an instant.
+func (r *row) floorAt(then int64) floor {
+	i := sort.Search(len(r.floors), func(i int) bool { return r.floors[i].set >= then })
+	if i == 0 {
+		return floor{}
+	}
+	return r.floors[i-1]
 }
 
 // grant is one token of one lease. Times are numbers of events, 0 for not yet.
 type grant struct {
 	token    string
 	epoch    uint64
-	branch   int // that it was granted in
+	branch   int // that it is known to have been granted in, none while it is not known
 	began    int // the first call that asked for it
 	granted  int // the first answer that gave it
 	gaveWay  int // the first answer, in this branch, that gave the lease to another after it
@@ -32,9 +54,8 @@ type grant struct {
 // pending is a call that has not been answered.
 type pending struct {
 	began, branch int
-	floors        []checkpoint.Position // by item: row.floor when the call began
-	some          []bool                // by item: row.some
-	excused       []bool                // by item: the token had sent a release before
+	floors        []floor // by item: of the row, when the call began
+	excused       []bool  // by item: the token had sent a release before
 }
 
 // store judges what can be seen of the lease store: H4, H5 and, for the
@@ -50,7 +71,7 @@ func (j *judge) store() {
 	for e, ev := range j.t.events {
 		switch ev.kind {
 		case kindLost:
-			s.lost()
+			s.lost(loss{ev.at, j.t.losses[ev.i].since})
 		case kindCall:
 			s.began(e+1, ev.i)
 		case kindAnswer:
@@ -62,6 +83,7 @@ func (j *judge) store() {
 type storeJudge struct {
 	j      *judge
 	branch int
+	losses losses
 	rows   map[string]*row
 	open   map[uint32]*pending
 }
@@ -84,14 +106,27 @@ func (r *row) grant(token string) *grant {
 	return g
 }
 
-// lost begins a branch: the store may be as it was at any time before.
-func (s *storeJudge) lost() {
+// lost begins a branch: the store is as it was at some time before.
+func (s *storeJudge) lost(l loss) {
 	s.branch++
+	s.losses = append(s.losses, l)
+	kept := func(event int) bool { return s.losses.kept(s.j.t.events[event-1].at, forEver) }
 	for _, r := range s.rows {
-		r.floor, r.some, r.held = checkpoint.Start(), false, nil
+		was := r.floorAt(l.since)
+		was.set = l.at
+		r.set(was)
+		r.held = nil
 		for _, g := range r.tokens {
-			g.gaveWay, g.to = 0, nil
-			if g.granted > 0 {
+			if g.gaveWay > 0 && !kept(g.gaveWay) {
+				g.gaveWay, g.to = 0, nil
+			}
+			if g.granted == 0 {
+				continue
+			}
+			if g.branch != none && kept(g.granted) {
+				g.branch = s.branch
+			}
+			if g.gaveWay == 0 {
 				r.held = append(r.held, g)
 			}
 		}
@@ -103,7 +138,7 @@ func (s *storeJudge) began(now int, n uint32) {
 	p := &pending{began: now, branch: s.branch}
 	for _, item := range c.items {
 		r := s.row(item.Lease)
-		p.floors, p.some = append(p.floors, r.floor), append(p.some, r.some)
+		p.floors = append(p.floors, r.floor)
 		excused := false
 		switch c.op {
 		case OpAcquire:
@@ -131,13 +166,13 @@ func (s *storeJudge) answered(now int, a *answer) {
 		return // answered twice: the first counts
 	}
 	delete(s.open, a.call)
-	c := &s.j.t.calls[a.call]
+	c, at := &s.j.t.calls[a.call], s.j.t.events[now-1].at
 	for i, item := range c.items[:min(len(c.items), len(a.results))] {
 		r, res := s.row(item.Lease), a.results[i]
 		switch c.op {
 		case OpAcquire:
 			if res.Err == "" {
-				s.stored(H11, c, item, p, i, res.Position)
+				s.stored(H11, c, item, p, i, at, res.Position)
 				s.granted(r, item, res, p, now)
 			}
 		case OpSave:
@@ -149,12 +184,12 @@ func (s *storeJudge) answered(now int, a *answer) {
 				}
 			}
 			if res.Stored {
-				s.stored(H4, c, item, p, i, res.Position)
+				s.stored(H4, c, item, p, i, at, res.Position)
 			}
 		case OpComplete:
 			if res.Err == "" {
 				s.accepted(r, c, item, p, i)
-				s.stored(H4, c, item, p, i, checkpoint.ShardEnd())
+				s.stored(H4, c, item, p, i, at, checkpoint.ShardEnd())
 			}
 		case OpCreate, OpBye:
 		}
@@ -163,17 +198,17 @@ func (s *storeJudge) answered(now int, a *answer) {
 
 // stored takes a stored position that an answer showed: it is not below what
 // answers showed before the call began.
-func (s *storeJudge) stored(rule Rule, c *call, item Item, p *pending, i int, at checkpoint.Position) {
+func (s *storeJudge) stored(rule Rule, c *call, item Item, p *pending, i int, now int64, at checkpoint.Position) {
 	if p.branch != s.branch {
 		return
 	}
-	if p.some[i] && at.Compare(p.floors[i]) < 0 {
+	if p.floors[i].some && at.Compare(p.floors[i].at) < 0 {
 		s.j.broken(rule, "%s of %s on %s %s showed position %s, after %s was stored",
-			c.op, s.j.t.text(c.actor), shardOf(item.Lease), s.j.when(p.began-1), at, p.floors[i])
+			c.op, s.j.t.text(c.actor), shardOf(item.Lease), s.j.when(p.began-1), at, p.floors[i].at)
 	}
 	r := s.row(item.Lease)
-	if !r.some || at.Compare(r.floor) > 0 {
-		r.floor, r.some = at, true
+	if !r.some || at.Compare(r.at) > 0 {
+		r.set(floor{now, at, true})
 	}
 }
 
@@ -188,8 +223,9 @@ func (s *storeJudge) granted(r *row, item Item, res Result, p *pending, now int)
 	if g.granted > 0 {
 		return // a repeat
 	}
-	g.granted, g.epoch, g.branch = now, res.Epoch, s.branch
+	g.granted, g.epoch, g.branch = now, res.Epoch, none
 	if p.branch == s.branch {
+		g.branch = s.branch
 		keep := r.held[:0]
 		for _, o := range r.held {
 			if o.granted >= g.began {

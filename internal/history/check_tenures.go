@@ -10,6 +10,7 @@ import (
 // run is one tenure on its way.
 type run struct {
 	granted bool
+	at      int // the event that granted it
 	token   string
 	from    checkpoint.Position // where it was granted
 	shard   *shard              // nil when the truth does not have it
@@ -32,17 +33,23 @@ type tenureKey struct {
 // record (the third part of H3), and that its shard's parents ended before (H6).
 func (j *judge) deliveries() {
 	w := j.newWalk()
-	for _, ev := range j.t.events {
+	for e, ev := range j.t.events {
 		switch ev.kind {
 		case kindCall:
-			w.began(int(ev.i))
+			w.began(e, int(ev.i))
 		case kindAnswer:
-			w.answered(&j.t.answers[ev.i])
+			w.answered(e, &j.t.answers[ev.i])
+		case kindOwners:
+			for _, o := range j.t.tables[ev.i] {
+				if o.Position.IsEnd() {
+					w.ended[o.Lease] = true
+				}
+			}
 		case kindDelivered:
 			w.delivered(&j.t.deliveries[ev.i])
 		case kindHandled:
 			g := j.t.handlings[ev.i]
-			w.handledBy[g.place] = int(g.tenure)
+			w.handledBy[g.place] = by{int(g.tenure), e}
 		}
 	}
 }
@@ -52,25 +59,37 @@ type walk struct {
 	j         *judge
 	runs      []run // by tenure
 	numbers   map[tenureKey]int
-	completed map[string]bool // leases whose completion began, and was not refused
-	handledBy []int           // by place: the tenure that handled it last, or none
+	ended     map[string]bool // leases whose completion began and was accepted, or that a table shows to have ended
+	maybe     map[string]int  // leases whose completion nobody knows the outcome of: when the first began
+	handledBy []by            // by place: who handled it last
 }
+
+// by is who did something, and the event.
+type by struct{ tenure, event int }
 
 func (j *judge) newWalk() *walk {
 	w := &walk{
-		j: j, runs: make([]run, len(j.t.tenures)), numbers: map[tenureKey]int{},
-		completed: map[string]bool{}, handledBy: filled(len(j.t.places)),
+		j: j, runs: make([]run, len(j.t.tenures)), numbers: j.tenureNumbers(),
+		ended: map[string]bool{}, maybe: map[string]int{}, handledBy: make([]by, len(j.t.places)),
 	}
 	parents := j.parents()
 	for n, u := range j.t.tenures {
 		r := &w.runs[n]
-		w.numbers[tenureKey{u.worker, j.t.text(u.lease), u.epoch}] = n
 		r.parents = parents[j.t.text(u.lease)]
 		if j.truth != nil {
 			r.shard = j.truth.byName[j.shardName[n]]
 		}
 	}
 	return w
+}
+
+// tenureNumbers finds tenures by what calls show.
+func (j *judge) tenureNumbers() map[tenureKey]int {
+	out := make(map[tenureKey]int, len(j.t.tenures))
+	for n, u := range j.t.tenures {
+		out[tenureKey{u.worker, j.t.text(u.lease), u.epoch}] = n
+	}
+	return out
 }
 
 // parents gives the parents of leases, as far as they have leases themselves: a
@@ -122,21 +141,26 @@ func (j *judge) parents() map[string][]string {
 	return out
 }
 
-// began notes the completions that may have been made.
-func (w *walk) began(n int) {
+// began notes the completions that were made, or may have been.
+func (w *walk) began(now, n int) {
 	c := &w.j.t.calls[n]
 	if c.op != OpComplete {
 		return
 	}
 	for i, item := range c.items {
-		if res, known := w.j.outcome(n, i); !known || res.Err == "" {
-			w.completed[item.Lease] = true
+		res, known := w.j.outcome(n, i)
+		_, some := w.maybe[item.Lease]
+		switch {
+		case known && res.Err == "":
+			w.ended[item.Lease] = true
+		case !known && !some:
+			w.maybe[item.Lease] = now
 		}
 	}
 }
 
 // answered begins the tenures of leases that were granted.
-func (w *walk) answered(a *answer) {
+func (w *walk) answered(now int, a *answer) {
 	c := &w.j.t.calls[a.call]
 	if c.op != OpAcquire {
 		return
@@ -151,7 +175,7 @@ func (w *walk) answered(a *answer) {
 		if r.granted && r.token == res.Token {
 			continue // a repeat
 		}
-		*r = run{granted: true, token: res.Token, from: res.Position, shard: r.shard, parents: r.parents}
+		*r = run{granted: true, at: now, token: res.Token, from: res.Position, shard: r.shard, parents: r.parents}
 		if r.shard != nil {
 			r.start = w.j.behind(r.shard, res.Position)
 			r.last = r.start - 1
@@ -206,7 +230,7 @@ func (w *walk) delivered(d *delivery) {
 	case i < r.start && first: // told above
 	case i < r.start:
 		j.broken(H3, "%s goes back to %s, before where it began", j.who(d.tenure), j.at(d.place))
-	case w.handledBy[d.place] == int(d.tenure):
+	case w.did(d.tenure, d.place):
 		j.broken(H3, "%s delivers %s again, which it had handled", j.who(d.tenure), j.at(d.place))
 	}
 	r.last = i
@@ -217,11 +241,18 @@ func (w *walk) delivered(d *delivery) {
 func (w *walk) skipped(r *run, tenure uint32, i int) int {
 	n := 0
 	for _, u := range r.shard.users[r.last+1 : i] {
-		if w.handledBy[u.place] != int(tenure) {
+		if !w.did(tenure, u.place) {
 			n++
 		}
 	}
 	return n
+}
+
+// did reports whether a tenure was the last to handle a record. A store that lost
+// a grant may give the same epoch once more: that is another tenure.
+func (w *walk) did(tenure, place uint32) bool {
+	last := w.handledBy[place]
+	return last.tenure == int(tenure) && last.event > w.runs[tenure].at
 }
 
 // before is where a tenure was before a delivery.
@@ -236,11 +267,19 @@ func (j *judge) before(r *run) string {
 func (w *walk) afterParents(d *delivery, r *run) {
 	for len(r.parents) > 0 && !r.early {
 		last := len(r.parents) - 1
-		if !w.completed[r.parents[last]] {
+		if !w.over(r.parents[last], r) {
 			r.early = true
 			w.j.broken(H6, "%s delivers %s before its parent %s was completed", w.j.who(d.tenure), w.j.at(d.place), shardOf(r.parents[last]))
 			return
 		}
 		r.parents = r.parents[:last]
 	}
+}
+
+// over reports whether a parent has ended, for a tenure of its child. A
+// completion with an unknown outcome was made if the store granted the child
+// after it began.
+func (w *walk) over(parent string, child *run) bool {
+	began, maybe := w.maybe[parent]
+	return w.ended[parent] || maybe && child.granted && child.at > began
 }

@@ -13,7 +13,9 @@
 // client read it at the end. What must hold:
 //
 //   - H1: every acknowledged record is in the stream, in the shard that was
-//     told, and some handler finished it.
+//     told, and some handler finished it. A tenure sends a position, or the end
+//     of its shard, when it has handled every user record from where it began
+//     up to there, acknowledged or not; records that it gave up count.
 //   - H2: a record delivered was put, and has the bytes, key and (out of an
 //     aggregate) explicit hash key that it was put with. It is one of the
 //     stream's user records, delivered with the shard that it is in; of an
@@ -28,9 +30,15 @@
 //   - H4: the stored position of a lease, as answers show it, never goes back.
 //   - H5: a save, or the end of a shard, is accepted only under a token that
 //     somebody had asked for and that no later acquisition replaced. A release
-//     may be accepted again. Epochs rise with each acquisition.
+//     may be accepted again. Epochs rise with each acquisition, and nothing is
+//     delivered under one after a higher one of the lease was granted. A worker
+//     that was held ([History.Held]) may deliver, of each lease, the batch that
+//     it was about to; one that had the lease before the store lost something
+//     has a lease time and two beats to see it.
 //   - H6: nothing is delivered of a shard before the completion of each of its
-//     parents began, if they have leases.
+//     parents began, if they have leases. A completion of which nobody knows the
+//     outcome counts when the child was granted after it began, or a table shows
+//     that the parent has ended.
 //   - H7: in each table of leases the unfinished ones cover all hash keys, each
 //     once unless one of its two holders is the other's ancestor. The open
 //     shards cover them once. A record that was acknowledged is in a shard that
@@ -52,5 +60,6 @@
 //
 // H4, H5 and H11 compare calls only when one was answered before the other
 // began, because replies get lost and arrive late, and only within one branch of
-// the store's history: [History.StoreLost] begins another.
+// the store's history: [History.StoreLost] begins another, in which what was
+// answered before the instant that the store fell back to still holds.
 package history

@@ -162,7 +162,7 @@ func TestTimeline(t *testing.T) {
 		l.Failed(l.begins("y"), errors.New("time-out"), true)
 		l.Failed(l.begins("y"), errors.New("refused"), false)
 		l.Crashed("one")
-		l.StoreLost("suffix")
+		l.StoreLost("suffix", time.Now().Add(-time.Second))
 		l.Note("nemesis", "cuts %d links", 3)
 		l.done(l.owner("a", "", l.after(0)))
 		var b strings.Builder
@@ -183,7 +183,7 @@ func TestTimeline(t *testing.T) {
 			`  p              failed, maybe written: key "y": time-out #1` + "\n",
 			`  p              failed: key "y": refused #2` + "\n",
 			`  one            crashed` + "\n",
-			`                 the store loses: suffix` + "\n",
+			`                 the store loses: suffix since 0.500000s` + "\n",
 			`  nemesis        cuts 3 links` + "\n",
 			`                 TRIM_HORIZON of a read 1 records, 0s behind` + "\n",
 			`                 no fault from here on` + "\n",

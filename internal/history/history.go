@@ -260,10 +260,25 @@ func (h *History) Stopped(actor string) { h.add(line{Actor: &actorLine{actor, "s
 // of, it never will.
 func (h *History) Crashed(actor string) { h.add(line{Actor: &actorLine{actor, "crashed"}}) }
 
+// Held notes that an actor is about to be stopped where it is (SIGSTOP, a long
+// pause of its process), and does not know it.
+func (h *History) Held(actor string) { h.add(line{Actor: &actorLine{actor, "held"}}) }
+
+// Resumed notes that an actor that was held goes on. Of each of its leases it
+// may still deliver the batch that it was about to.
+func (h *History) Resumed(actor string) { h.add(line{Actor: &actorLine{actor, "resumed"}}) }
+
 // StoreLost notes that the store is about to lose what it has, or has just lost
-// it: what says how much. What was stored before does not bind what is stored
-// after.
-func (h *History) StoreLost(what string) { h.add(line{Lost: &what}) }
+// it: what says how much, in a word. What it had answered before since it still
+// has; the zero time means that it lost everything. What was stored and lost does
+// not bind what is stored after.
+func (h *History) StoreLost(what string, since time.Time) {
+	l := &lostLine{What: what}
+	if !since.IsZero() {
+		l.Since = since.UnixNano()
+	}
+	h.add(line{Lost: l})
+}
 
 // Healed notes that no fault is active from here on, and no reshard under way.
 func (h *History) Healed() { h.add(line{Healed: true}) }

@@ -18,7 +18,7 @@ type line struct {
 	Call      *callLine     `json:"call,omitempty"`
 	Answer    *answerLine   `json:"answer,omitempty"`
 	Actor     *actorLine    `json:"actor,omitempty"`
-	Lost      *string       `json:"lost,omitempty"`
+	Lost      *lostLine     `json:"lost,omitempty"`
 	Healed    bool          `json:"healed,omitempty"`
 	Owners    *[]Owner      `json:"owners,omitempty"`
 	Note      *noteLine     `json:"note,omitempty"`
@@ -77,7 +77,12 @@ type answerLine struct {
 
 type actorLine struct {
 	Name  string `json:"name"`
-	State string `json:"state"` // started, stopped, crashed
+	State string `json:"state"` // started, stopped, crashed, held, resumed
+}
+
+type lostLine struct {
+	What  string `json:"what"`
+	Since int64  `json:"since,omitempty"` // Unix nanoseconds, 0 for everything
 }
 
 type noteLine struct {

@@ -17,15 +17,17 @@ import (
 // mini is a small simulation of a correct run: a stream with reshards, producers
 // whose answers get lost, a lease store that loses what it has and whose calls
 // and answers take their time, workers that are taken over from without knowing
-// it. It tells a history, and is its own truth.
+// it while they are paused. It tells a history, and is its own truth.
 type mini struct {
 	h      *History
 	rnd    *rand.Rand
 	shards []*miniShard
 	rows   map[string]miniRow
-	saved  []map[string]miniRow // what the store may fall back to
+	saved  []miniSave // what the store may fall back to
 	held   []*miniTenure
-	late   []func() // calls and answers on their way
+	paused map[string]bool   // workers
+	top    map[string]uint64 // by lease: the highest epoch that was granted
+	late   []func()          // calls and answers on their way
 	seq    int
 	data   int
 	epoch  uint64
@@ -52,12 +54,18 @@ type miniRow struct {
 	parents     []string
 }
 
+type miniSave struct {
+	at   time.Time
+	rows map[string]miniRow
+}
+
 type miniTenure struct {
 	worker, token string
 	epoch         uint64
 	shard         *miniShard
 	from          checkpoint.Position
-	next          int // the first user record not handled
+	next          int  // the first user record not handled
+	over          bool // somebody else was granted the lease, and the worker is paused
 }
 
 func (t *miniTenure) lease() string { return prefix + t.shard.ID }
@@ -79,14 +87,14 @@ func (t *miniTenure) at() checkpoint.Position {
 func play(seed uint64, steps int) []byte {
 	var out bytes.Buffer
 	m := &mini{
-		h: NewRecorder(&out), rnd: rand.New(rand.NewPCG(seed, 7)), rows: map[string]miniRow{},
+		h: NewRecorder(&out), rnd: rand.New(rand.NewPCG(seed, 7)), rows: map[string]miniRow{}, paused: map[string]bool{}, top: map[string]uint64{},
 		seq: 1000, hashes: map[string]string{"key-0": "12345", "key-1": hashkey.Max.String()},
 	}
 	m.open(hashkey.Full)
 	m.create()
 	for range steps {
 		time.Sleep(time.Duration(1+m.rnd.IntN(20)) * time.Millisecond)
-		switch m.rnd.IntN(48) {
+		switch m.rnd.IntN(50) {
 		case 0:
 			if seed%3 > 0 { // else leases live longer
 				m.reshard()
@@ -110,11 +118,15 @@ func play(seed uint64, steps int) []byte {
 		case 34:
 			m.owners()
 		case 35:
-			m.saved = append(m.saved, maps.Clone(m.rows))
+			m.saved = append(m.saved, miniSave{time.Now(), maps.Clone(m.rows)})
 		case 36:
 			if seed%3 > 1 {
 				m.lose()
 			}
+		case 37:
+			m.pause(m.worker())
+		case 38, 39:
+			m.resume(m.worker())
 		default:
 			m.arrive()
 		}
@@ -123,7 +135,10 @@ func play(seed uint64, steps int) []byte {
 	return out.Bytes()
 }
 
-func (m *mini) worker() string { return "worker-" + strconv.Itoa(m.rnd.IntN(3)) }
+// miniWorkers is how many workers there are.
+const miniWorkers = 3
+
+func (m *mini) worker() string { return "worker-" + strconv.Itoa(m.rnd.IntN(miniWorkers)) }
 
 func (m *mini) number() string {
 	m.seq += 1 + m.rnd.IntN(5)
@@ -317,6 +332,9 @@ func (m *mini) audit() {
 func (m *mini) settle() {
 	for len(m.late) > 0 {
 		m.arrive()
+	}
+	for i := range miniWorkers {
+		m.resume("worker-" + strconv.Itoa(i))
 	}
 	time.Sleep(time.Second)
 	m.h.Healed()

@@ -48,6 +48,9 @@ func (m *mini) startable() []string {
 
 // acquire asks for a lease; the one who has it is taken to have lapsed.
 func (m *mini) acquire(worker string) {
+	if m.paused[worker] {
+		return
+	}
 	names := m.startable()
 	m.acquires(worker, names[m.rnd.IntN(len(names))])
 }
@@ -72,7 +75,9 @@ func (m *mini) acquires(worker, name string) {
 	})
 }
 
-// hold begins a tenure; the worker's one before of the lease is over.
+// hold begins a tenure, unless the grant comes too late. Those before of the lease
+// are over: the store grants a lease when its former owner, by its own clock, has
+// stopped. One that is paused does not know.
 func (m *mini) hold(worker, token string, epoch uint64, name string, from checkpoint.Position) {
 	t := &miniTenure{worker: worker, token: token, epoch: epoch, from: from}
 	t.shard = m.shards[slices.IndexFunc(m.shards, func(s *miniShard) bool { return prefix+s.ID == name })]
@@ -81,20 +86,69 @@ func (m *mini) hold(worker, token string, epoch uint64, name string, from checkp
 			t.next++
 		}
 	}
-	m.held = slices.DeleteFunc(m.held, func(o *miniTenure) bool { return o.worker == worker && o.lease() == name })
+	if m.top[name] > epoch {
+		return
+	}
+	m.top[name] = epoch
+	for _, o := range slices.Clone(m.held) {
+		if o.lease() != name {
+			continue
+		}
+		o.over = true
+		if o.worker == worker || !m.paused[o.worker] {
+			m.end(o)
+		}
+	}
 	m.held = append(m.held, t)
+}
+
+// end ends a tenure that another has taken over from. It may yet try to save.
+func (m *mini) end(t *miniTenure) {
+	m.held = slices.DeleteFunc(m.held, func(o *miniTenure) bool { return o == t })
+	if m.rnd.IntN(2) == 0 {
+		m.saves(t, false)
+	}
+}
+
+// pause stops a worker where it is.
+func (m *mini) pause(worker string) {
+	if !m.paused[worker] {
+		m.h.Held(worker)
+		m.paused[worker] = true
+	}
+}
+
+// resume lets a worker go on: of each lease it may deliver the batch that it was
+// about to, and then it sees which ones it has no more.
+func (m *mini) resume(worker string) {
+	if !m.paused[worker] {
+		return
+	}
+	m.h.Resumed(worker)
+	m.paused[worker] = false
+	for _, t := range slices.Clone(m.held) {
+		if t.worker != worker || !t.over {
+			continue
+		}
+		if m.rnd.IntN(2) == 0 {
+			n := min(len(t.shard.users)-t.next, 1+m.rnd.IntN(12))
+			m.handles(t, n, m.rnd.IntN(n+1))
+		}
+		m.end(t)
+	}
 }
 
 func position(id ID) checkpoint.Position {
 	return checkpoint.At(checkpoint.SequenceNumber(id.Sequence), id.Subsequence)
 }
 
-// any is one of the tenures, nil for none.
+// any is one of the tenures whose workers run, nil for none.
 func (m *mini) any() *miniTenure {
-	if len(m.held) == 0 {
+	awake := slices.DeleteFunc(slices.Clone(m.held), func(t *miniTenure) bool { return m.paused[t.worker] })
+	if len(awake) == 0 {
 		return nil
 	}
-	return m.held[m.rnd.IntN(len(m.held))]
+	return awake[m.rnd.IntN(len(awake))]
 }
 
 // handle gives a batch to a handler, which may handle a part of it only.
@@ -169,7 +223,7 @@ func (m *mini) saves(t *miniTenure, release bool) {
 // complete ends a closed shard of which everything was handled.
 func (m *mini) complete() {
 	for _, t := range m.held {
-		if t.shard.EndSequence != "" && t.next == len(t.shard.users) {
+		if t.shard.EndSequence != "" && t.next == len(t.shard.users) && !m.paused[t.worker] {
 			m.completes(t)
 			return
 		}
@@ -209,13 +263,12 @@ func (m *mini) completes(t *miniTenure) {
 func (m *mini) lose() {
 	switch {
 	case m.rnd.IntN(6) == 0:
-		m.h.StoreLost("all")
+		m.h.StoreLost("all", time.Time{})
 		m.rows = map[string]miniRow{prefix + m.shards[0].ID: {}}
-		m.saved = nil
 	case len(m.saved) > 0 && m.rnd.IntN(3) == 0:
 		i := m.rnd.IntN(len(m.saved))
-		m.h.StoreLost("suffix")
-		m.rows = maps.Clone(m.saved[i])
+		m.h.StoreLost("suffix", m.saved[i].at)
+		m.rows = maps.Clone(m.saved[i].rows)
 		m.saved = m.saved[:i]
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,6 +196,50 @@ var corruptions = []corruption{
 		return all, true
 	}},
 	{"a byte that flipped on the way", H2, one(delivered, func(l *line) { l.Delivered.Sum[3] ^= 1 })},
+	{"a position that is saved before it is handled", H1, func(all []*line, rnd *rand.Rand) ([]*line, bool) {
+		handled := func(l *line) *line { // the last record of a save that was accepted, or is on its way
+			if l.Call == nil || l.Call.Op != OpSave {
+				return nil
+			}
+			item := l.Call.Items[0]
+			for _, o := range all {
+				if h := o.Handled; h != nil && h.Lease == item.Lease && h.Worker == l.Call.Actor && position(h.ID) == item.Position &&
+					strings.HasSuffix(item.Token, fmt.Sprintf("#%d", h.Epoch)) {
+					return o
+				}
+			}
+			return nil
+		}
+		i := pick(all, rnd, func(l *line) bool { return handled(l) != nil })
+		if i < 0 {
+			return nil, false
+		}
+		late := handled(all[i])
+		all = slices.Insert(all, i+1, late)
+		first := slices.Index(all, late)
+		return slices.Delete(all, first, first+1), true
+	}},
+	{"two owners", H5, func(all []*line, rnd *rand.Rand) ([]*line, bool) {
+		// A tenure goes on after another of its lease has begun to deliver.
+		other := map[string]*line{} // by lease: the first delivery of its first tenure
+		i := pick(all, rnd, func(l *line) bool {
+			if l.Delivered == nil {
+				return false
+			}
+			d := l.Delivered
+			if other[d.Lease] == nil {
+				other[d.Lease] = l
+			}
+			o := other[d.Lease].Delivered
+			return o.Epoch < d.Epoch && o.Worker != d.Worker
+		})
+		if i < 0 || slices.ContainsFunc(all, func(l *line) bool { return l.Lost != nil }) {
+			return nil, false
+		}
+		again := *other[all[i].Delivered.Lease]
+		all = slices.Insert(all, i+1, &again)
+		return slices.DeleteFunc(all, func(l *line) bool { return l.Actor != nil }), true // nobody was held
+	}},
 	{"another key", H2, one(delivered, func(l *line) { l.Delivered.Key += "'" })},
 	{"a hash key that was lost", H2, one(func(l *line) bool { return delivered(l) && l.Delivered.HashKey != "" }, func(l *line) { l.Delivered.HashKey = "" })},
 	{"another member of the aggregate", H2, one(delivered, func(l *line) { l.Delivered.ID.Subsequence += 7 })},
@@ -324,7 +369,8 @@ var corruptions = []corruption{
 			answer := all[late]
 			all = slices.Insert(all, last, l, answer)
 			all = slices.Delete(all, late, late+1)
-			return slices.Delete(all, i, i+1), true
+			all = slices.Delete(all, i, i+1)
+			return slices.DeleteFunc(all, func(o *line) bool { return o.Owners != nil }), true // which tell of it
 		}
 		return nil, false
 	}},

@@ -255,7 +255,7 @@ func TestOrder(t *testing.T) {
 			since := time.Now()
 			l.puts("a", "z")
 			l.does("one", "a", 2)
-			l.StoreLost("all")
+			l.StoreLost("all", time.Time{})
 			l.acquires("two", "a", checkpoint.StartAt(since))
 			l.does("two", "a", 2)
 			l.done(l.owner("a", "two", l.after(2)))
@@ -267,6 +267,17 @@ func TestOrder(t *testing.T) {
 			l.handles("one", "a", 0)
 			l.does("one", "a", 1)
 			l.does("one", "a", 2)
+			l.done()
+		}},
+		{"a handled record again, of a lease that the store lost and gave out once more", "", func(l *tale) {
+			l.puts("a", "x", "y")
+			l.acquires("one", "a", checkpoint.Start())
+			l.does("one", "a", 0, 1)
+			l.StoreLost("all", time.Time{})
+			c := l.Began(StoreCall{Actor: "one", Op: OpAcquire, Items: []Item{{Lease: prefix + "a", Token: "one#again"}}})
+			l.Answered(c, []Result{{Token: "one#again", Epoch: 1, Stored: true}}, nil)
+			l.given("one", "a", 0, 1) // and the handler fails
+			l.does("one", "a", 0, 1)
 			l.done()
 		}},
 		{"a handled record again", H3, plain(func(l *tale) { l.given("one", "a", 1) })},

@@ -103,6 +103,19 @@ func TestLiveness(t *testing.T) {
 			time.Sleep(13 * time.Second)
 			l.Owners([]Owner{l.owner("a", "one", l.after(0))})
 		})},
+		{"owned by one who died while it was held", H12, healed(func(l *tale) {
+			l.Crashed("one")
+			l.Held("one")
+			l.Healed()
+			time.Sleep(13 * time.Second)
+			l.Owners([]Owner{l.owner("a", "one", l.after(0))})
+		})},
+		{"owned by one who is held", "", healed(func(l *tale) {
+			l.Held("one")
+			l.Healed()
+			time.Sleep(13 * time.Second)
+			l.Owners([]Owner{l.owner("a", "one", l.after(0))})
+		})},
 		{"owned by one who came back", "", healed(func(l *tale) {
 			l.Crashed("one")
 			l.Started("one")

@@ -2,6 +2,7 @@ package history
 
 import (
 	"testing"
+	"time"
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/internal/hashkey"
@@ -27,12 +28,36 @@ func TestStoredPositions(t *testing.T) {
 		{"accepted, and not stored", H4, plain(func(l *tale) { l.sends("one", "a", l.after(1), false)(l.after(0), "") })},
 		{"a save below one that the store lost", "", plain(func(l *tale) {
 			l.saves("one", "a", 1)
-			l.StoreLost("suffix")
+			l.StoreLost("suffix", time.Time{})
+			l.saves("one", "a", 0)
+		})},
+		{"a save below one that the store did not lose", H4, plain(func(l *tale) {
+			l.saves("one", "a", 1)
+			time.Sleep(time.Second)
+			l.StoreLost("suffix", time.Now().Add(-time.Millisecond))
+			l.saves("one", "a", 0)
+		})},
+		{"a save below one that it lost, and not below one that it did not", "", plain(func(l *tale) {
+			l.saves("one", "a", 0)
+			time.Sleep(time.Second)
+			since := time.Now()
+			time.Sleep(time.Second)
+			l.saves("one", "a", 1)
+			l.StoreLost("suffix", since)
+			l.saves("one", "a", 0)
+		})},
+		{"lost once more, back to before the first loss", H4, plain(func(l *tale) {
+			l.saves("one", "a", 1)
+			time.Sleep(time.Second)
+			since := time.Now()
+			l.StoreLost("all", time.Time{})
+			l.saves("one", "a", 0)
+			l.StoreLost("suffix", since)
 			l.saves("one", "a", 0)
 		})},
 		{"a save that the loss overtook", "", plain(func(l *tale) {
 			answer := l.sends("one", "a", l.after(1), false)
-			l.StoreLost("suffix")
+			l.StoreLost("suffix", time.Time{})
 			answer(l.after(1), "")
 			l.saves("one", "a", 0)
 		})},
@@ -80,6 +105,7 @@ func TestFence(t *testing.T) {
 			l.puts("a", "x")
 			l.split()
 			l.acquires("one", "a", checkpoint.Start())
+			l.does("one", "a", 0)
 			l.acquires("two", "a", checkpoint.Start())
 			l.does("two", "a", 0)
 			l.completes("one", "a", "b", "c")
@@ -110,7 +136,7 @@ func TestFence(t *testing.T) {
 		{"a release sent again with another position", H5, func(l *tale) {
 			l.puts("a", "x", "y")
 			l.acquires("one", "a", checkpoint.Start())
-			l.does("one", "a", 0)
+			l.does("one", "a", 0, 1)
 			l.sends("one", "a", l.after(0), true)
 			l.acquires("two", "a", l.after(0))
 			l.does("two", "a", 1)
@@ -118,14 +144,34 @@ func TestFence(t *testing.T) {
 			l.done()
 		}},
 		{"a former owner of whom the store knows again", "", takenBack(func(l *tale) {
-			l.StoreLost("suffix")
+			l.StoreLost("suffix", time.Time{})
 			l.saves("one", "a", 1)
 			l.acquires("two", "a", l.after(1))
 		})},
 		{"a former owner, taken over from once more", H5, taken(func(l *tale) {
-			l.StoreLost("suffix")
+			l.StoreLost("suffix", time.Time{})
 			l.acquires("two", "a", l.after(0))
 			l.saves("one", "a", 1)
+		})},
+		{"a former owner of whom the store knows no more", H5, taken(func(l *tale) {
+			time.Sleep(time.Second)
+			l.StoreLost("suffix", time.Now().Add(-time.Millisecond))
+			l.saves("one", "a", 1)
+		})},
+		{"an epoch that falls in spite of what the store has", H5, takenBack(func(l *tale) {
+			l.does("two", "a", 1)
+			time.Sleep(time.Second)
+			l.StoreLost("suffix", time.Now().Add(-time.Millisecond))
+			l.epoch = 0
+			l.acquires("three", "a", l.after(1))
+			l.epoch = 5
+			l.acquires("two", "a", l.after(1))
+		})},
+		{"an epoch that falls to what the store has", "", takenBack(func(l *tale) {
+			l.does("two", "a", 1)
+			l.StoreLost("suffix", time.Now())
+			l.epoch = 1
+			l.acquires("two", "a", l.after(1))
 		})},
 		{"a token that nobody asked for", H5, plain(func(l *tale) {
 			l.tokens["one"+"a"] = "one#99"
@@ -178,6 +224,17 @@ func TestBeginnings(t *testing.T) {
 			l.acquires("one", "a", checkpoint.Start())
 			l.does("one", "a", 0, 1)
 			l.saves("one", "a", 1)
+			l.acquires("two", "a", l.after(0))
+			l.does("two", "a", 1)
+			l.done()
+		}},
+		{"granted before a saved position that the store did not lose", H11, func(l *tale) {
+			l.puts("a", "x", "y")
+			l.acquires("one", "a", checkpoint.Start())
+			l.does("one", "a", 0, 1)
+			l.saves("one", "a", 1)
+			time.Sleep(time.Second)
+			l.StoreLost("suffix", time.Now().Add(-time.Millisecond))
 			l.acquires("two", "a", l.after(0))
 			l.does("two", "a", 1)
 			l.done()
@@ -237,6 +294,23 @@ func TestParentsFirst(t *testing.T) {
 		{"after the parent", "", resharded(func(l *tale) { l.completes("one", "a", "b", "c"); begin(l) })},
 		{"before the parent", H6, resharded(func(l *tale) { begin(l); l.completes("one", "a", "b", "c") })},
 		{"after a completion of which nobody knows", "", resharded(func(l *tale) { l.completing("one", "a", "b", "c"); begin(l) })},
+		{"after a completion of which nobody knows, of a child acquired before", H6, resharded(func(l *tale) {
+			l.acquires("one", "b", checkpoint.Start())
+			l.acquires("one", "c", checkpoint.Start())
+			l.completing("one", "a", "b", "c")
+			l.does("one", "b", 1)
+			l.does("one", "c", 2)
+		})},
+		{"after a completion of which a table tells, of a child acquired before", "", resharded(func(l *tale) {
+			l.acquires("one", "b", checkpoint.Start())
+			l.acquires("one", "c", checkpoint.Start())
+			l.completing("one", "a", "b", "c")
+			l.Owners([]Owner{
+				l.owner("a", "", checkpoint.ShardEnd()), l.owner("b", "one", checkpoint.Start()), l.owner("c", "one", checkpoint.Start()),
+			})
+			l.does("one", "b", 1)
+			l.does("one", "c", 2)
+		})},
 		{"after a completion that was refused", H6, resharded(func(l *tale) {
 			l.completing("one", "a", "b", "c")("fenced")
 			begin(l)

@@ -110,7 +110,11 @@ func (b *describer) describe(ev event) {
 		b.by(a.name)
 		b.say("%s", t.text(a.state))
 	case kindLost:
-		b.say("the store loses: %s", t.text(ev.i))
+		x := t.losses[ev.i]
+		b.say("the store loses: %s", t.text(x.what))
+		if x.since != 0 {
+			b.say(" since %s", elapsed(x.since-t.events[0].at))
+		}
 	case kindHealed:
 		b.say("no fault from here on")
 	case kindOwners:

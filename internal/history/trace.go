@@ -19,6 +19,7 @@ type trace struct {
 	calls      []call
 	answers    []answer
 	actors     []actorChange
+	losses     []lost
 	tables     [][]Owner
 	notes      []note
 	streams    []stream
@@ -43,7 +44,7 @@ const (
 	kindCall
 	kindAnswer
 	kindActor
-	kindLost // its index is a name
+	kindLost
 	kindHealed
 	kindOwners
 	kindNote
@@ -92,6 +93,11 @@ type answer struct {
 }
 
 type actorChange struct{ name, state uint32 }
+
+type lost struct {
+	what  uint32 // name
+	since int64  // Unix nanoseconds, 0 for everything
+}
 
 type note struct {
 	actor uint32 // name
@@ -182,7 +188,8 @@ func (t *trace) apply(l *line) (at uint32, known bool) {
 		t.actors = append(t.actors, actorChange{t.name(l.Actor.Name), t.name(l.Actor.State)})
 		add(kindActor, len(t.actors)-1)
 	case l.Lost != nil:
-		add(kindLost, int(t.name(*l.Lost)))
+		t.losses = append(t.losses, lost{t.name(l.Lost.What), l.Lost.Since})
+		add(kindLost, len(t.losses)-1)
 	case l.Healed:
 		add(kindHealed, 0)
 	case l.Owners != nil:

@@ -13,11 +13,11 @@ type Rule string
 
 // The rules.
 const (
-	H1  Rule = "H1"  // nothing acknowledged is lost
+	H1  Rule = "H1"  // nothing acknowledged is lost, and nothing is saved that was not handled
 	H2  Rule = "H2"  // nothing is invented or altered
 	H3  Rule = "H3"  // order by key; a tenure's deliveries are contiguous
 	H4  Rule = "H4"  // stored positions never go back
-	H5  Rule = "H5"  // only the token acquired last can save
+	H5  Rule = "H5"  // one owner: only the token acquired last can save, and only its tenure delivers
 	H6  Rule = "H6"  // no record of a child before its parents ended
 	H7  Rule = "H7"  // leases and open shards cover every hash key, once
 	H8  Rule = "H8"  // sequence numbers rise
@@ -39,6 +39,10 @@ type Options struct {
 	// if that was later, a record may wait until it is handled (H12). Defaults
 	// to no bound.
 	Lag time.Duration
+	// MayOverlap says that a worker may stall unseen, as real machines do: a
+	// batch that it begins before it looks at its deadline again is then no
+	// breach of H5. What it saves is judged all the same.
+	MayOverlap bool
 	// Partial are the rules that cannot be judged, because what they are judged
 	// by was not recorded. A rule that is not here, and for which nothing at all
 	// was recorded, is broken: else a witness that was forgotten would look like
@@ -137,6 +141,8 @@ func check(t *trace, o Options) Verdict {
 		j.loss, j.content, j.promises, // check_records.go
 		j.order,            // check_order.go
 		j.store,            // check_store.go
+		j.owners,           // check_owners.go
+		j.saves,            // check_saves.go
 		j.deliveries,       // check_tenures.go
 		j.cover, j.numbers, // check_stream.go
 		j.reads,    // check_reads.go

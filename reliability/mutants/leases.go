@@ -28,7 +28,8 @@ func leaseMutants() []Mutant {
 		Old:    "  if #a ~= #b then return #a < #b and -1 or 1 end\n",
 		New:    "",
 		Breaks: "a longer sequence number is the greater one",
-		Test:   Test{redis, "TestOnMiniredis/checkpoints/sequence_numbers_compare"}, Sim: true,
+		// All numbers of a simulated server are of one length.
+		Test: Test{redis, "TestOnMiniredis/checkpoints/sequence_numbers_compare"},
 	}, {
 		Name:   "start-a-child-before-its-parents",
 		File:   lua + "acquire.lua",
@@ -100,6 +101,13 @@ func leaseMutants() []Mutant {
 		Breaks: "handlers are cancelled before anyone else may start",
 		Test:   Test{manager, "TestWorkersComeAndGo"}, Sim: true,
 	}, {
+		Name:   "trust-a-lease-three-times-as-long",
+		File:   "lease/beat.go",
+		Old:    "\tvalidFor = 9\n",
+		New:    "\tvalidFor = 30\n",
+		Breaks: "handlers are cancelled before anyone else may start",
+		Test:   Test{manager, "TestWorkersComeAndGo"}, Sim: true,
+	}, {
 		Name:   "count-the-lease-from-the-answer",
 		File:   "lease/beat.go",
 		Old:    "\tr.synced, r.good, r.applied = true, r.beatStart, no\n",
@@ -113,6 +121,13 @@ func leaseMutants() []Mutant {
 		New:    "\t\tif r.stateLost {\n",
 		Breaks: "a store that lost everything costs repeats, not records, whoever makes the leases anew",
 		Test:   Test{manager, "TestTheLossOfStateIsRememberedForNewWorkers"},
+	}, {
+		Name:   "save-positions-only-on-release",
+		File:   "lease/saver.go",
+		Old:    "\treturn max(s.pace.interval(s.cfg)-now.Sub(s.since), 0), true\n",
+		New:    "\treturn time.Hour, true\n",
+		Breaks: "a crash costs the repeats of a save interval, no more",
+		Test:   Test{manager, "TestPositionsAreSavedTogether"},
 	}, {
 		Name:   "take-newer-positions-for-saved",
 		File:   "lease/saver.go",

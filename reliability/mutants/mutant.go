@@ -39,8 +39,8 @@ const SimSeeds = 500
 // String is the command that runs the test.
 func (t Test) String() string { return fmt.Sprintf("go test %s -run '%s'", t.Package, t.Run) }
 
-// Simulation is the test that makes one simulated run, of the seed that is given
-// to it with -seed.
+// Simulation is the test that makes simulated runs, of the seeds that its flags
+// say.
 func Simulation() Test { return Test{"./sim", "TestSim$"} }
 
 // Gallery is all mutants, room by room.

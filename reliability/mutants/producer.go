@@ -60,6 +60,13 @@ func producerMutants() []Mutant {
 		Breaks: "the records of a key keep their order over a reshard",
 		Test:   Test{producer, "TestHeirloomsGoFirst"}, Sim: true,
 	}, {
+		Name:   "send-every-call-twice",
+		File:   "producer/run.go",
+		Old:    "\tout, err := p.cfg.Client.PutRecords(ctx, in, once)\n",
+		New:    "\t_, _ = p.cfg.Client.PutRecords(ctx, in, once)\n\tout, err := p.cfg.Client.PutRecords(ctx, in, once)\n",
+		Breaks: "a record that is answered well is not sent again",
+		Test:   Test{producer, "TestCallsJoinShards"},
+	}, {
 		Name:   "number-members-from-one",
 		File:   "producer/run.go",
 		Old:    "\t\t\t\t\tres.Subsequence = uint64(i)\n",

@@ -39,8 +39,9 @@ func lastIn(r history.Raw) checkpoint.Position {
 }
 
 // missing says which shard has not been handled to its end by the positions in
-// the lease table, "" when all have.
-func (e ends) missing(view lease.View) string {
+// the lease table, "" when all have. A store that is forgetful, because something
+// it had was taken from it, need not know of closed shards.
+func (e ends) missing(view lease.View, forgetful bool) string {
 	rows := map[string]lease.Lease{}
 	for _, l := range view.Leases {
 		rows[lease.ShardOf(l.Name)] = l
@@ -48,10 +49,10 @@ func (e ends) missing(view lease.View) string {
 	for id, closed := range e.closed {
 		l, known := rows[id]
 		switch {
-		case !known && closed:
-			continue // handled, and forgotten with what the store lost
+		case !known && closed && forgetful:
+			continue // the histories tell whether it was handled
 		case !known:
-			return fmt.Sprintf("%s is open and has no lease", id)
+			return fmt.Sprintf("%s has no lease", id)
 		case closed && !l.Finished():
 			return fmt.Sprintf("%s has ended and was handled up to %s", id, l.Position)
 		case !closed && l.Position.Compare(e.last[id]) < 0:

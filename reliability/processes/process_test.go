@@ -14,11 +14,10 @@ import (
 )
 
 // trapped makes p ready once its script has set its trap, and made a file named
-// ready.
+// ready, which is taken away for its next life.
 func trapped(p *process) {
 	p.ready = func(context.Context) error {
-		_, err := os.Stat(filepath.Join(p.dir, "ready"))
-		return err
+		return os.Remove(filepath.Join(p.dir, "ready"))
 	}
 }
 

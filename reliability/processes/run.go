@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type run struct {
 	history *history.History
 	file    *os.File // of the history
 	faults  sync.WaitGroup
+	filed   time.Time // what Redis had answered by then is in its file; for whoever has claimed Redis
 
 	mu    sync.Mutex // guards count
 	count counts
@@ -83,7 +85,7 @@ func execute(ctx context.Context, cfg config, dir string) (_ *outcome, err error
 	if err != nil {
 		return nil, err
 	}
-	o.took, o.counts, o.trouble = took, r.count, trouble // the nemesis has ended
+	o.took, o.counts, o.trouble = took, r.counted(), trouble
 	return o, nil
 }
 
@@ -166,14 +168,18 @@ func (r *run) inflict(ctx context.Context, f fault) {
 func (r *run) abuse(ctx context.Context, p *process, f fault) error {
 	switch f.do {
 	case actHold:
+		_, life := p.life()
+		r.history.Held(p.actor(life))
 		p.hold()
 		r.add(func(c *counts) { c.holds++ })
 		time.Sleep(f.lasts)
+		r.history.Resumed(p.actor(life))
 		p.resume()
 		return nil
 	case actDrain:
 		r.add(func(c *counts) { c.drains++ })
-		if err := r.drain(p); err != nil {
+		// A worker may not have been able to save: Redis may be away.
+		if err := r.drain(p); err != nil && !unfinished(err) {
 			return err
 		}
 	default:
@@ -188,35 +194,64 @@ func (r *run) abuse(ctx context.Context, p *process, f fault) error {
 // its last records or batches, and then some, for others may be away meanwhile.
 const drainTime = 30 * time.Second
 
-// drain ends a process in peace.
+// drain ends a process in peace. Its error is unfinished when the process ended as
+// it was asked to, but left work undone.
 func (r *run) drain(p *process) error {
 	_, life := p.life()
-	if err := p.terminate(drainTime); err != nil {
+	err := p.terminate(drainTime)
+	if err != nil && !unfinished(err) {
 		r.history.Crashed(p.actor(life))
-		return fmt.Errorf("%s was asked to end: %w", p.name, err)
+	} else {
+		r.history.Stopped(p.actor(life))
 	}
-	r.history.Stopped(p.actor(life))
+	if err != nil {
+		return fmt.Errorf("%s was asked to end, and its log tells more: %w", p.name, err)
+	}
 	return nil
+}
+
+// exitUnfinished is the status of a node that was asked to end and could not
+// finish its work; the node command has the same number.
+const exitUnfinished = 3
+
+func unfinished(err error) bool {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	return ok && exit.ExitCode() == exitUnfinished
 }
 
 // kill kills a process, and tells the history what is lost by that.
 func (r *run) kill(p *process, f fault) {
 	_, life := p.life()
+	at := time.Now()
 	p.kill()
 	r.history.Crashed(p.actor(life))
-	if f.target != kindRedis {
-		return
+	if f.target == kindRedis {
+		r.changeRedis(at, modes[f.draw%uint64(len(modes))])
 	}
-	// SIGKILL takes nothing that was written to the file. But with everysec
-	// Redis may put writes off while a sync runs, and what one mode kept another
-	// does not have.
-	before, after := r.fleet.redisMode(), modes[f.draw%uint64(len(modes))]
+}
+
+// putOff is for how long Redis may put off writes to a file that is synced each
+// second, while a sync takes its time. SIGKILL takes those, and nothing that was
+// written.
+const putOff = 2 * time.Second
+
+// changeRedis decides how Redis, which was killed, comes back, and tells the
+// history what it has lost.
+func (r *run) changeRedis(killed time.Time, after redisMode) {
+	before := r.fleet.redisMode()
 	r.fleet.setRedisMode(after)
+	switch before {
+	case redisAlways:
+		r.filed = killed
+	case redisEverysec:
+		r.filed = killed.Add(-putOff)
+	case redisNone: // the file is what another mode left
+	}
 	switch {
 	case after == redisNone:
-		r.lost("all")
+		r.lost("all", time.Time{})
 	case before != redisAlways:
-		r.lost("suffix")
+		r.lost("suffix", r.filed)
 	}
 	r.history.Note(controller, "redis comes back with append-only file: %s", after)
 }
@@ -224,9 +259,16 @@ func (r *run) kill(p *process, f fault) {
 // modes are how Redis comes back, as often as they stand here.
 var modes = []redisMode{redisAlways, redisAlways, redisEverysec, redisEverysec, redisNone}
 
-func (r *run) lost(what string) {
-	r.history.StoreLost(what)
+func (r *run) lost(what string, since time.Time) {
+	r.history.StoreLost(what, since)
 	r.add(func(c *counts) { c.losses++ })
+}
+
+// counted is what the nemesis has done so far.
+func (r *run) counted() counts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count
 }
 
 func (r *run) add(f func(*counts)) {

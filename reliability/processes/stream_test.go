@@ -46,11 +46,14 @@ func TestMissingKnowsTheEnds(t *testing.T) {
 	whole := []lease.Lease{
 		row("closed", checkpoint.ShardEnd()), row("open", checkpoint.At("11", 1)), row("empty", checkpoint.Start()),
 	}
-	if m := e.missing(lease.View{Leases: whole}); m != "" {
+	if m := e.missing(lease.View{Leases: whole}, false); m != "" {
 		t.Errorf("missing: %s", m)
 	}
-	if m := e.missing(lease.View{Leases: whole[1:]}); m != "" {
+	if m := e.missing(lease.View{Leases: whole[1:]}, true); m != "" {
 		t.Errorf("a closed shard that the store forgot is missing: %s", m)
+	}
+	if e.missing(lease.View{Leases: whole[1:]}, false) == "" {
+		t.Error("a closed shard that nobody knows of is not missed, although the store has lost nothing")
 	}
 	for name, leases := range map[string][]lease.Lease{
 		"the last member of an aggregate": {row("closed", checkpoint.ShardEnd()), row("open", checkpoint.At("11", 0)), whole[2]},
@@ -58,7 +61,7 @@ func TestMissingKnowsTheEnds(t *testing.T) {
 		"a lease of an open shard":        {whole[0], whole[2]},
 		"a lease of an empty shard":       {whole[0], whole[1]},
 	} {
-		if e.missing(lease.View{Leases: leases}) == "" {
+		if e.missing(lease.View{Leases: leases}, true) == "" {
 			t.Errorf("%s is not missed", name)
 		}
 	}

@@ -25,11 +25,11 @@ type hunter struct {
 
 // result is the end of one hunt.
 type result struct {
-	mutant mutants.Mutant
-	test   mutants.Test // that hunted it
-	caught bool
-	how    string // what found it, or why nothing did
-	took   time.Duration
+	mutant  mutants.Mutant
+	command string // that hunts it again
+	caught  bool
+	how     string // what found it, or why nothing did
+	took    time.Duration
 }
 
 func newHunter(ctx context.Context, o options) (*hunter, error) {
@@ -56,15 +56,11 @@ func (h *hunter) test(m mutants.Mutant) mutants.Test {
 }
 
 // checkBaseline runs every test once on the code as it is: a test that fails
-// anyway finds nothing. The simulation is only built: simulate runs the seeds that
+// anyway finds nothing. The simulation is only built: replay runs the seeds that
 // find something on both.
 func (h *hunter) checkBaseline(ctx context.Context, gallery []mutants.Mutant) error {
 	if h.sim {
-		h.base = filepath.Join(h.dir, "base.test")
-		if out, err := h.build(ctx, mutants.Simulation().Package, "", h.base); err != nil {
-			return fmt.Errorf("build the simulation: %w\n%s", err, out)
-		}
-		return nil
+		return h.buildSimulation(ctx)
 	}
 	seen, built := map[mutants.Test]bool{}, map[string]string{}
 	for _, m := range gallery {
@@ -113,6 +109,9 @@ func (h *hunter) huntAll(ctx context.Context, gallery []mutants.Mutant) ([]resul
 			}
 			results[i] = r
 			fmt.Printf("%-9s %6.1fs  %s: %s\n", mark(r.caught), r.took.Seconds(), m.Name, r.how)
+			if h.sim && r.caught {
+				fmt.Println("          " + r.command)
+			}
 		})
 	}
 	wait.Wait()
@@ -146,9 +145,11 @@ func (h *hunter) hunt(ctx context.Context, m mutants.Mutant) (result, error) {
 		return result{}, fmt.Errorf("does not build: %w\n%s", err, out)
 	}
 	start := time.Now()
-	r := result{mutant: m, test: t}
+	r := result{mutant: m, command: t.String()}
 	if h.sim {
-		r.caught, r.how = h.simulate(ctx, program, t)
+		var seed uint64
+		seed, r.how = h.simulate(ctx, program, m)
+		r.caught, r.command = seed > 0, simCommand(m, seed)
 	} else {
 		limit := h.limit
 		if m.Hangs {
@@ -160,28 +161,6 @@ func (h *hunter) hunt(ctx context.Context, m mutants.Mutant) (result, error) {
 	}
 	r.took = time.Since(start)
 	return r, ctx.Err()
-}
-
-// simulate runs seed after seed until one fails that does not without the mutant.
-func (h *hunter) simulate(ctx context.Context, program string, t mutants.Test) (caught bool, how string) {
-	begun, anyway := time.Now(), 0
-	for seed := 1; seed <= mutants.SimSeeds && ctx.Err() == nil; seed++ {
-		left := h.limit - time.Since(begun)
-		if left <= 0 {
-			return false, fmt.Sprintf("not in the time for %d seeds, %d of which fail without it", seed-1, anyway)
-		}
-		arg := fmt.Sprintf("-seed=%d", seed)
-		out, err := h.execute(ctx, program, t, left, arg)
-		if failed, _ := judge(out, err, false); !failed {
-			continue
-		}
-		if _, err := h.execute(ctx, h.base, t, left, arg); err == nil {
-			h.show(out, true)
-			return true, arg
-		}
-		anyway++
-	}
-	return false, fmt.Sprintf("not by %d seeds, %d of which fail without it", mutants.SimSeeds, anyway)
 }
 
 // show prints what a person who asked for more wants to see.

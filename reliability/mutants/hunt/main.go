@@ -6,6 +6,7 @@
 //	go run ./reliability/mutants/hunt -only NAME            hunt one
 //	go run ./reliability/mutants/hunt -only NAME -run . -v  which tests of its package find it
 //	go run ./reliability/mutants/hunt -sim                  hunt those that a simulation should find there
+//	go run ./reliability/mutants/hunt -sim -only NAME -seed N -v  see one found there, with the timeline of the run
 //
 // It exits with 1 when a mutant survives.
 package main
@@ -33,6 +34,7 @@ type options struct {
 	only, run string
 	jobs      int
 	sim       bool
+	seed      uint64
 	verbose   bool
 	limit     time.Duration
 	out       string
@@ -41,10 +43,11 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.only, "only", "", "hunt the mutants whose names contain this")
+	flag.StringVar(&o.only, "only", "", "hunt the mutant of this name, or those whose names contain this")
 	flag.StringVar(&o.run, "run", "", "run these tests of the package instead of the one in the gallery")
 	flag.IntVar(&o.jobs, "jobs", 1, "mutants hunted at a time")
 	flag.BoolVar(&o.sim, "sim", false, "hunt in the simulation, those that it should find")
+	flag.Uint64Var(&o.seed, "seed", 0, "with -sim: run this seed only, with -v to see its timeline")
 	flag.BoolVar(&o.verbose, "v", false, "print every test that found a mutant, and what survivors printed")
 	flag.DurationVar(&o.limit, "limit", 0, "how long a hunt may take (default 2m, in the simulation 20m for all its seeds)")
 	flag.StringVar(&o.out, "o", "", "file for the table, when all are hunted (default reliability/mutants.md, in the simulation none)")
@@ -64,11 +67,9 @@ func main() {
 
 // hunt hunts what o says and reports; it returns the number of survivors.
 func hunt(ctx context.Context, o options) (survivors int, err error) {
-	gallery := slices.DeleteFunc(mutants.Gallery(), func(m mutants.Mutant) bool {
-		return !strings.Contains(m.Name, o.only) || o.sim && !m.Sim
-	})
+	gallery := choose(mutants.Gallery(), o)
 	if len(gallery) == 0 {
-		return 0, fmt.Errorf("no mutant is called %q", o.only)
+		return 0, fmt.Errorf("no mutant to hunt is called %q", o.only)
 	}
 	if o.limit == 0 {
 		o.limit = 2 * time.Minute
@@ -95,12 +96,12 @@ func hunt(ctx context.Context, o options) (survivors int, err error) {
 		}
 	}
 	fmt.Printf("%d mutants hunted, %d survived\n", len(results), survivors)
-	whole := o.only == "" && o.run == ""
+	whole := o.only == "" && o.run == "" && o.seed == 0
 	if whole && !o.sim && o.out == "" {
 		o.out = filepath.Join(h.root, "reliability", "mutants.md")
 	}
 	if whole && o.out != "" {
-		if err := os.WriteFile(o.out, []byte(page(results)), 0o644); err != nil {
+		if err := os.WriteFile(o.out, []byte(o.page(results)), 0o644); err != nil {
 			return survivors, err
 		}
 	}
@@ -112,6 +113,25 @@ func hunt(ctx context.Context, o options) (survivors int, err error) {
 		suite = "mutants in the simulation"
 	}
 	return survivors, ledger.Add(o.ledger, ledger.Result{Suite: suite, Runs: uint64(len(results)), Failures: uint64(survivors)})
+}
+
+// choose returns the mutants that o means. One that is named is hunted in the
+// simulation even if that is not known to find it.
+func choose(gallery []mutants.Mutant, o options) []mutants.Mutant {
+	if i := slices.IndexFunc(gallery, func(m mutants.Mutant) bool { return m.Name == o.only }); i >= 0 {
+		return gallery[i : i+1]
+	}
+	return slices.DeleteFunc(gallery, func(m mutants.Mutant) bool {
+		return !strings.Contains(m.Name, o.only) || o.sim && !m.Sim
+	})
+}
+
+// page is the table of a whole hunt.
+func (o options) page(results []result) string {
+	if o.sim {
+		return page(results, "mutants-sim", "go run ./reliability/mutants/hunt -sim -only NAME -seed N -v")
+	}
+	return page(results, "mutants", "go run ./reliability/mutants/hunt -only NAME -v")
 }
 
 // moduleRoot is where go.mod is.

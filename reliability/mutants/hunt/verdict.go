@@ -52,8 +52,9 @@ func deepest(names []string) string {
 	return names[0]
 }
 
-// page is the gallery as a page of Markdown.
-func page(results []result) string {
+// page is the gallery as a page of Markdown. How it was made is told by the make
+// target and the command to see one catch.
+func page(results []result, target, command string) string {
 	var b strings.Builder
 	survived := 0
 	for _, r := range results {
@@ -63,15 +64,15 @@ func page(results []result) string {
 	}
 	fmt.Fprintf(&b, `# The mutant gallery
 
-%d bugs that were planted, and what found them; %d survived. Written by `+"`make mutants`"+`. To see one found:
-`+"`go run ./reliability/mutants/hunt -only NAME -v`"+`.
+%d bugs that were planted, and what found them; %d survived. Written by `+"`make %s`"+`. To see one found:
+`+"`%s`"+`.
 
 | mutant | file | what it breaks | hunted with | caught by | seconds |
 | --- | --- | --- | --- | --- | ---: |
-`, len(results), survived)
+`, len(results), survived, target, command)
 	for _, r := range results {
 		fmt.Fprintf(&b, "| %s | %s | %s | `%s` | %s | %.1f |\n", r.mutant.Name, r.mutant.File, r.mutant.Breaks,
-			escape(r.test.String()), escape(caughtBy(r)), r.took.Seconds())
+			escape(r.command), escape(caughtBy(r)), r.took.Seconds())
 	}
 	return b.String()
 }

@@ -44,11 +44,11 @@ func TestJudge(t *testing.T) {
 
 func TestPage(t *testing.T) {
 	got := page([]result{
-		{mutants.Mutant{Name: "a-b", File: "x.go", Breaks: "all"}, mutants.Test{Package: "./x", Run: "TestA|TestB"}, true, "TestA", time.Second},
-		{mutants.Mutant{Name: "c-d", File: "y.go", Breaks: "more"}, mutants.Test{Package: "./y", Run: "TestC"}, false, "its test passes", 0},
-	})
+		{mutants.Mutant{Name: "a-b", File: "x.go", Breaks: "all"}, "go test ./x -run 'TestA|TestB'", true, "TestA", time.Second},
+		{mutants.Mutant{Name: "c-d", File: "y.go", Breaks: "more"}, "go test ./y -run 'TestC'", false, "its test passes", 0},
+	}, "mutants", "go run x")
 	for _, want := range []string{
-		"2 bugs that were planted, and what found them; 1 survived.",
+		"2 bugs that were planted, and what found them; 1 survived. Written by `make mutants`. To see one found:\n`go run x`.",
 		"| a-b | x.go | all | `go test ./x -run 'TestA\\|TestB'` | TestA | 1.0 |\n",
 		"| c-d | y.go | more | `go test ./y -run 'TestC'` | **survived**: its test passes | 0.0 |\n",
 	} {

@@ -32,22 +32,30 @@ type node struct {
 	client  *kinesis.Client
 	history *history.History
 	log     *zap.Logger
+
+	unfinished bool // it was asked to end, and could not finish its work
 }
+
+// exitUnfinished is the status of a node that was asked to end and could not
+// finish its work. The processes command knows when that may be.
+const exitUnfinished = 3
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
-		stop()
+	status, err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "node:", err)
-		os.Exit(1)
+		status = 1
 	}
+	os.Exit(status)
 }
 
-// run is one life.
-func run(ctx context.Context, args []string) error {
+// run is one life. It returns the status to exit with unless there is an error.
+func run(ctx context.Context, args []string) (status int, err error) {
 	if len(args) == 0 {
-		return errors.New("want worker or producer")
+		return 0, errors.New("want worker or producer")
 	}
 	var (
 		n     node
@@ -65,23 +73,26 @@ func run(ctx context.Context, args []string) error {
 	case "producer":
 		role = producerFlags(flags)
 	default:
-		return fmt.Errorf("%q: want worker or producer", args[0])
+		return 0, fmt.Errorf("%q: want worker or producer", args[0])
 	}
 	_ = flags.Parse(args[1:]) // exits on an error
 
 	file, err := os.OpenFile(n.file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	n.history = history.NewRecorder(file)
 	if n.client, err = awsclient.New(ctx, awsclient.Options{Endpoint: n.endpoint}); err != nil {
-		return err
+		return 0, err
 	}
 	if n.log, err = zap.NewDevelopment(); err != nil {
-		return err
+		return 0, err
 	}
 	err = role(ctx, &n)
-	return errors.Join(err, n.history.Err(), file.Close())
+	if n.unfinished {
+		status = exitUnfinished
+	}
+	return status, errors.Join(err, n.history.Err(), file.Close())
 }
 
 // rand is a source of chance of this life, whose file has a name of its own.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/shardrun/shardrun/consumer"
 	"github.com/shardrun/shardrun/internal/history/witness"
 	leaseredis "github.com/shardrun/shardrun/lease/redis"
@@ -42,10 +44,11 @@ func workerFlags(flags *flag.FlagSet) func(context.Context, *node) error {
 		}
 		err = w.Run(ctx)
 		if ctx.Err() != nil && err != nil {
-			// Asked to end while Redis was away: what could not be saved will be
-			// handled again, which is no failure of the run.
+			// Asked to end while Redis was away, perhaps: what could not be saved
+			// will then be handled again. Who asked knows.
 			n.history.Note(n.name, "drained with an error: %v", err)
-			err = nil
+			n.log.Error("drained with an error", zap.Error(err))
+			n.unfinished, err = true, nil
 		}
 		return errors.Join(err, store.Close())
 	}
