@@ -104,8 +104,9 @@ func (w *world) harm(ctx context.Context, a Action, dice *rand.Rand) {
 		w.start(s, nextName(s, dice.IntN(2) == 0))
 	case WorkerPause:
 		resume := wk.node.pause()
+		w.history.Held(wk.name)
 		w.lasting(ctx, a.For, dice)
-		w.note("%s: goes on", wk.name)
+		w.history.Resumed(wk.name)
 		resume()
 	case WorkerSlow:
 		wk.node.slowness(a.Rate)
