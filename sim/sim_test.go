@@ -24,7 +24,7 @@ var (
 	procs   = flag.Int("procs", runtime.NumCPU(), "processes to run seeds in")
 	total   = flag.String("ledger", "", "add the runs to the totals in this file")
 	with    = flag.String("with", "", "with -seed: faults that the run is to have in any case, separated by commas; also those that are off")
-	trace   = flag.String("trace", "", "with -seed: write what crosses the links to this file")
+	trace   = flag.String("links", "", "with -seed: write what crosses the links to this file")
 )
 
 // silent is a log of go-redis: dials that fail are what these runs are about.
