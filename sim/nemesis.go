@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -13,14 +14,15 @@ import (
 // are over. When ctx ends, those under way end early.
 func (w *world) torment(ctx context.Context) {
 	begin := time.Now()
+	var under sync.WaitGroup // actions under way
 	for _, a := range w.plan.Actions {
 		dice := w.source.dice(key("torment"))
 		if !sleep(ctx, time.Until(begin.Add(a.At))+w.source.until(dice, 0, time.Millisecond)) {
 			break
 		}
-		w.torments.Go(func() { w.do(ctx, a, dice) })
+		under.Go(func() { w.do(ctx, a, dice) })
 	}
-	w.torments.Wait()
+	under.Wait()
 }
 
 // do carries out one action from its beginning to its end.

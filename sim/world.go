@@ -203,11 +203,12 @@ func (w *world) chaos() {
 		actors.Go(func() { wr.write(ctx) })
 	}
 	w.apart("nemesis")
-	actors.Go(func() { w.torment(ctx) })
+	over := make(chan struct{}) // closed when no action is under way, and none will be
+	actors.Go(func() { defer close(over); w.torment(ctx) })
 	actors.Go(func() { w.audit(ctx) })
 	actors.Go(func() { w.observe(ctx) })
+	<-over
 	<-ctx.Done()
-	w.torments.Wait()
 	w.heal()
 	actors.Wait()
 }

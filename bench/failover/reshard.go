@@ -79,7 +79,7 @@ func (s *scene) splitAndMerge(ctx context.Context) (same, other []float64, err e
 		if same, other, err = s.gaps(ctx, []string{shard}, children); err != nil {
 			return nil, nil, err
 		}
-		time.Sleep(rand.N(250 * time.Millisecond))
+		time.Sleep(rand.N(250 * time.Millisecond)) // as above
 		merged, err := s.reshard(ctx, children[0], children[1])
 		if err != nil {
 			return nil, nil, err

@@ -11,7 +11,7 @@ import (
 	"github.com/shardrun/shardrun/lease"
 )
 
-// ends are where the shards of a stream end for now.
+// ends are where the shards of a stream end at this moment.
 type ends struct {
 	last   map[string]checkpoint.Position // of the last user record; none for an empty shard
 	closed map[string]bool
