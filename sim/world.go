@@ -39,8 +39,6 @@ type world struct {
 	// Each holds one while something is done to the server.
 	redisBusy, kinesisBusy chan struct{}
 
-	torments sync.WaitGroup // actions under way
-
 	life context.Context // of everything; ends at the end of the run
 	end  context.CancelFunc
 	work sync.WaitGroup // all goroutines of the world
