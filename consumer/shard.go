@@ -163,8 +163,11 @@ func (s *shard) over(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	default:
-		return nil
 	}
+	if !s.held.Valid() {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // done takes the first n records off, of which so many were handled and the

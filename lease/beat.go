@@ -10,14 +10,9 @@ import (
 	"go.uber.org/zap"
 )
 
-const (
-	// coalesce is the least time between two beats that changes of others
-	// bring about.
-	coalesce = 10 * time.Millisecond
-	// validFor is the part of the lease time, in tenths, for which a beat
-	// keeps the leases. It counts from the start of the beat.
-	validFor = 9
-)
+// coalesce is the least time between two beats that changes of others bring
+// about.
+const coalesce = 10 * time.Millisecond
 
 // beatSoon has a beat sent early, because something changed.
 func (r *run) beatSoon(now time.Time) {
@@ -120,7 +115,8 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 		r.beatDue = now // the next page
 		return
 	}
-	r.synced, r.good, r.applied = true, r.beatStart, no
+	r.synced, r.applied = true, no
+	r.term.renew(r.beatStart, r.ttl)
 	if r.paused {
 		r.paused = false
 		r.log.Info("leases are good again")
@@ -171,25 +167,19 @@ func (r *run) unreachable(previous, err error, now time.Time) {
 	if previous == nil {
 		r.log.Warn("beat, will try again", zap.Error(err))
 	}
-	if r.good.IsZero() && !now.Before(r.joinBy) {
+	if r.term.started().IsZero() && !now.Before(r.joinBy) {
 		r.fail(fmt.Errorf("join group %q: %w", r.cfg.Group, err))
 	}
 	r.beatDue = later(now, r.beatStart.Add(r.pace.beat()))
 }
 
-// validity is how long a beat keeps the leases, from its start.
-func (r *run) validity() time.Duration { return r.ttl * validFor / 10 }
-
-// checkDeadline cancels all runners when the last good beat is too long ago by
-// either clock: the monotonic one stands still while the machine sleeps.
+// checkDeadline cancels all runners when the leases have run out.
 func (r *run) checkDeadline(now time.Time) {
-	if r.good.IsZero() || r.paused {
+	since, over := r.term.over(now)
+	if r.paused || !over {
 		return
 	}
-	passed := max(now.Sub(r.good), now.Round(0).Sub(r.good.Round(0)))
-	if passed >= r.validity() {
-		r.paused = true
-		r.log.Warn("the store was out of reach for almost the lease time; leases are paused", zap.Duration("since", passed))
-		r.cancelAll()
-	}
+	r.paused = true
+	r.log.Warn("the store was out of reach for almost the lease time; leases are paused", zap.Duration("since", since))
+	r.cancelAll()
 }

@@ -26,6 +26,7 @@ type Held struct {
 	saver    *saver
 	log      *zap.Logger
 	pace     *pace
+	term     *term
 	cancel   context.CancelCauseFunc
 	ended    func(children []Row) // tells the manager of a completed shard
 	draining chan struct{}        // closed by drain, nothing is sent
@@ -50,11 +51,11 @@ type final struct {
 	done    func(error) // called once, with nil when all is saved
 }
 
-func newHeld(l Lease, g Grant, scope checkpoint.Scope, store Store, s *saver, log *zap.Logger) *Held {
+func newHeld(l Lease, g Grant, scope checkpoint.Scope, store Store, s *saver, t *term, log *zap.Logger) *Held {
 	l.Token, l.Epoch, l.Position, l.Shard = g.Token, g.Epoch, g.Entry.Position, g.Shard
 	l.Want, l.WantUntil = "", 0
 	return &Held{
-		lease: l, entry: g.Entry, scope: scope, store: store, saver: s, pace: s.pace,
+		lease: l, entry: g.Entry, scope: scope, store: store, saver: s, pace: s.pace, term: t,
 		log:      log.With(zap.String("lease", l.Name), zap.Uint64("epoch", l.Epoch)),
 		draining: make(chan struct{}),
 		changed:  make(chan struct{}),
@@ -74,6 +75,20 @@ func (h *Held) Entry() checkpoint.Entry { return h.entry }
 // Draining is closed when the runner should stop reading, finish what it
 // handles, and return: the worker ends, or another worker asked for the lease.
 func (h *Held) Draining() <-chan struct{} { return h.draining }
+
+// Valid reports whether the time that the last good beat gave has not passed,
+// by the monotonic clock and by the wall clock. A runner asks before it begins
+// what another owner could begin too: after a stall of the process it may be
+// awake before the manager is. Valid itself then ends the runner's context, with
+// ErrLost as its cause. It knows nothing of a lease that was lost before its
+// time, which the context tells.
+func (h *Held) Valid() bool {
+	_, over := h.term.over(time.Now())
+	if over {
+		h.cancel(ErrLost)
+	}
+	return !over
+}
 
 // Save records the low-watermark: the runner handled pos and everything before
 // it. It never blocks; the manager saves the latest positions of all leases

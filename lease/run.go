@@ -38,7 +38,7 @@ type run struct {
 	beatStart  time.Time
 	beatDue    time.Time
 	beatErr    error
-	good       time.Time // start of the last good beat that was fully applied
+	term       *term     // how long the leases are good
 	joinBy     time.Time // when the first beat must have been answered
 	superseded time.Time // when another worker took the name
 	synced     bool      // table is a whole view of the group
@@ -94,7 +94,7 @@ func newRun(cfg Config) *run {
 		streams:   map[string]*creation{},
 		jitter:    entropy.Duration(min(100*time.Millisecond, cfg.TTL/10)),
 	}
-	r.pace = &pace{}
+	r.pace, r.term = &pace{}, &term{}
 	r.pace.set(cfg.TTL)
 	r.saver = newSaver(cfg, r.pace)
 	for _, s := range cfg.Streams {
@@ -145,7 +145,7 @@ func (r *run) result() error {
 	switch {
 	case r.fatal != nil:
 		return r.fatal
-	case r.good.IsZero() && r.beatErr != nil:
+	case r.term.started().IsZero() && r.beatErr != nil:
 		return fmt.Errorf("join group %q: %w", r.cfg.Group, r.beatErr)
 	case r.unsaved > 0:
 		return fmt.Errorf("drain group %q: the last positions of %d leases were not saved", r.cfg.Group, r.unsaved)
@@ -217,8 +217,8 @@ func (r *run) next(now time.Time) time.Time {
 	if !r.beating && !r.leaving {
 		earlier(r.beatDue)
 	}
-	if !r.paused && !r.good.IsZero() {
-		earlier(r.good.Add(r.validity()))
+	if !r.paused {
+		earlier(r.term.end())
 	}
 	if r.plans() {
 		earlier(r.planDue)

@@ -36,7 +36,7 @@ func (r *run) status() Status {
 	s := Status{
 		Group: r.cfg.Group, Worker: r.cfg.WorkerName, Session: r.session,
 		Joined: r.synced, Paused: r.paused, Draining: r.draining,
-		TTL: r.ttl, LastBeat: r.good, LastError: r.beatErr,
+		TTL: r.ttl, LastBeat: r.term.started(), LastError: r.beatErr,
 		Sessions: r.table.living(r.table.time(time.Now())),
 	}
 	for _, name := range sortedKeys(r.tenures) {

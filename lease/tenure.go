@@ -29,7 +29,7 @@ type tenure struct {
 
 // begin starts the runner of a lease that was granted.
 func (r *run) begin(l Lease, g Grant, now time.Time) {
-	h := newHeld(l, g, r.scope, r.cfg.Store, r.saver, r.log)
+	h := newHeld(l, g, r.scope, r.cfg.Store, r.saver, r.term, r.log)
 	ctx, cancel := context.WithCancelCause(r.ctx)
 	h.cancel = cancel
 	t := &tenure{Held: h, since: r.sent, started: now, running: true}

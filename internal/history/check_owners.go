@@ -24,9 +24,6 @@ type title struct {
 // owners judges the part of H5 that is about deliveries: nothing is delivered
 // under an epoch when a higher one was granted before.
 func (j *judge) owners() {
-	if j.o.MayOverlap {
-		return
-	}
 	o := ownersJudge{
 		j: j, claims: make([]claim, len(j.t.tenures)), numbers: j.tenureNumbers(),
 		titles: map[string][]title{}, top: map[string]title{}, branchOf: make([]int, len(j.t.calls)),

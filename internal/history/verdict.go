@@ -39,10 +39,6 @@ type Options struct {
 	// if that was later, a record may wait until it is handled (H12). Defaults
 	// to no bound.
 	Lag time.Duration
-	// MayOverlap says that a worker may stall unseen, as real machines do: a
-	// batch that it begins before it looks at its deadline again is then no
-	// breach of H5. What it saves is judged all the same.
-	MayOverlap bool
 	// Partial are the rules that cannot be judged, because what they are judged
 	// by was not recorded. A rule that is not here, and for which nothing at all
 	// was recorded, is broken: else a witness that was forgotten would look like

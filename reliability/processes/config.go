@@ -82,7 +82,7 @@ func (c config) validate() error {
 // we give it one lease time for each, because here a beat may wait for the
 // processor, and that others have it is no fault of ours.
 func (c config) options() history.Options {
-	return history.Options{TTL: c.ttl, Beat: c.ttl, Lag: c.settle, MayOverlap: true}
+	return history.Options{TTL: c.ttl, Beat: c.ttl, Lag: c.settle}
 }
 
 // owned is how long after the mending every lease has an owner; the checker looks

@@ -48,7 +48,7 @@ func (r *run) rules() []history.Rule {
 
 // audit judges the run. matches says whether the statistics are the file's.
 func (r *run) audit(matches bool, took time.Duration) {
-	v := r.history.Check(history.Options{MayOverlap: true, Partial: history.Without(r.rules()...)})
+	v := r.history.Check(history.Options{Partial: history.Without(r.rules()...)})
 	s := &r.summary
 	s.Sent, s.Handled, s.Lost = v.Sent, v.Handled, v.Lost
 	s.Duplicates, s.OrderViolations = v.Duplicates, v.OrderViolations
