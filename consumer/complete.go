@@ -36,7 +36,7 @@ func (s *shard) complete(ctx context.Context) error {
 			return s.fail("list the children of", err)
 		}
 		s.progress.retrying(failed, err)
-		if err := s.pause(ctx, retryKinesis.Next(failed, nil)); err != nil {
+		if err := s.pause(ctx, retryKinesis.Next(failed, s.rnd)); err != nil {
 			return err
 		}
 	}
@@ -73,6 +73,9 @@ func (s *shard) childRows(children []types.ChildShard) ([]lease.Row, error) {
 		r, err := row(s.stream.id, aws.ToString(child.ShardId), child.HashKeyRange, child.ParentShards)
 		if err != nil {
 			return nil, err
+		}
+		if at := s.queue.end; at.Rank == checkpoint.RankStart && !at.Since.IsZero() {
+			r.Position = at // the group begins at a time, and the shard had nothing since
 		}
 		k, err := rangeOf(child.HashKeyRange)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/internal/awserr"
+	"github.com/shardrun/shardrun/internal/entropy"
 	"github.com/shardrun/shardrun/lease"
 )
 
@@ -20,6 +21,7 @@ type Consumer struct {
 	cfg    Config
 	policy policy
 	budget *budget
+	seed   uint64 // of the pauses of its shards
 	log    *zap.Logger
 
 	mu      sync.Mutex // guards all below
@@ -40,7 +42,7 @@ func New(cfg Config) (*Consumer, error) {
 		return nil, err
 	}
 	return &Consumer{
-		cfg: cfg, policy: retryPolicy(cfg), budget: newBudget(cfg.MemoryBudget),
+		cfg: cfg, policy: retryPolicy(cfg), budget: newBudget(cfg.MemoryBudget), seed: entropy.Uint64(),
 		log:    cfg.Logger.Named("consumer").With(zap.String("worker", cfg.WorkerName), zap.String("stream", cfg.Stream)),
 		shards: map[*progress]struct{}{}, failed: map[string]ShardStatus{},
 		totals: Status{Stream: cfg.Stream},

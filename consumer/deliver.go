@@ -49,7 +49,7 @@ func (s *shard) deliver(ctx context.Context, n int) error {
 			attempts++
 		}
 		lastErr = v.err
-		d := policy.decide(v, attempts)
+		d := policy.decide(v, attempts, s.rnd)
 		s.logFailure(v, d, attempts)
 		switch d.do {
 		case stepStop:
@@ -136,7 +136,7 @@ func (s *shard) giveUp(ctx context.Context, n int, reason Reason, cause error, a
 			return context.Cause(ctx)
 		}
 		s.progress.retrying(attempts, err)
-		pause := s.c.policy.delay.Next(failed, nil)
+		pause := s.c.policy.delay.Next(failed, s.rnd)
 		s.log.Warn("failure destination refused records, will try again",
 			zap.Int("records", n), zap.Duration("pause", pause), zap.Error(err))
 		if err := s.rest(ctx, pause); err != nil {

@@ -527,17 +527,19 @@ func TestRunTwice(t *testing.T) {
 }
 
 func TestStartPositions(t *testing.T) {
-	// Records arrive at 0 s, 10 s, 20 s; the shard splits at 12 s; the group
-	// begins soon after, or an hour.
+	// Records arrive at 0 s, 10 s, 13 s and after the group has begun; the shard
+	// splits at 12 s; the group begins soon after, or an hour.
 	for name, test := range map[string]struct {
 		start StartAt
 		want  string
 	}{
-		"TrimHorizon":             {TrimHorizon(), "0 10 20"},
-		"Latest":                  {Latest(), "20"},
-		"AtTimestamp":             {AtTimestamp(time.Date(2000, 1, 1, 0, 0, 5, 0, time.UTC)), "10 20"},
-		"AtTimestamp at a record": {AtTimestamp(time.Date(2000, 1, 1, 0, 0, 10, 0, time.UTC)), "10 20"},
-		"AtTimestamp before all":  {AtTimestamp(time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)), "0 10 20"},
+		"TrimHorizon":                 {TrimHorizon(), "0 10 13 20"},
+		"Latest":                      {Latest(), "20"},
+		"AtTimestamp":                 {AtTimestamp(time.Date(2000, 1, 1, 0, 0, 5, 0, time.UTC)), "10 13 20"},
+		"AtTimestamp at a record":     {AtTimestamp(time.Date(2000, 1, 1, 0, 0, 10, 0, time.UTC)), "10 13 20"},
+		"AtTimestamp at the split":    {AtTimestamp(time.Date(2000, 1, 1, 0, 0, 12, 0, time.UTC)), "13 20"},
+		"AtTimestamp after the split": {AtTimestamp(time.Date(2000, 1, 1, 0, 0, 14, 0, time.UTC)), "20"},
+		"AtTimestamp before all":      {AtTimestamp(time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)), "0 10 13 20"},
 	} {
 		for _, pause := range []time.Duration{3 * time.Second, time.Hour} {
 			t.Run(name, func(t *testing.T) {
@@ -549,6 +551,8 @@ func TestStartPositions(t *testing.T) {
 					b.fake.put(0, "k", []byte("10"))
 					time.Sleep(2 * time.Second)
 					b.fake.split(0)
+					time.Sleep(time.Second)
+					b.fake.put(1, "k", []byte("13"))
 					time.Sleep(pause)
 					r := run(t, b.cfg)
 					time.Sleep(5 * time.Second)

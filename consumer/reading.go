@@ -3,9 +3,15 @@ package consumer
 import (
 	"context"
 	"sync"
+	"time"
 
+	"github.com/shardrun/shardrun/internal/entropy"
 	"github.com/shardrun/shardrun/internal/hashkey"
 )
+
+// startSpread spaces the first reads of shards that were acquired in one step, so
+// that they do not call in one burst, then and at each poll after.
+const startSpread = time.Millisecond
 
 // reading is the goroutine that reads a shard ahead of what is handled.
 type reading struct {
@@ -26,10 +32,12 @@ func (s *shard) source() (*source, error) {
 			return nil, s.fail("read the lease of", err)
 		}
 	}
+	rnd := entropy.Of(s.c.seed, "reading "+s.name, l.Epoch)
 	return &source{
 		client: cfg.Client, stream: s.stream, shard: s.name, size: int32(cfg.PageSize),
 		pace:   pace{reads: cfg.ReadsPerSecond, bytes: cfg.ReadBytesPerSecond, minGap: cfg.IdleDelay, maxGap: cfg.MaxIdleDelay},
 		budget: s.c.budget, hooks: cfg.Hooks, log: s.log,
+		rnd: rnd, due: time.Now().Add(time.Duration(rnd.Int64N(int64(startSpread)))),
 		tip:    s.progress.tip,
 		unpack: unpacker{keys: keys},
 	}, nil

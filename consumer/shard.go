@@ -3,11 +3,13 @@ package consumer
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/shardrun/shardrun/internal/backoff"
+	"github.com/shardrun/shardrun/internal/entropy"
 	"github.com/shardrun/shardrun/lease"
 )
 
@@ -31,6 +33,7 @@ type shard struct {
 	held     *lease.Held
 	name     string
 	log      *zap.Logger
+	rnd      *rand.Rand // of its own pauses, whatever other shards draw
 	queue    queue
 	batch    int // records from the front of queue that are being delivered
 	progress *progress
@@ -50,6 +53,7 @@ func newShard(c *Consumer, st stream, h *lease.Held) *shard {
 	return &shard{
 		c: c, stream: st, held: h, name: name,
 		log:      c.log.With(zap.String("shard", name), zap.Uint64("epoch", l.Epoch)),
+		rnd:      entropy.Of(c.seed, "shard "+name, l.Epoch),
 		queue:    queue{end: h.Entry().Position},
 		progress: newProgress(name, l, h.Entry().Position),
 	}

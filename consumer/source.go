@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,6 +43,7 @@ type source struct {
 	budget *budget
 	hooks  Hooks
 	log    *zap.Logger
+	rnd    *rand.Rand                 // of its pauses
 	tip    func(behind time.Duration) // told after each read
 	unpack unpacker
 
@@ -206,7 +208,7 @@ func iteratorInput(from checkpoint.Position, last checkpoint.SequenceNumber) *ki
 // that ends the reading. Calls that were cut off by our own time limit count as
 // network trouble.
 func (s *source) afterError(err error, failed int) (time.Duration, error) {
-	pause := readRetry.Next(failed, nil)
+	pause := readRetry.Next(failed, s.rnd)
 	class := awserr.Classify(err)
 	switch class {
 	case awserr.ExpiredIterator:

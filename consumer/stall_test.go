@@ -75,7 +75,9 @@ func TestNoBatchBeginsAfterTheLeaseRanOut(t *testing.T) {
 				}
 				close(release)
 				r.cancel()
-				<-r.done // beats still fail
+				if err := <-r.done; err != nil {
+					t.Log(err) // the last position may not have been saved
+				}
 			})
 		})
 	}

@@ -3,6 +3,7 @@ package consumer
 import (
 	"cmp"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/shardrun/shardrun/internal/backoff"
@@ -141,8 +142,9 @@ const (
 
 // decide says what to do about the records that a verdict is about, which are
 // those at the head of the batch; attempts counts how often the first of them
-// was delivered and looked at.
-func (p policy) decide(v verdict, attempts int) decision {
+// was delivered and looked at. The pause before a retry is drawn from rnd, of
+// which nil is one for all.
+func (p policy) decide(v verdict, attempts int, rnd *rand.Rand) decision {
 	switch {
 	case v.kind == kindStop:
 		return decision{do: stepStop, cause: v.err}
@@ -153,7 +155,7 @@ func (p policy) decide(v verdict, attempts int) decision {
 	case v.named:
 		return decision{do: stepRetry, pause: v.after}
 	default:
-		return decision{do: stepRetry, pause: p.delay.Next(attempts, nil)}
+		return decision{do: stepRetry, pause: p.delay.Next(attempts, rnd)}
 	}
 }
 

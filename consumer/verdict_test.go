@@ -95,7 +95,7 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.policy.delay = delay
-			d := test.policy.decide(test.verdict, test.attempts)
+			d := test.policy.decide(test.verdict, test.attempts, nil)
 			if d.do != test.do || d.reason != test.reason || !errors.Is(d.cause, test.cause) {
 				t.Errorf("decision %+v, want %v %q %v", d, test.do, test.reason, test.cause)
 			}
@@ -110,7 +110,7 @@ func TestDecide(t *testing.T) {
 		for attempt, ceiling := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 4: 8 * time.Second, 5: 10 * time.Second, 1000: 10 * time.Second} {
 			longest := time.Duration(0)
 			for range 200 {
-				longest = max(longest, p.decide(verdict{kind: kindRetry, err: boom}, attempt).pause)
+				longest = max(longest, p.decide(verdict{kind: kindRetry, err: boom}, attempt, nil).pause)
 			}
 			if longest > ceiling || longest < ceiling/2 {
 				t.Errorf("attempt %d: longest of 200 pauses is %v, want one just below %v", attempt, longest, ceiling)
@@ -118,7 +118,7 @@ func TestDecide(t *testing.T) {
 		}
 	})
 	t.Run("RetryAfter says the pause", func(t *testing.T) {
-		d := policy{maxAttempts: -1, delay: delay}.decide(verdict{kind: kindRetry, named: true, after: time.Hour, err: boom}, 1)
+		d := policy{maxAttempts: -1, delay: delay}.decide(verdict{kind: kindRetry, named: true, after: time.Hour, err: boom}, 1, nil)
 		if d.pause != time.Hour {
 			t.Errorf("pause %v", d.pause)
 		}

@@ -155,7 +155,8 @@ type Grant struct {
 type Completion struct {
 	Name  string
 	Token checkpoint.Token
-	// Children are the shards that followed; their positions are the start.
+	// Children are the shards that followed; their positions are where they
+	// begin.
 	Children []Row
 }
 

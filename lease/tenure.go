@@ -167,7 +167,7 @@ func (r *run) checkTenures(now time.Time) {
 			}
 		}
 	}
-	for _, t := range r.tenures {
+	for _, t := range r.inOrder() {
 		if !t.handoffBy.IsZero() && !now.Before(t.handoffBy) {
 			t.handoffBy, t.keep = time.Time{}, true
 			t.log.Warn("hand-over takes too long; refused")

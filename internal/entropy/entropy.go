@@ -6,7 +6,9 @@ package entropy
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"hash/fnv"
 	"math/bits"
+	mathrand "math/rand/v2"
 	"time"
 )
 
@@ -24,4 +26,13 @@ func Duration(limit time.Duration) time.Duration {
 	}
 	high, _ := bits.Mul64(Uint64(), uint64(limit))
 	return time.Duration(high)
+}
+
+// Of is a generator for one of the things that work side by side under a seed.
+// It draws the same whatever the others draw, and in whatever order. One
+// goroutine at a time may use it.
+func Of(seed uint64, name string, number uint64) *mathrand.Rand {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name)) // a hash takes everything
+	return mathrand.New(mathrand.NewPCG(seed^h.Sum64(), number))
 }

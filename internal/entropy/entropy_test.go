@@ -1,6 +1,7 @@
 package entropy
 
 import (
+	"slices"
 	"testing"
 	"testing/cryptotest"
 	"time"
@@ -37,5 +38,22 @@ func TestRepeatable(t *testing.T) {
 	first, again, other := draw(1), draw(1), draw(2)
 	if first != again || first == other {
 		t.Errorf("seed 1 drew %v and %v, seed 2 %v", first, again, other)
+	}
+}
+
+func TestOf(t *testing.T) {
+	const seed = 7
+	a, b := Of(seed, "a", 1), Of(seed, "b", 1)
+	want := []uint64{a.Uint64(), a.Uint64()}
+	again := Of(seed, "a", 1)
+	if got := []uint64{again.Uint64(), again.Uint64()}; !slices.Equal(got, want) {
+		t.Errorf("drew %v, and then %v", want, got)
+	}
+	for name, other := range map[string]uint64{
+		"another name": b.Uint64(), "another number": Of(seed, "a", 2).Uint64(), "another seed": Of(8, "a", 1).Uint64(),
+	} {
+		if other == want[0] {
+			t.Errorf("%s draws the same", name)
+		}
 	}
 }
