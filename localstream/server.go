@@ -57,15 +57,17 @@ type Server struct {
 // process has the directory, if the directory cannot be written, or if the
 // metadata is damaged, or missing while there are streams. Damaged records do
 // not keep a server from opening: the shards that lost them refuse to serve.
-func Open(cfg Config) (*Server, error) { return OpenOn(nil, cfg) }
+func Open(cfg Config) (*Server, error) { return OpenOn(nil, 0, cfg) }
 
 // OpenOn is [Open] on a file system of its own, in place of Config.DataDir; nil
-// is none. Its type is internal: it is for the simulation of this module, which
-// fails disks and cuts their power.
-func OpenOn(fsys vfs.FS, cfg Config) (*Server, error) {
+// is none. A segment of a log is full at segmentBytes; 0 is the default. The type
+// of the file system is internal: this is for the simulation of this module,
+// which fails disks, cuts their power, and sees segments fill up.
+func OpenOn(fsys vfs.FS, segmentBytes int64, cfg Config) (*Server, error) {
 	if fsys != nil {
 		cfg.fs = fsys
 	}
+	cfg.segmentBytes = cmp.Or(segmentBytes, cfg.segmentBytes)
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,15 +19,21 @@ type source struct {
 
 	// mu guards all below.
 	mu    sync.Mutex
-	asked map[uint64]uint32  // how often
-	taken map[int64]struct{} // instants to come that were given out
-	ties  int                // instants asked for twice, and actors that acted at once
-	last  int64              // when somebody acted
-	actor string             // who
+	asked map[uint64]asking
+	taken map[int64]int64 // instants to come that were given out, and when
+	ties  int             // instants asked for twice at once, and actors that acted at once
+	last  int64           // when somebody acted
+	actor string          // who
 }
 
 func newSource(seed uint64, trace io.Writer) *source {
-	return &source{seed: seed, trace: trace, asked: map[uint64]uint32{}, taken: map[int64]struct{}{}}
+	return &source{seed: seed, trace: trace, asked: map[uint64]asking{}, taken: map[int64]int64{}}
+}
+
+// asking is how often the same was asked for, and when last.
+type asking struct {
+	times uint64
+	at    int64
 }
 
 // key hashes what is asked for.
@@ -39,13 +46,24 @@ func key(parts ...string) uint64 {
 	return h.Sum64()
 }
 
-// dice is a generator of its own for the next occurrence of something.
-func (s *source) dice(key uint64) *rand.Rand {
+// dice is a generator of its own for the next occurrence of something. Two that
+// ask for the same at one instant may do so in either order: a tie.
+func (s *source) dice(key uint64) *rand.Rand { return s.roll(key, true) }
+
+// own is dice for what only one goroutine asks for, or of which it does not
+// matter who gets which.
+func (s *source) own(key uint64) *rand.Rand { return s.roll(key, false) }
+
+func (s *source) roll(key uint64, shared bool) *rand.Rand {
+	now := time.Now().UnixNano()
 	s.mu.Lock()
-	n := s.asked[key]
-	s.asked[key] = n + 1
-	s.mu.Unlock()
-	return rand.New(rand.NewPCG(s.seed^key, uint64(n)))
+	defer s.mu.Unlock()
+	was := s.asked[key]
+	if shared && was.times > 0 && was.at == now {
+		s.tie("of two who ask for the same")
+	}
+	s.asked[key] = asking{times: was.times + 1, at: now}
+	return rand.New(rand.NewPCG(s.seed^key, was.times))
 }
 
 // fixed is a generator that is the same each time, for what a run consists of.
@@ -65,13 +83,16 @@ func (s *source) until(dice *rand.Rand, least, most time.Duration) time.Duration
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		if _, taken := s.taken[at]; !taken {
+		given, taken := s.taken[at]
+		if !taken {
 			break
 		}
-		s.tie("of two instants")
+		if given == now { // else it is known who was first
+			s.tie("of two instants")
+		}
 		at++
 	}
-	s.taken[at] = struct{}{}
+	s.taken[at] = now
 	if len(s.taken) > 4096 {
 		for t := range s.taken {
 			if t < now {
@@ -104,7 +125,8 @@ func (s *source) tie(what string) {
 // should have been one.
 func (s *source) tell(format string, args ...any) {
 	if s.trace != nil {
-		fmt.Fprintf(s.trace, "%d "+format+"\n", append([]any{time.Now().UnixNano()}, args...)...)
+		line := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")
+		fmt.Fprintf(s.trace, "%d %s\n", time.Now().UnixNano(), line)
 	}
 }
 

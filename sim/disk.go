@@ -28,13 +28,13 @@ func (d slowDisk) wait(name string) {
 // Create implements [vfs.FS].
 func (d slowDisk) Create(name string) (vfs.File, error) {
 	f, err := d.FS.Create(name)
-	return slowFile{f, d, name}, err
+	return &slowFile{f, d, name}, err
 }
 
 // Open implements [vfs.FS].
 func (d slowDisk) Open(name string) (vfs.File, error) {
 	f, err := d.FS.Open(name)
-	return slowFile{f, d, name}, err
+	return &slowFile{f, d, name}, err
 }
 
 // SyncDir implements [vfs.FS].
@@ -51,7 +51,7 @@ type slowFile struct {
 }
 
 // Sync implements [vfs.File].
-func (f slowFile) Sync() error {
+func (f *slowFile) Sync() error {
 	f.disk.wait(f.name)
 	return f.File.Sync()
 }

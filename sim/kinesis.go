@@ -21,6 +21,7 @@ type kinesisNode struct {
 	work   *sync.WaitGroup // of the world
 	source *source
 	limits localstream.Limits
+	rolls  int64 // bytes at which a segment of the log is full, 0 is the default
 
 	// mu guards all below.
 	mu      sync.Mutex
@@ -38,8 +39,8 @@ func (k *kinesisNode) config() localstream.Config {
 	}
 }
 
-func newKinesis(log *zap.Logger, work *sync.WaitGroup, s *source, limits localstream.Limits) (*kinesisNode, error) {
-	k := &kinesisNode{log: log, work: work, source: s, limits: limits, disk: vfs.NewCrash()}
+func newKinesis(log *zap.Logger, work *sync.WaitGroup, s *source, limits localstream.Limits, rolls int64) (*kinesisNode, error) {
+	k := &kinesisNode{log: log, work: work, source: s, limits: limits, rolls: rolls, disk: vfs.NewCrash()}
 	return k, k.boot(nil)
 }
 
@@ -112,7 +113,7 @@ func (k *kinesisNode) boot(plan *vfs.Plan) error {
 		faulty = vfs.Fault(disk, *plan)
 		fsys = faulty
 	}
-	server, err := localstream.OpenOn(slowDisk{fsys, k.source, k.syncs}, k.config())
+	server, err := localstream.OpenOn(slowDisk{fsys, k.source, k.syncs}, k.rolls, k.config())
 	if err != nil {
 		return fmt.Errorf("the server does not come back: %w", err)
 	}

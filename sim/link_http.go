@@ -49,8 +49,13 @@ func (w *world) client(n *node) *kinesis.Client {
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			// As the SDK's, but of this run's randomness.
 			o.Backoff = retry.BackoffDelayerFunc(func(attempt int, err error) (time.Duration, error) {
+				if !n.alive() {
+					return 0, nil // nobody sees it
+				}
 				dice := w.source.dice(key(n.name, "backoff", err.Error()))
-				return w.source.until(dice, 0, min(time.Second<<attempt, 20*time.Second)), nil
+				pause := w.source.until(dice, 0, min(time.Second<<attempt, 20*time.Second))
+				w.source.tell("%s pauses %v after attempt %d: %v", n.name, pause, attempt, err)
+				return pause, nil
 			})
 		}),
 	})
@@ -70,21 +75,23 @@ func (l *link) Do(req *http.Request) (*http.Response, error) {
 		}
 		req.Body.Close()
 	}
-	if !l.node.awake(ctx) {
+	w := l.world
+	op := strings.TrimPrefix(req.Header.Get("X-Amz-Target"), "Kinesis_20131202.")
+	what := key(l.name, op, string(body))
+	if !l.node.wakes(ctx, w.source, what) {
 		return nil, l.gone(ctx)
 	}
-	w := l.world
 	w.source.acts(l.node.name)
-	op := strings.TrimPrefix(req.Header.Get("X-Amz-Target"), "Kinesis_20131202.")
 	m := message{link: l, op: op, header: req.Header.Clone(), body: body, answer: make(chan answer, 1)}
-	m.dice = w.source.dice(key(l.name, op, string(body)))
+	m.dice = w.source.dice(what)
 	m.rates = w.weather.on(l.name)
 	w.source.tell("%s sends %s %x", l.name, op, key(string(body)))
 	m.fate, m.twice = m.rates.draw(m.dice)
 	w.happened(m.rates.causes(m.fate)...)
 	m.there = l.delay(m.rates, m.dice)
 	w.work.Go(func() { m.travel(w.life) })
-	patience := time.NewTimer(deadPeer)
+	// Two requests that left at one instant are not given up at one.
+	patience := time.NewTimer(w.source.until(m.dice, deadPeer, deadPeer+time.Second))
 	defer patience.Stop()
 	var a answer
 	select {
@@ -96,7 +103,7 @@ func (l *link) Do(req *http.Request) (*http.Response, error) {
 	case <-l.node.died:
 		return nil, l.gone(ctx)
 	}
-	if !l.node.awake(ctx) {
+	if !l.node.wakes(ctx, w.source, what) {
 		return nil, l.gone(ctx)
 	}
 	if a.response != nil {
@@ -198,6 +205,7 @@ func (m *message) arrive(life context.Context) answer {
 		body, err = io.ReadAll(resp.Body)
 		resp.Body.Close()
 		resp.Body = io.NopCloser(bytes.NewReader(body))
+		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // as net/http does for a server
 	}
 	select {
 	case <-crashed:

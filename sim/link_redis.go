@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"io"
 	"net"
 	"os"
 	"strconv"
@@ -13,12 +12,13 @@ import (
 // dialRedis opens a connection of a node to the Redis server.
 func (w *world) dialRedis(ctx context.Context, n *node) (net.Conn, error) {
 	name := n.name + ">redis"
-	if !n.awake(ctx) {
+	use, _ := ctx.Value(purpose{}).(string) // empty but for watches
+	if !n.wakes(ctx, w.source, key(name, "dial", use)) {
 		return nil, errDead
 	}
 	w.source.acts(n.name)
+	w.source.tell("%s dials %s", name, use)
 	r := w.weather.on(name)
-	use, _ := ctx.Value(purpose{}).(string) // empty but for watches
 	dice := w.source.dice(key(name, "dial", use))
 	least, most := r.bounds(dice)
 	wait := w.source.until(dice, n.stretch(least), n.stretch(most))
@@ -58,6 +58,7 @@ type parcel struct {
 	wait time.Duration
 	sent time.Time
 	fate fate
+	held bool // written by a node that is paused
 }
 
 // conn is a node's end of a connection to Redis. What is written arrives later,
@@ -88,6 +89,9 @@ type conn struct {
 	why      error     // what reads say after the end
 }
 
+// who is the key of what one of the goroutines at the connection does.
+func (c *conn) who(what string) uint64 { return key(c.name, what, strconv.Itoa(c.number)) }
+
 // end closes the connection, for the reason that reads get.
 func (c *conn) end(why error) {
 	c.once.Do(func() {
@@ -97,35 +101,6 @@ func (c *conn) end(why error) {
 		close(c.closed)
 		c.far.Close()
 	})
-}
-
-// Close implements [net.Conn].
-func (c *conn) Close() error {
-	c.end(net.ErrClosed)
-	return nil
-}
-
-// Write implements [net.Conn].
-func (c *conn) Write(p []byte) (int, error) {
-	if !c.node.awake(context.Background()) {
-		c.end(errReset)
-	}
-	select {
-	case <-c.closed:
-		return 0, c.reason()
-	default:
-	}
-	w := c.world
-	w.source.acts(c.node.name)
-	r := w.weather.on(c.name)
-	dice := w.source.dice(key(c.name, "write", c.use, string(p)))
-	f, _ := r.draw(dice)
-	w.happened(r.causes(f)...)
-	least, most := r.bounds(dice)
-	d := w.source.until(dice, c.node.stretch(least), c.node.stretch(most))
-	w.source.tell("%s#%d writes %x", c.name, c.number, key(string(p)))
-	c.out <- parcel{data: append([]byte(nil), p...), wait: d, sent: time.Now(), fate: f}
-	return len(p), nil
 }
 
 // carry takes what was written to the server.
@@ -212,10 +187,25 @@ func (c *conn) hand() {
 	}
 }
 
-// next waits for the next parcel to arrive. Each arrives after the one before.
+// next waits for the next parcel to arrive. Each arrives after the one before, and
+// none when the server has hung up.
 func (c *conn) next(queue chan parcel) (parcel, bool) {
+	select { // of several that are ready, the one below takes any
+	case <-c.hung:
+		queue = nil
+	case <-c.closed:
+		return parcel{}, false
+	default:
+	}
 	select {
 	case p := <-queue:
+		if p.held {
+			if !c.node.wakes(context.Background(), c.world.source, c.who("writes")) {
+				c.end(errReset)
+				return parcel{}, false
+			}
+			p.sent = time.Now()
+		}
 		if d := time.Until(p.sent.Add(p.wait)); d > 0 {
 			t := time.NewTimer(d)
 			defer t.Stop()
@@ -238,7 +228,7 @@ func (c *conn) next(queue chan parcel) (parcel, bool) {
 // cut breaks the connection, a moment later: not at the instant at which others
 // break too, or something arrives.
 func (c *conn) cut() {
-	dice := c.world.source.dice(key(c.name, "cut", strconv.Itoa(c.number)))
+	dice := c.world.source.own(c.who("cut"))
 	t := time.NewTimer(c.world.source.until(dice, 0, time.Millisecond))
 	defer t.Stop()
 	select {
@@ -247,83 +237,3 @@ func (c *conn) cut() {
 	case <-c.closed:
 	}
 }
-
-// Read implements [net.Conn].
-func (c *conn) Read(p []byte) (int, error) {
-	if len(c.rest) == 0 {
-		c.mu.Lock()
-		deadline := c.deadline
-		c.mu.Unlock()
-		var expired <-chan time.Time
-		if !deadline.IsZero() {
-			// A little later than the context of the call, not at the same instant.
-			dice := c.world.source.dice(key(c.name, "deadline", strconv.Itoa(c.number)))
-			wait := time.Until(deadline)
-			t := time.NewTimer(c.world.source.until(dice, wait, wait+time.Millisecond/4))
-			defer t.Stop()
-			expired = t.C
-		}
-		select {
-		case c.rest = <-c.ready:
-		case <-expired:
-			return 0, &net.OpError{Op: "read", Net: "tcp", Addr: addr(c.name), Err: os.ErrDeadlineExceeded}
-		case <-c.closed:
-			return 0, c.reason()
-		case <-c.node.died:
-			return 0, io.EOF
-		}
-		if !c.node.awake(context.Background()) {
-			return 0, io.EOF
-		}
-	}
-	n := copy(p, c.rest)
-	c.rest = c.rest[n:]
-	return n, nil
-}
-
-func (c *conn) reason() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.why == nil {
-		return net.ErrClosed
-	}
-	return c.why
-}
-
-func (c *conn) hush() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.silent = true
-}
-
-func (c *conn) hushed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.silent
-}
-
-// SetDeadline implements [net.Conn].
-func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
-
-// SetReadDeadline implements [net.Conn]. It is for the reads that begin later.
-func (c *conn) SetReadDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.deadline = t
-	return nil
-}
-
-// SetWriteDeadline implements [net.Conn].
-func (c *conn) SetWriteDeadline(time.Time) error { return nil }
-
-// LocalAddr implements [net.Conn].
-func (c *conn) LocalAddr() net.Addr { return addr(c.node.name) }
-
-// RemoteAddr implements [net.Conn].
-func (c *conn) RemoteAddr() net.Addr { return addr("redis") }
-
-// addr is the address of a node.
-type addr string
-
-func (addr) Network() string  { return "sim" }
-func (a addr) String() string { return string(a) }

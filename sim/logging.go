@@ -33,7 +33,12 @@ func (c *noteCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Che
 
 func (c *noteCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	enc := zapcore.NewMapObjectEncoder()
-	for _, f := range fields { // those of the logger are the same each time
+	for _, f := range c.fields { // most are the same each time
+		if f.Key == "shard" || f.Key == "lease" {
+			f.AddTo(enc)
+		}
+	}
+	for _, f := range fields {
 		if f.Key != "stack" { // it has the numbers of goroutines
 			f.AddTo(enc)
 		}
@@ -42,7 +47,7 @@ func (c *noteCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	for _, k := range slices.Sorted(maps.Keys(enc.Fields)) {
 		fmt.Fprintf(&text, " %s=%v", k, enc.Fields[k])
 	}
-	c.history.Note(c.name, "%s %s: %s%s", e.Level.CapitalString(), e.LoggerName, e.Message, text.String())
+	c.history.Logged(c.name, fmt.Sprintf("%s %s: %s%s", e.Level.CapitalString(), e.LoggerName, e.Message, text.String()))
 	return nil
 }
 

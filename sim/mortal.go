@@ -10,11 +10,12 @@ import (
 
 var errDead = errors.New("the node has crashed")
 
-// mortal is the store of a node: when the node has crashed, nothing is called
+// mortal is the store of a worker: when its node has crashed, nothing is called
 // any more, and so nothing noted. What runs on of the process is nobody's.
 type mortal struct {
 	lease.Store
-	node *node
+	world  *world
+	worker *worker
 }
 
 func ifAlive[T any](n *node, call func() (T, error)) (T, error) {
@@ -26,46 +27,48 @@ func ifAlive[T any](n *node, call func() (T, error)) (T, error) {
 }
 
 func (m mortal) Beat(ctx context.Context, group string, b lease.Beat) (lease.View, error) {
-	return ifAlive(m.node, func() (lease.View, error) { return m.Store.Beat(ctx, group, b) })
+	return ifAlive(m.worker.node, func() (lease.View, error) {
+		m.world.runs(b.Session.ID, m.worker.name)
+		return m.Store.Beat(ctx, group, b)
+	})
 }
 
 func (m mortal) Acquire(ctx context.Context, s checkpoint.Scope, a lease.Acquire) ([]lease.Grant, error) {
-	return ifAlive(m.node, func() ([]lease.Grant, error) { return m.Store.Acquire(ctx, s, a) })
+	return ifAlive(m.worker.node, func() ([]lease.Grant, error) {
+		grants, err := m.Store.Acquire(ctx, s, a)
+		for i, g := range grants {
+			if g.Err == nil {
+				m.worker.granted(a.Names[i], g.Epoch)
+			}
+		}
+		return grants, err
+	})
 }
 
 func (m mortal) Save(ctx context.Context, s checkpoint.Scope, u ...checkpoint.Update) ([]checkpoint.Outcome, error) {
-	return ifAlive(m.node, func() ([]checkpoint.Outcome, error) { return m.Store.Save(ctx, s, u...) })
+	return ifAlive(m.worker.node, func() ([]checkpoint.Outcome, error) { return m.Store.Save(ctx, s, u...) })
 }
 
 func (m mortal) Complete(ctx context.Context, s checkpoint.Scope, c lease.Completion) error {
-	_, err := ifAlive(m.node, func() (struct{}, error) { return struct{}{}, m.Store.Complete(ctx, s, c) })
+	_, err := ifAlive(m.worker.node, func() (struct{}, error) { return struct{}{}, m.Store.Complete(ctx, s, c) })
 	return err
 }
 
 func (m mortal) Create(ctx context.Context, s checkpoint.Scope, c lease.Create) error {
-	_, err := ifAlive(m.node, func() (struct{}, error) { return struct{}{}, m.Store.Create(ctx, s, c) })
+	_, err := ifAlive(m.worker.node, func() (struct{}, error) { return struct{}{}, m.Store.Create(ctx, s, c) })
 	return err
 }
 
 func (m mortal) Request(ctx context.Context, s checkpoint.Scope, r lease.Request) ([]error, error) {
-	return ifAlive(m.node, func() ([]error, error) { return m.Store.Request(ctx, s, r) })
+	return ifAlive(m.worker.node, func() ([]error, error) { return m.Store.Request(ctx, s, r) })
 }
 
 func (m mortal) Refuse(ctx context.Context, s checkpoint.Scope, r lease.Refusal) error {
-	_, err := ifAlive(m.node, func() (struct{}, error) { return struct{}{}, m.Store.Refuse(ctx, s, r) })
+	_, err := ifAlive(m.worker.node, func() (struct{}, error) { return struct{}{}, m.Store.Refuse(ctx, s, r) })
 	return err
 }
 
 func (m mortal) Bye(ctx context.Context, s checkpoint.Scope, session string) error {
-	_, err := ifAlive(m.node, func() (struct{}, error) { return struct{}{}, m.Store.Bye(ctx, s, session) })
+	_, err := ifAlive(m.worker.node, func() (struct{}, error) { return struct{}{}, m.Store.Bye(ctx, s, session) })
 	return err
 }
-
-// Watch marks the context, by which the connection is told from others that the
-// node opens at the same instant.
-func (m mortal) Watch(ctx context.Context, group string, notify func()) error {
-	return m.Store.Watch(context.WithValue(ctx, purpose{}, "watch"), group, notify)
-}
-
-// purpose is the key of what a connection is for, in a context.
-type purpose struct{}

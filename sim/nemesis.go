@@ -30,7 +30,7 @@ func (w *world) do(ctx context.Context, a Action, dice *rand.Rand) {
 	switch a.Fault {
 	case LinkDelay, LinkDrop, LinkLoseReply, LinkReset, LinkDuplicate, LinkCut:
 		w.spoil(ctx, a, dice)
-	case WorkerCrash, WorkerPause, WorkerSlow, WorkerDrain, HandlerError, HandlerSlow:
+	case WorkerCrash, WorkerPause, WorkerSlow, WorkerDrain, WorkerTwin, HandlerError, HandlerSlow:
 		w.harm(ctx, a, dice)
 	case WriterCrash:
 		w.writers[a.Target%len(w.writers)].crash(a.For)
@@ -84,7 +84,7 @@ func (w *world) harm(ctx context.Context, a Action, dice *rand.Rand) {
 		w.mislead(ctx, s, a, dice, trouble{fails: a.Rate})
 		return
 	case HandlerSlow:
-		w.mislead(ctx, s, a, dice, trouble{slow: a.Rate / 2, long: 2 * w.plan.TTL})
+		w.mislead(ctx, s, a, dice, trouble{slow: a.Rate, long: 4 * w.plan.TTL})
 		return
 	}
 	wk, mine := s.seize()
@@ -95,6 +95,7 @@ func (w *world) harm(ctx context.Context, a Action, dice *rand.Rand) {
 	w.note("%s: %s for %v, %.2f", wk.name, a.Fault, a.For.Round(time.Millisecond), a.Rate)
 	switch a.Fault {
 	case WorkerCrash:
+		w.happened(WorkerCrash)
 		w.kill(wk)
 		w.lasting(ctx, a.For, dice)
 		w.start(s, nextName(s, dice.IntN(2) == 0))
@@ -104,6 +105,8 @@ func (w *world) harm(ctx context.Context, a Action, dice *rand.Rand) {
 		<-wk.done
 		w.lasting(ctx, a.For, dice)
 		w.start(s, nextName(s, dice.IntN(2) == 0))
+	case WorkerTwin:
+		w.twin(ctx, s, wk, a.For, dice)
 	case WorkerPause:
 		resume := wk.node.pause()
 		w.history.Held(wk.name)
@@ -120,6 +123,9 @@ func (w *world) harm(ctx context.Context, a Action, dice *rand.Rand) {
 // mislead makes the handler of a worker do wrong, whatever else is done to it.
 func (w *world) mislead(ctx context.Context, s *slot, a Action, dice *rand.Rand, t trouble) {
 	wk := s.current()
+	if wk == nil {
+		return // it has not come yet
+	}
 	w.note("%s: %s for %v, %.2f", wk.name, a.Fault, a.For.Round(time.Millisecond), a.Rate)
 	end := wk.begin(t)
 	w.lasting(ctx, a.For, dice)
@@ -128,10 +134,62 @@ func (w *world) mislead(ctx context.Context, s *slot, a Action, dice *rand.Rand,
 
 // kill ends a worker as SIGKILL does.
 func (w *world) kill(wk *worker) {
-	w.happened(WorkerCrash)
 	wk.node.crash()
 	w.history.Crashed(wk.name)
 	wk.cancel()
+}
+
+// twin starts another worker under the name of one, which goes on for a while,
+// or is told to stop, and takes its time.
+func (w *world) twin(ctx context.Context, s *slot, old *worker, d time.Duration, dice *rand.Rand) {
+	w.happened(WorkerTwin)
+	w.history.Superseded(old.name)
+	old.twinned()
+	if dice.IntN(2) == 0 {
+		w.note("%s: is told to stop", old.name)
+		old.cancel()
+	}
+	w.start(s, old.as)
+	if wk := s.current(); wk != old {
+		// After lost writes the store may take the elder for the one that has
+		// the name.
+		wk.twinned()
+	}
+	timer := time.NewTimer(w.source.until(dice, d, d+time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-old.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	select {
+	case <-old.done:
+	default:
+		w.note("%s: is killed", old.name)
+		w.kill(old)
+	}
+}
+
+// mend does what an operator does: workers of which a shard has stopped, or that
+// gave up because another had their name, are started anew.
+func (w *world) mend(ctx context.Context) {
+	for sleep(ctx, w.source.until(w.source.dice(key("mend")), time.Second, 3*time.Second)) {
+		for _, s := range w.slots {
+			wk, mine := s.seize()
+			if !mine {
+				continue
+			}
+			if wk.isStopped() {
+				w.note("%s: is started anew", wk.name)
+				w.mended()
+				wk.cancel()
+				<-wk.done
+				w.start(s, nextName(s, w.source.dice(key("mend name")).IntN(2) == 0))
+				w.mended()
+			}
+			s.release()
+		}
+	}
 }
 
 // nextName is the name of the worker that follows in a slot.
@@ -149,6 +207,7 @@ func (w *world) massacre(ctx context.Context, then func()) {
 	for _, s := range w.slots {
 		for ctx.Err() == nil {
 			if wk, mine := s.seize(); mine {
+				w.happened(WorkerCrash)
 				w.kill(wk)
 				dead = append(dead, s)
 				break

@@ -3,6 +3,8 @@ package sim
 import (
 	"context"
 	"math/rand/v2"
+	"path"
+	"slices"
 	"time"
 
 	"github.com/shardrun/shardrun/internal/vfs"
@@ -107,6 +109,18 @@ func (w *world) boot(plan *vfs.Plan) {
 	w.note("kinesis: did not start: %v", err) // the fault came while it opened
 }
 
+// segments counts the files of records that the log of the server has.
+func (k *kinesisNode) segments() int {
+	k.mu.Lock()
+	disk := k.disk
+	k.mu.Unlock()
+	var files []string
+	if err := walk(disk, ".", &files); err != nil {
+		return 0
+	}
+	return len(slices.DeleteFunc(files, func(name string) bool { return path.Ext(name) != ".log" }))
+}
+
 // unsettle does something to Redis.
 func (w *world) unsettle(ctx context.Context, a Action) {
 	select {
@@ -143,6 +157,7 @@ func (w *world) unsettle(ctx context.Context, a Action) {
 		w.redis.start()
 	case RedisGone:
 		w.note("redis: loses everything while no worker lives")
+		w.happened(RedisGone)
 		w.massacre(ctx, func() {
 			w.redis.stop()
 			w.redis.mini.FlushAll()

@@ -94,6 +94,26 @@ func (n *node) awake(ctx context.Context) bool {
 	}
 }
 
+// held reports whether the node is paused.
+func (n *node) held() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.paused != nil && !n.dead
+}
+
+// wakes is awake for one of several who may wait for the end of a pause: each
+// goes on at an instant of its own, which follows from who it is.
+func (n *node) wakes(ctx context.Context, s *source, who uint64) bool {
+	for {
+		if !n.held() {
+			return n.alive()
+		}
+		if !n.awake(ctx) || !sleep(ctx, s.until(s.dice(who^key("wakes")), 0, time.Millisecond)) {
+			return false
+		}
+	}
+}
+
 // dialled counts a new connection to Redis, and returns its number.
 func (n *node) dialled() int {
 	n.mu.Lock()

@@ -34,12 +34,13 @@ func (w *world) look() bool {
 	return true
 }
 
-// owners is a table as the history has it, with actors for the names of workers.
+// owners is a table as the history has it, with actors for the names of workers:
+// two may have one name, and a session is of one.
 func (w *world) owners(v lease.View) []history.Owner {
 	out := witness.Owners(v)
-	for i := range out {
+	for i, l := range v.Leases {
 		if out[i].Worker != "" {
-			out[i].Worker = w.actor(out[i].Worker)
+			out[i].Worker = w.actor(lease.SessionOf(l.Token))
 		}
 	}
 	return out
@@ -74,14 +75,15 @@ func (w *world) audit(ctx context.Context) {
 				in.Timestamp = seen[dice.IntN(len(seen))].ApproximateArrivalTimestamp
 			}
 		}
-		if got := w.read(ctx, client, in, int32(1+dice.IntN(50))); len(got) > 0 {
+		if got := w.read(ctx, client, in, int32(1+dice.IntN(50)), 4); len(got) > 0 {
 			known[shard] = got
 		}
 	}
 }
 
-// read reads a few pages from one iterator on, and returns what it got.
-func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.GetShardIteratorInput, limit int32) []types.Record {
+// read reads pages from one iterator on, at most so many, to the tip or the
+// shard's end, and returns what it got.
+func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.GetShardIteratorInput, limit int32, pages int) []types.Record {
 	r := history.Read{
 		Shard: *in.ShardId, Type: string(in.ShardIteratorType), Sequence: aws.ToString(in.StartingSequenceNumber),
 		Timestamp: aws.ToTime(in.Timestamp), Began: time.Now(),
@@ -93,7 +95,7 @@ func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.Ge
 	r.Answered = time.Now()
 	var got []types.Record
 	next := out.ShardIterator
-	for range 4 {
+	for n := range pages {
 		began := time.Now()
 		page, err := client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: next, Limit: &limit})
 		if err != nil {
@@ -107,12 +109,33 @@ func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.Ge
 			r.Closed = true
 			break
 		}
+		if n >= 3 && r.Behind == 0 {
+			break
+		}
 		if !sleep(ctx, w.source.until(w.source.dice(key("audit page")), 300*time.Millisecond, time.Second)) {
 			break
 		}
 	}
 	w.history.Read(r)
 	return got
+}
+
+// mostPages bounds the reads of a shard in the end.
+const mostPages = 100
+
+// inspect reads each shard to its tip or end, when the faults are over.
+func (w *world) inspect() {
+	client := w.client(w.newNode("inspector"))
+	shards, err := listShards(w.life, client)
+	if err != nil {
+		w.fail("list shards after the faults: %v", err)
+		return
+	}
+	for _, s := range shards {
+		in := &kinesis.GetShardIteratorInput{StreamName: aws.String(streamName), ShardId: s.ShardId, ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
+		w.read(w.life, client, in, 1000, mostPages)
+		w.reach("shard read to its tip")
+	}
 }
 
 // confess notes what the log has, for the checker.

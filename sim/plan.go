@@ -18,15 +18,50 @@ type Plan struct {
 	Workers int
 	TTL     time.Duration // of the leases
 	Batch   int
-	Latest  bool // the group starts at the tip, before the first put
+	Start   Start
+	Joins   time.Duration // workers start within this time while there are puts; 0 is before the first put
 	// Options of workers and of the server; zero is the default.
-	Window, Interval, Handoff time.Duration
-	Page                      int
-	Budget                    int64
-	Rates                     bool // the server enforces the rates of AWS
-	Writers                   []Writer
-	Actions                   []Action // in the order of their times
+	Window, Interval, Handoff, Timeout, Drain time.Duration
+	Page, BatchBytes, MaxLeases               int
+	Budget                                    int64
+	Reads                                     float64 // a second
+	Uneven                                    bool    // the workers differ in capacity
+	Rates                                     bool    // the server enforces the rates of AWS
+	Segment                                   int64   // of the server's log, in bytes
+	GiveUp                                    GiveUp
+	Writers                                   []Writer
+	Actions                                   []Action // in the order of their times
 }
+
+// Start says where the group begins to read.
+type Start string
+
+// The starts.
+const (
+	AtHorizon   Start = "horizon"
+	AtLatest    Start = "latest"
+	AtTimestamp Start = "timestamp" // some time after the first put
+)
+
+// GiveUp says what the handler is, and what becomes of records that it fails for.
+type GiveUp struct {
+	Each     bool // the handler takes one record at a time
+	Attempts int  // 0 is the default
+	Age      time.Duration
+	To       To
+	Poison   bool // some records cannot be handled by anybody
+	Stop     bool // the handler says Stop at times, and an operator starts the worker anew
+}
+
+// To is where records go that are given up.
+type To string
+
+// The places.
+const (
+	ToNobody To = ""
+	ToOthers To = "destination"
+	ToNone   To = "drop"
+)
 
 // Writer is a source of records.
 type Writer struct {
@@ -77,11 +112,11 @@ func NewPlan(seed uint64, length time.Duration, with ...Fault) Plan {
 		Workers: []int{1, 2, 2, 3, 3, 4}[dice.IntN(6)],
 		TTL:     []time.Duration{time.Second, 3 * time.Second, 3 * time.Second, 10 * time.Second}[dice.IntN(4)],
 		Batch:   []int{1, 10, 100}[dice.IntN(3)],
-		Latest:  dice.IntN(4) == 0,
 	}
-	p.draw(dice)
+	p.draw(fixed(seed, "options"))
+	p.GiveUp = newGiveUp(fixed(seed, "give up"))
 	for _, k := range Kinds() {
-		on := dice.IntN(2) == 0 && k.Off == "" && (!p.Latest || k.Fault != RedisAll)
+		on := dice.IntN(2) == 0 && k.Off == ""
 		if on || slices.Contains(with, k.Fault) {
 			p.Faults = append(p.Faults, k.Fault)
 		}
@@ -104,6 +139,32 @@ func (p *Plan) draw(dice *rand.Rand) {
 	p.Page = []int{0, 0, 20}[dice.IntN(3)]
 	p.Budget = []int64{0, 0, 1 << 20}[dice.IntN(3)]
 	p.Rates = dice.IntN(4) == 0
+	p.Start = []Start{AtHorizon, AtHorizon, AtLatest, AtLatest, AtTimestamp}[dice.IntN(5)]
+	if p.Start == AtTimestamp || dice.IntN(2) == 0 {
+		p.Joins = draw(dice, time.Second, 30*time.Second)
+	}
+	p.Timeout = []time.Duration{0, 0, time.Second}[dice.IntN(3)]
+	p.Drain = []time.Duration{0, 200 * time.Millisecond}[dice.IntN(2)]
+	p.BatchBytes = []int{0, 0, 2 << 10}[dice.IntN(3)]
+	p.MaxLeases = []int{0, 0, 1 + (mostShards+p.Workers-1)/p.Workers}[dice.IntN(3)]
+	p.Reads = []float64{0, 0, -1, 2}[dice.IntN(4)]
+	p.Uneven = dice.IntN(3) == 0
+	p.Segment = []int64{0, 4 << 10, 32 << 10}[dice.IntN(3)]
+}
+
+// newGiveUp decides about the handler and its failures. Records can be too old, or
+// of no use to anybody, only where somebody takes them: else their shard waits for
+// ever.
+func newGiveUp(dice *rand.Rand) GiveUp {
+	g := GiveUp{
+		Each: dice.IntN(3) == 0, Attempts: []int{0, 2, 2, 3}[dice.IntN(4)], Stop: dice.IntN(3) == 0,
+		To: []To{ToNobody, ToOthers, ToOthers, ToNone}[dice.IntN(4)],
+	}
+	if g.To != ToNobody {
+		g.Age = []time.Duration{0, 0, 10 * time.Second}[dice.IntN(3)]
+		g.Poison = dice.IntN(2) == 0
+	}
+	return g
 }
 
 func newWriter(dice *rand.Rand, i int) Writer {
@@ -136,8 +197,12 @@ func actions(dice *rand.Rand, f Fault, length, ttl time.Duration) []Action {
 		switch f {
 		case WorkerPause:
 			a.For = draw(dice, ttl/4, 3*ttl)
+		case WorkerTwin:
+			a.For = draw(dice, ttl, 4*ttl)
 		case WorkerCrash, WorkerDrain, WriterCrash, RedisGone:
 			a.For = draw(dice, 100*time.Millisecond, 3*ttl)
+		case HandlerError, HandlerSlow:
+			a.Rate = 0.2 + 0.7*dice.Float64()
 		case WorkerSlow:
 			a.Rate = 2 + 50*dice.Float64()
 		case LinkCut:
@@ -165,8 +230,12 @@ func (p *Plan) Describe(w io.Writer) {
 	for i, f := range p.Faults {
 		faults[i] = string(f)
 	}
-	fmt.Fprintf(w, "seed %d: %v, %d shards, %d workers, TTL %v, batches of %d, latest %v, rates %v\n", p.Seed, p.For, p.Shards, p.Workers, p.TTL, p.Batch, p.Latest, p.Rates)
-	fmt.Fprintf(w, "options (0 is the default): window %v, interval %v, handoff %v, page %d, budget %d\n", p.Window, p.Interval, p.Handoff, p.Page, p.Budget)
+	fmt.Fprintf(w, "seed %d: %v, %d shards, %d workers, TTL %v, batches of %d, from %s, joining within %v, rates %v\n",
+		p.Seed, p.For, p.Shards, p.Workers, p.TTL, p.Batch, p.Start, p.Joins.Round(time.Millisecond), p.Rates)
+	fmt.Fprintf(w, "options (0 is the default): window %v, interval %v, handoff %v, timeout %v, drain %v, page %d, batch bytes %d, leases %d, budget %d, reads %v, uneven %v, segment %d\n",
+		p.Window, p.Interval, p.Handoff, p.Timeout, p.Drain, p.Page, p.BatchBytes, p.MaxLeases, p.Budget, p.Reads, p.Uneven, p.Segment)
+	g := p.GiveUp
+	fmt.Fprintf(w, "failures: each %v, attempts %d, age %v, to %q, poison %v, stop %v\n", g.Each, g.Attempts, g.Age, g.To, g.Poison, g.Stop)
 	fmt.Fprintf(w, "faults: %s\n", strings.Join(faults, ", "))
 	for _, writer := range p.Writers {
 		fmt.Fprintf(w, "%s: %s, ordered %v, aggregates %v, up to %d records each %v, %d keys, life %v, buffer %d\n",

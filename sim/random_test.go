@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/cryptotest"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -22,21 +23,32 @@ func seedEverything(t *testing.T, seed uint64) {
 	t.Cleanup(func() { uuid.SetRand(nil) })
 }
 
-// stream is a source of random bytes.
+// stream is a source of random bytes. What it gives depends on the instant, and
+// on how often it was asked before at this instant: who was asked a different
+// number of times at one instant is asked alike at the next.
 type stream struct {
-	mu     sync.Mutex // guards source
-	source *rand.ChaCha8
+	seed   uint64
+	number byte
+
+	mu    sync.Mutex // guards all below
+	at    int64      // when it was asked last
+	times uint64     // how often at that instant
 }
 
-func newStream(seed uint64, number byte) *stream {
-	var key [32]byte
-	binary.LittleEndian.PutUint64(key[:], seed)
-	key[8] = number
-	return &stream{source: rand.NewChaCha8(key)}
-}
+func newStream(seed uint64, number byte) *stream { return &stream{seed: seed, number: number} }
 
 func (s *stream) Read(p []byte) (int, error) {
+	now := time.Now().UnixNano()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.source.Read(p)
+	if now != s.at {
+		s.at, s.times = now, 0
+	}
+	s.times++
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], s.seed)
+	binary.LittleEndian.PutUint64(key[8:], uint64(now))
+	binary.LittleEndian.PutUint64(key[16:], s.times)
+	key[24] = s.number
+	s.mu.Unlock()
+	return rand.NewChaCha8(key).Read(p)
 }

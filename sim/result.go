@@ -20,6 +20,9 @@ type Result struct {
 	Ties int
 	// Effects is how often each fault had one.
 	Effects map[Fault]int
+	// Reached is how often other things happened that runs are to reach: what
+	// handlers said, what was given up.
+	Reached map[string]int
 	// Digest is the same for runs in which the same happened at the same times.
 	Digest string
 	// Simulated is the time that passed in the run.

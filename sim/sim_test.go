@@ -1,30 +1,23 @@
 package sim
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
-)
 
-var (
-	seed    = flag.Uint64("seed", 0, "replay the run of this seed")
-	seeds   = flag.Int("seeds", 0, "how many runs; defaults to 50, or 5 under the race detector")
-	first   = flag.Uint64("first", 1, "the seed of the first run")
-	step    = flag.Uint64("step", 1, "from one seed to the next")
-	minutes = flag.Float64("minutes", 0, "simulated minutes of a run; defaults to 10 with -seed or -seeds, else to 3")
-	procs   = flag.Int("procs", runtime.NumCPU(), "processes to run seeds in")
-	total   = flag.String("ledger", "", "add the runs to the totals in this file")
-	with    = flag.String("with", "", "with -seed: faults that the run is to have in any case, separated by commas; also those that are off")
-	trace   = flag.String("links", "", "with -seed: write what crosses the links to this file")
+	"github.com/shardrun/shardrun/internal/history"
 )
 
 // silent is a log of go-redis: dials that fail are what these runs are about.
@@ -34,104 +27,91 @@ func (silent) Printf(context.Context, string, ...any) {}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if err := opt.check(testing.Verbose()); err != nil {
+		fmt.Fprintln(os.Stderr, "sim:", err)
+		os.Exit(2)
+	}
 	goredis.SetLogger(silent{})
 	// With one processor goroutines that become ready at one instant run in the
 	// order in which they became so, and a seed gives the same run again. Seeds
 	// run side by side in processes.
 	runtime.GOMAXPROCS(1)
-	debug.SetGCPercent(400)
+	if os.Getenv("GOGC") == "" { // TestReplay has its own
+		debug.SetGCPercent(400)
+	}
+	if opt.shake {
+		go shake()
+	}
 	os.Exit(m.Run())
 }
 
-// length is how long there are faults in a run.
-func length() time.Duration {
-	m := *minutes
-	if m == 0 {
-		m = 3
-		if *seed > 0 || *seeds > 0 {
-			m = 10
+// shake interrupts whoever runs, every now and then by the clock on the wall, until
+// the process ends. What was about to run next then waits for its turn.
+func shake() {
+	var stats runtime.MemStats
+	for i := 0; ; i++ {
+		time.Sleep(time.Duration(20+i*37%200) * time.Microsecond)
+		if i%10 == 0 {
+			runtime.ReadMemStats(&stats) // stops everything
 		}
 	}
-	return time.Duration(m * float64(time.Minute))
-}
-
-// wanted are the faults that were asked for by name.
-func wanted(t *testing.T) []Fault {
-	var out []Fault
-	for name := range strings.SplitSeq(*with, ",") {
-		if name == "" {
-			continue
-		}
-		if _, known := kindOf(Fault(name)); !known {
-			var all []string
-			for _, k := range Kinds() {
-				all = append(all, string(k.Fault))
-			}
-			t.Fatalf("-with: there is no fault %q; there are: %s", name, strings.Join(all, ", "))
-		}
-		out = append(out, Fault(name))
-	}
-	return out
 }
 
 // run is the run of a seed, in a bubble of its own.
 func run(t *testing.T, n uint64, length time.Duration, verbose bool, trace io.Writer) *Result {
 	t.Helper()
+	with, err := opt.wanted()
+	if err != nil {
+		t.Fatal(err)
+	}
 	seedEverything(t, n)
 	var result *Result
-	synctest.Test(t, func(*testing.T) { result = Run(NewPlan(n, length, wanted(t)...), verbose, trace) })
+	synctest.Test(t, func(*testing.T) { result = Run(NewPlan(n, length, with...), verbose, trace) })
 	return result
 }
 
 // TestSim runs seeds. See the package's comment.
 func TestSim(t *testing.T) {
 	switch {
-	case *seed > 0:
-		replay(t, *seed)
-	case *procs > 1:
-		spread(t)
-	default:
+	case opt.seed > 0:
+		replay(t, opt.seed)
+	case opt.lines:
 		series(t)
+	default:
+		spread(t)
 	}
 }
 
 // replay is one run, to be looked at.
 func replay(t *testing.T, n uint64) {
 	var w io.Writer
-	if *trace != "" {
-		f, err := os.Create(*trace)
+	if opt.links != "" {
+		f, err := os.Create(opt.links)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
-		w = f
+		buffer := bufio.NewWriterSize(f, 1<<20)
+		defer func() {
+			if err := errors.Join(buffer.Flush(), f.Close()); err != nil {
+				t.Error(err)
+			}
+		}()
+		w = buffer
 	}
 	began := time.Now()
-	r := run(t, n, length(), testing.Verbose(), w)
+	r := run(t, n, opt.length(), testing.Verbose(), w)
 	r.Plan.Describe(os.Stdout)
 	if testing.Verbose() {
-		if err := r.History.Timeline(os.Stdout); err != nil {
+		view := history.View{Verdict: r.Verdict}
+		if opt.only != "" {
+			view.Only = regexp.MustCompile(opt.only) // checked by TestMain
+		}
+		if err := r.History.Show(os.Stdout, view); err != nil {
 			t.Error(err)
 		}
 	}
-	t.Logf("%v; %d ties, digest %s, %v simulated in %v", r, r.Ties, r.Digest, r.Simulated.Round(time.Second), time.Since(began).Round(time.Millisecond))
+	fmt.Printf("%v; %d ties, digest %s, %v simulated in %v\n", r, r.Ties, r.Digest, r.Simulated.Round(time.Second), time.Since(began).Round(time.Millisecond))
 	if !r.OK() {
 		t.Errorf("%v", r)
-	}
-}
-
-// TestReplay runs seeds twice: the same must happen at the same nanoseconds.
-func TestReplay(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector shuffles goroutines")
-	}
-	for n := uint64(1); n <= 4; n++ {
-		a, b := run(t, n, 2*time.Minute, false, nil), run(t, n, 2*time.Minute, false, nil)
-		if a.Ties == 0 && a.Digest != b.Digest {
-			t.Errorf("seed %d: digests %s and %s", n, a.Digest, b.Digest)
-		}
-		if a.Verdict.Sent == 0 {
-			t.Errorf("seed %d: nothing was sent", n)
-		}
 	}
 }

@@ -1,14 +1,9 @@
 package sim
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +18,7 @@ type sum struct {
 	simulated        time.Duration
 	records, repeats int
 	tied             []uint64 // seeds of runs that may not repeat
+	reached          map[string]int
 }
 
 func (s *sum) add(o outcome) {
@@ -30,6 +26,12 @@ func (s *sum) add(o outcome) {
 	s.simulated += o.Simulated
 	s.records += o.Sent
 	s.repeats += o.Repeats
+	for what, n := range o.Reached {
+		if s.reached == nil {
+			s.reached = map[string]int{}
+		}
+		s.reached[what] += n
+	}
 	if o.Ties > 0 {
 		s.tied = append(s.tied, o.Seed)
 	}
@@ -53,33 +55,27 @@ type outcome struct {
 	Sent, Repeats int
 	Ties          int
 	Simulated     time.Duration
+	Digest        string
+	Reached       map[string]int // how often what happened
 }
-
-// hung is how long a run may take by the clock on the wall.
-const hung = 3 * time.Minute
 
 // mark begins a line with an outcome.
 const mark = "outcome "
 
-func amount() int {
-	switch {
-	case *seeds > 0:
-		return *seeds
-	case raceEnabled:
-		return 5
-	}
-	return 50
+// again is the command that replays the run of a seed.
+func again(n uint64) string {
+	return fmt.Sprintf("replay: go test ./sim -run TestSim -seed=%d -minutes=%v -v", n, opt.length().Minutes())
 }
 
 // series runs seeds one after the other.
 func series(t *testing.T) {
-	for i := range uint64(amount()) {
-		n := *first + i**step
-		r := run(t, n, length(), false, nil)
-		o := outcome{Seed: n, Sent: r.Verdict.Sent, Repeats: r.Verdict.Duplicates, Ties: r.Ties, Simulated: r.Simulated}
+	for i := range uint64(opt.amount()) {
+		n := opt.first + i*opt.step
+		r := run(t, n, opt.length(), false, nil)
+		o := outcome{Seed: n, Sent: r.Verdict.Sent, Repeats: r.Verdict.Duplicates, Ties: r.Ties, Simulated: r.Simulated, Digest: r.Digest, Reached: r.total()}
 		if !r.OK() {
 			o.Wrong = r.String()
-			t.Errorf("%v\nreplay: go test ./sim -run TestSim -seed=%d -minutes=%v -v", r, n, length().Minutes())
+			t.Errorf("%v\n%s", r, again(n))
 		}
 		line, err := json.Marshal(o)
 		if err != nil {
@@ -89,82 +85,92 @@ func series(t *testing.T) {
 	}
 }
 
-// spread runs seeds in processes side by side. A process that dies takes its
-// later seeds with it, and is a failure.
+// spread runs seeds in processes side by side. A seed that ends its process is a
+// failure, and another process goes on behind it.
 func spread(t *testing.T) {
-	began := time.Now()
-	n := min(*procs, amount())
-	var all sync.WaitGroup
-	outcomes := make([][]outcome, n)
-	faults := make([]string, n)
-	for i := range n {
-		share := (amount() - i + n - 1) / n
-		all.Go(func() { outcomes[i], faults[i] = child(t, *first+uint64(i), share, n) })
+	if err := opt.ready(); err != nil {
+		t.Fatal(err)
 	}
-	all.Wait()
-	var s sum
+	began, amount := time.Now(), opt.amount()
+	n := min(opt.procs, amount)
+	outcomes := make(chan outcome)
+	var all sync.WaitGroup
 	for i := range n {
-		for _, o := range outcomes[i] {
+		share := seeds{
+			first: opt.first + uint64(i)*opt.step, step: uint64(n) * opt.step,
+			amount: (amount - i + n - 1) / n, length: opt.length(), shake: opt.shake,
+		}
+		all.Go(func() { share.run(t.Context(), nil, func(o outcome) { outcomes <- o }) })
+	}
+	var s sum
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for s.runs < amount {
+		select {
+		case o := <-outcomes:
 			s.add(o)
 			if o.Wrong != "" {
-				t.Errorf("%s\nreplay: go test ./sim -run TestSim -seed=%d -minutes=%v -v", o.Wrong, o.Seed, length().Minutes())
+				t.Errorf("%s\n%s", o.Wrong, again(o.Seed))
+			}
+		case <-tick.C:
+			if amount > 100 {
+				fmt.Println(s.progress(amount, time.Since(began)))
 			}
 		}
-		if faults[i] != "" {
-			t.Error(faults[i])
-			s.runs++ // the one that it died of
-			s.failed++
+	}
+	all.Wait()
+	fmt.Println(s.summary(time.Since(began)))
+	if opt.seeds == 0 && opt.minutes == 0 && !raceEnabled {
+		for _, what := range missing(s.reached) {
+			t.Errorf("the runs do not reach enough: %s", what)
 		}
 	}
-	t.Logf("%d runs, %d failed, %.1f hours simulated in %v, %d records, %d handled again, %d runs with ties %v",
-		s.runs, s.failed, s.simulated.Hours(), time.Since(began).Round(time.Second), s.records, s.repeats, len(s.tied), s.tied)
-	if *total != "" {
-		if err := ledger.Add(*total, s.result()); err != nil {
+	if opt.ledger != "" {
+		if err := ledger.Add(opt.ledger, s.result()); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-// child runs a share of the seeds in a process of its own.
-func child(t *testing.T, from uint64, share, step int) ([]outcome, string) {
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSim$", "-test.timeout=0", "-procs=1",
-		"-first="+strconv.FormatUint(from, 10), "-seeds="+strconv.Itoa(share), "-step="+strconv.Itoa(step),
-		"-minutes="+strconv.FormatFloat(length().Minutes(), 'g', -1, 64))
-	pipe, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err.Error()
+// progress says how far runs have come.
+func (s *sum) progress(amount int, took time.Duration) string {
+	line := fmt.Sprintf("%d of %d runs, %d failed", s.runs, amount, s.failed)
+	if s.runs == 0 || took <= 0 {
+		return line
 	}
-	var rest bytes.Buffer // what it says beside outcomes
-	cmd.Stderr = &rest
-	if err := cmd.Start(); err != nil {
-		return nil, err.Error()
+	left := time.Duration(float64(took) / float64(s.runs) * float64(amount-s.runs))
+	return fmt.Sprintf("%s, %.1f a second, %v left", line, float64(s.runs)/took.Seconds(), left.Round(time.Second))
+}
+
+// summary says what runs came to.
+func (s *sum) summary(took time.Duration) string {
+	ties := "none with ties"
+	if len(s.tied) > 0 {
+		slices.Sort(s.tied)
+		ties = fmt.Sprintf("%d with ties, which may not replay: %d", len(s.tied), s.tied)
 	}
-	// A run that does not end, at one instant for ever, ends its process.
-	dog := time.AfterFunc(hung, func() { _ = cmd.Process.Kill() }) // Wait tells what became of it
-	defer dog.Stop()
-	var out []outcome
-	var said []string
-	lines := bufio.NewScanner(pipe)
-	lines.Buffer(nil, 1<<24)
-	for lines.Scan() {
-		dog.Reset(hung)
-		text, ok := strings.CutPrefix(lines.Text(), mark)
-		if !ok {
-			said = append(said, lines.Text())
-			continue
-		}
-		var o outcome
-		if err := json.Unmarshal([]byte(text), &o); err != nil {
-			return out, fmt.Sprintf("%v: %s", err, text)
-		}
-		out = append(out, o)
+	return fmt.Sprintf("%d runs, %d failed; %.1f hours simulated in %v; %d records, %d handled again; %s",
+		s.runs, s.failed, s.simulated.Hours(), took.Round(time.Second), s.records, s.repeats, ties)
+}
+
+func TestSummary(t *testing.T) {
+	var s sum
+	if got, want := s.progress(200, 5*time.Second), "0 of 200 runs, 0 failed"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
-	err = errors.Join(lines.Err(), cmd.Wait())
-	if len(out) == share {
-		return out, "" // what failed is in the outcomes
+	for _, o := range []outcome{
+		{Seed: 9, Sent: 10, Simulated: time.Hour, Ties: 2}, {Seed: 4, Sent: 10, Repeats: 1, Simulated: time.Hour, Ties: 1}, {Seed: 3, Wrong: "H1", Simulated: time.Hour},
+	} {
+		s.add(o)
 	}
-	at := from + uint64(len(out)*step)
-	tail := strings.Join(said, "\n") + rest.String()
-	tail = tail[max(0, len(tail)-4000):]
-	return out, fmt.Sprintf("seed %d ended its process: %v\n%s\nreplay: go test ./sim -run TestSim -seed=%d -minutes=%v -v", at, err, tail, at, length().Minutes())
+	if got, want := s.progress(200, 6*time.Second), "3 of 200 runs, 1 failed, 0.5 a second, 6m34s left"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	want := "3 runs, 1 failed; 3.0 hours simulated in 7s; 20 records, 1 handled again; 2 with ties, which may not replay: [4 9]"
+	if got := s.summary(7 * time.Second); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := (&sum{runs: 1}).summary(0); !strings.HasSuffix(got, "; none with ties") {
+		t.Errorf("%q", got)
+	}
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +13,10 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/consumer"
-	"github.com/shardrun/shardrun/internal/history"
 	"github.com/shardrun/shardrun/internal/history/witness"
+	"github.com/shardrun/shardrun/lease"
 	"github.com/shardrun/shardrun/lease/redis"
 )
 
@@ -30,14 +32,64 @@ type slot struct {
 
 // worker is a process with a consumer.
 type worker struct {
-	name   string
+	name   string // of the process
+	as     string // its WorkerName
 	node   *node
 	cancel context.CancelFunc
 	done   chan struct{} // closed when Run has returned
 	err    error         // what it returned; set before done is closed
 
-	mu   sync.Mutex // guards what
-	what []*trouble // is wrong with the handler now
+	mu      sync.Mutex        // guards all below
+	what    []*trouble        // is wrong with the handler now
+	grants  map[string]tenure // by shard: the lease acquired last
+	twin    bool              // another has its WorkerName
+	stopped bool              // a shard is stopped, or Run has ended, until somebody starts the worker anew
+}
+
+// tenure is an ownership of a lease.
+type tenure struct {
+	lease string
+	epoch uint64
+}
+
+// granted notes a lease that was acquired.
+func (wk *worker) granted(name string, epoch uint64) {
+	wk.mu.Lock()
+	defer wk.mu.Unlock()
+	wk.grants[lease.ShardOf(name)] = tenure{name, epoch}
+}
+
+// holds is the tenure of a shard.
+func (wk *worker) holds(shard string) tenure {
+	wk.mu.Lock()
+	defer wk.mu.Unlock()
+	return wk.grants[shard]
+}
+
+// twinned notes that another has the name.
+func (wk *worker) twinned() {
+	wk.mu.Lock()
+	defer wk.mu.Unlock()
+	wk.twin = true
+}
+
+func (wk *worker) isTwin() bool {
+	wk.mu.Lock()
+	defer wk.mu.Unlock()
+	return wk.twin
+}
+
+// stop notes that the worker is of no use until it is started anew.
+func (wk *worker) stop() {
+	wk.mu.Lock()
+	defer wk.mu.Unlock()
+	wk.stopped = true
+}
+
+func (wk *worker) isStopped() bool {
+	wk.mu.Lock()
+	defer wk.mu.Unlock()
+	return wk.stopped
 }
 
 // trouble is what the user's handler does wrong.
@@ -97,26 +149,14 @@ func (w *world) start(s *slot, name string) {
 		return
 	}
 	ctx, cancel := context.WithCancel(w.life)
-	wk := &worker{name: n.name, node: n, cancel: cancel, done: make(chan struct{})}
-	cfg := consumer.Config{
-		Group: "sim", Stream: streamName, Client: w.client(n), Store: mortal{witness.Store(w.history, wk.name, store), n},
-		Handler:    consumer.BatchFunc(func(ctx context.Context, b *consumer.Batch) error { return w.handle(ctx, wk, b) }),
-		WorkerName: name, LeaseTTL: w.plan.TTL, BatchSize: w.plan.Batch, MaxRetryDelay: 2 * time.Second,
-		DrainTimeout: 10 * time.Second, StartTimeout: 10 * time.Minute, Logger: w.logger(n.name),
-		BatchWindow: w.plan.Window, PageSize: w.plan.Page, MemoryBudget: w.plan.Budget,
-		CheckpointInterval: w.plan.Interval, HandoffTime: w.plan.Handoff,
-	}
-	if w.plan.Latest {
-		cfg.StartAt = consumer.Latest()
-	}
-	c, err := consumer.New(cfg)
+	wk := &worker{name: n.name, as: name, node: n, cancel: cancel, done: make(chan struct{}), grants: map[string]tenure{}}
+	c, err := consumer.New(w.config(s, wk, store))
 	if err != nil {
 		w.fail("start %s: %v", name, err)
 		cancel()
 		return
 	}
 	w.history.Started(wk.name)
-	w.runs(name, wk.name)
 	w.work.Go(func() {
 		defer close(wk.done)
 		defer cancel()
@@ -129,13 +169,57 @@ func (w *world) start(s *slot, name string) {
 			w.history.Stopped(wk.name)
 		}
 		wk.err = err
-		if err != nil && n.alive() && ctx.Err() == nil {
-			w.fail("%s ended by itself: %v", wk.name, err)
+		if err == nil || !n.alive() || ctx.Err() != nil {
+			return
 		}
+		if wk.stop(); errors.Is(err, lease.ErrSuperseded) && wk.isTwin() {
+			w.reach("worker superseded")
+			return
+		}
+		w.fail("%s ended by itself: %v", wk.name, err)
 	})
 	s.mu.Lock()
 	s.worker = wk
 	s.mu.Unlock()
+}
+
+// config is what the plan says of a worker.
+func (w *world) config(s *slot, wk *worker, store *redis.Store) consumer.Config {
+	p, n := w.plan, wk.node
+	cfg := consumer.Config{
+		Group: "sim", Stream: streamName, Client: w.client(n), Store: mortal{witness.Store(w.history, wk.name, paced{store, n, w.source}), w, wk},
+		Handler: w.handler(wk), WorkerName: wk.as, LeaseTTL: p.TTL, BatchSize: p.Batch, MaxRetryDelay: 2 * time.Second,
+		DrainTimeout: cmp.Or(p.Drain, 10*time.Second), StartTimeout: 10 * time.Minute, Logger: w.logger(n.name),
+		BatchWindow: p.Window, PageSize: p.Page, MemoryBudget: p.Budget, MaxBatchBytes: p.BatchBytes,
+		CheckpointInterval: p.Interval, HandoffTime: p.Handoff, HandlerTimeout: p.Timeout,
+		ReadsPerSecond: p.Reads, MaxLeases: p.MaxLeases, MaxAttempts: p.GiveUp.Attempts, MaxRecordAge: p.GiveUp.Age,
+	}
+	if p.Uneven {
+		cfg.Capacity = []float64{0.5, 1, 2}[s.number%3]
+	}
+	switch p.Start {
+	case AtHorizon:
+	case AtLatest:
+		cfg.StartAt = consumer.Latest()
+	case AtTimestamp:
+		cfg.StartAt = consumer.AtTimestamp(w.since)
+	}
+	cfg.Hooks.Stopped = func(shard string, _ checkpoint.Position, cause error) {
+		if n.alive() {
+			w.history.Note(wk.name, "%s is stopped: %v", shard, cause)
+			w.reach("shard stopped")
+			wk.stop()
+		}
+	}
+	switch p.GiveUp.To {
+	case ToNobody:
+	case ToOthers:
+		cfg.OnFailure = consumer.FailureFunc(func(ctx context.Context, f *consumer.Failure) error { return w.take(ctx, wk, f) })
+	case ToNone:
+		cfg.OnFailure = consumer.Drop
+		cfg.Hooks.Failed = func(f *consumer.Failure) { w.dropped(wk, f) }
+	}
+	return cfg
 }
 
 // current is the worker of a slot, nil when there is none.
@@ -160,57 +244,4 @@ func (s *slot) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy = false
-}
-
-var errHandler = errors.New("the handler fails")
-
-// handle is the user's handler.
-func (w *world) handle(ctx context.Context, wk *worker, b *consumer.Batch) error {
-	n := wk.node
-	if !n.awake(ctx) {
-		return context.Cause(ctx)
-	}
-	for i := range b.Records {
-		r := &b.Records[i]
-		w.history.Delivered(history.Delivery{
-			Worker: wk.name, Lease: b.Lease, Epoch: b.Epoch, ID: witness.ID(r), Key: r.Key, HashKey: r.HashKey, Data: r.Data,
-		})
-	}
-	trouble := wk.trouble()
-	dice := w.source.dice(key("handle", wk.name, b.Lease, string(b.Records[0].Sequence)))
-	fails, slow, how := dice.Float64() < trouble.fails, dice.Float64() < trouble.slow, dice.IntN(4)
-	most := 20 * time.Millisecond
-	if slow {
-		w.happened(HandlerSlow)
-		most = trouble.long
-	}
-	took := w.source.until(dice, 0, n.stretch(most))
-	if how == 0 {
-		time.Sleep(min(took, w.plan.TTL)) // this one does not look at its context
-	} else if !sleep(ctx, took) {
-		return context.Cause(ctx)
-	}
-	if !n.awake(ctx) {
-		return context.Cause(ctx)
-	}
-	done := len(b.Records)
-	var err error
-	if fails {
-		w.happened(HandlerError)
-		done, err = 0, errHandler
-		switch how {
-		case 1:
-			done = dice.IntN(len(b.Records))
-			err = consumer.FailFrom(done, errHandler)
-		case 2:
-			err = consumer.RetryAfter(time.Duration(dice.IntN(1000))*time.Millisecond, errHandler)
-		}
-	}
-	for i := range b.Records[:done] {
-		w.history.Handled(wk.name, b.Lease, b.Epoch, witness.ID(&b.Records[i]))
-	}
-	if fails && how == 3 {
-		panic(errHandler)
-	}
-	return err
 }

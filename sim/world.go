@@ -35,6 +35,7 @@ type world struct {
 	operator *node // who reshards, from a place with bad links
 	observer *redis.Store
 
+	since    time.Time    // where the group begins, if it begins at a time
 	injected atomic.Int32 // faults that the server was given
 	// Each holds one while something is done to the server.
 	redisBusy, kinesisBusy chan struct{}
@@ -45,8 +46,10 @@ type world struct {
 
 	mu       sync.Mutex // guards all below
 	failures []string
-	actors   map[string]string // worker name → who runs under it, or ran last
+	actors   map[string]string // session → whose it is
 	effects  map[Fault]int     // how often each fault had one
+	reached  map[string]int    // how often other things happened
+	repaired time.Time         // when an operator did something last
 }
 
 // happened counts that faults had an effect: a message was lost, a call failed.
@@ -61,18 +64,39 @@ func (w *world) happened(faults ...Fault) {
 	}
 }
 
-// runs notes who runs under a worker name.
-func (w *world) runs(name, actor string) {
+// reach counts that something happened that runs are to reach.
+func (w *world) reach(what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.actors[name] = actor
+	w.reached[what]++
 }
 
-// actor is who runs under a worker name.
-func (w *world) actor(name string) string {
+// mended notes that an operator does something to the fleet.
+func (w *world) mended() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.actors[name]
+	w.repaired = time.Now()
+}
+
+// lastMended is when an operator did something last.
+func (w *world) lastMended() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.repaired
+}
+
+// runs notes whose a session is.
+func (w *world) runs(session, actor string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.actors[session] = actor
+}
+
+// actor is whose a session is.
+func (w *world) actor(session string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.actors[session]
 }
 
 // fail notes what must not happen and is not a matter of the history.
@@ -103,27 +127,24 @@ func Run(plan Plan, verbose bool, trace io.Writer) *Result {
 	w := &world{
 		plan: plan, source: newSource(plan.Seed, trace), history: history.New(), verbose: verbose,
 		redis: newRedis(), redisBusy: make(chan struct{}, 1), kinesisBusy: make(chan struct{}, 1),
-		actors: map[string]string{}, effects: map[Fault]int{},
+		actors: map[string]string{}, effects: map[Fault]int{}, reached: map[string]int{},
 	}
 	w.operator = w.newNode("operator")
 	w.life, w.end = context.WithCancel(context.Background())
 	begin := time.Now()
 	w.run()
 	w.stop()
+	verdict := w.history.Check(w.options())
+	w.sum(verdict)
 	return &Result{
-		Plan: plan, Verdict: w.history.Check(w.options()), Failures: w.failures, Effects: w.effects, Ties: w.source.tied(),
+		Plan: plan, Verdict: verdict, Failures: w.failures, Effects: w.effects, Reached: w.reached, Ties: w.source.tied(),
 		Digest: w.history.Digest(), Simulated: time.Since(begin), History: w.history,
 	}
 }
 
 func (w *world) options() history.Options {
-	return history.Options{TTL: w.plan.TTL, Beat: w.plan.TTL / 3, Lag: w.catchUp()}
+	return history.Options{TTL: w.plan.TTL, Beat: w.plan.TTL / 3, Lag: w.catchUp(), SaveLag: w.saveLag(), Tips: true}
 }
-
-// catchUp is how long the fleet may take to handle everything once the faults
-// have ended: to find out that a lease has lapsed and take it, to wait out the
-// pauses of retries, and to read what piled up.
-func (w *world) catchUp() time.Duration { return 3*w.plan.TTL + time.Minute }
 
 func (w *world) run() {
 	var err error
@@ -131,7 +152,7 @@ func (w *world) run() {
 	if w.plan.Rates {
 		limits = localstream.LimitsAWS
 	}
-	if w.kinesis, err = newKinesis(w.logger("kinesis"), &w.work, w.source, limits); err != nil {
+	if w.kinesis, err = newKinesis(w.logger("kinesis"), &w.work, w.source, limits, w.plan.Segment); err != nil {
 		w.fail("%v", err)
 		return
 	}
@@ -146,21 +167,44 @@ func (w *world) run() {
 		w.fail("create stream: %v", err)
 		return
 	}
+	w.since = time.Now().Add(w.plan.Joins / 2).Truncate(time.Millisecond)
 	for i := range w.plan.Workers {
-		s := &slot{number: i}
-		w.slots = append(w.slots, s)
-		w.start(s, fmt.Sprintf("worker-%d", i))
+		w.slots = append(w.slots, &slot{number: i})
 	}
-	w.apart("join")
-	if !w.joined() {
-		w.fail("no worker made the leases")
-		return
+	if w.plan.Joins == 0 {
+		for _, s := range w.slots {
+			w.start(s, nextName(s, true))
+		}
+		w.apart("join")
+		if !w.joined() {
+			w.fail("no worker made the leases")
+			return
+		}
 	}
+	operated, stop := context.WithCancel(w.life)
+	var operator sync.WaitGroup
+	operator.Go(func() { w.mend(operated) })
 	w.chaos()
 	w.canary()
 	w.settle()
+	stop()
+	operator.Wait()
+	w.inspect()
 	w.drain()
 	w.confess()
+}
+
+// join starts the workers, while there are puts, and not before the time that the
+// group is to begin at.
+func (w *world) join(ctx context.Context) {
+	sleep(ctx, time.Until(w.since))
+	for _, s := range w.slots {
+		dice := w.source.dice(key("join"))
+		if !sleep(ctx, w.source.until(dice, 0, w.plan.Joins/time.Duration(2*len(w.slots)))) {
+			return
+		}
+		w.start(s, nextName(s, true))
+	}
 }
 
 // apart lets what follows begin at an instant of its own.
@@ -200,6 +244,10 @@ func (w *world) chaos() {
 		w.apart("writer")
 		actors.Go(func() { wr.write(ctx) })
 	}
+	if w.plan.Joins > 0 {
+		w.apart("joining")
+		actors.Go(func() { w.join(ctx) })
+	}
 	w.apart("nemesis")
 	over := make(chan struct{}) // closed when no action is under way, and none will be
 	actors.Go(func() { defer close(over); w.torment(ctx) })
@@ -209,69 +257,6 @@ func (w *world) chaos() {
 	<-ctx.Done()
 	w.heal()
 	actors.Wait()
-}
-
-// heal ends every fault that outlives its action.
-func (w *world) heal() {
-	w.redis.start()
-	if w.kinesis.unsound() {
-		w.kinesis.crash(w.source.dice(key("heal")))
-	}
-	w.boot(nil)
-	w.history.Healed()
-}
-
-// canary puts a record into each open shard: when all is well again, the stream
-// must take them.
-func (w *world) canary() {
-	w.apart("canary")
-	client := w.client(w.newNode("canary"))
-	open, err := openShards(w.life, client)
-	if err != nil {
-		w.fail("after the faults, the shards cannot be listed: %v", err)
-		return
-	}
-	for i, s := range open {
-		put := history.Put{
-			Producer: "canary", Key: fmt.Sprintf("canary-%d", i), HashKey: *s.HashKeyRange.StartingHashKey,
-			Data: fmt.Appendf(nil, "canary of %s", *s.ShardId),
-		}
-		w.putRecord(client, put, func(err error) { w.fail("after the faults, %s takes no record: %v", *s.ShardId, err) })
-	}
-}
-
-// settle waits until the fleet has caught up.
-func (w *world) settle() {
-	healed := time.Now()
-	owned := healed.Add(w.plan.TTL + 2*w.plan.TTL/3 + 2*time.Second)
-	for looked := false; ; {
-		c := w.history.Counts()
-		if !looked && !time.Now().Before(owned) {
-			looked = w.look()
-		}
-		if looked && c.Handled >= c.Acked {
-			return
-		}
-		if time.Since(healed) > w.catchUp() {
-			w.note("not caught up: %d of %d handled", c.Handled, c.Acked)
-			return // the checker says so
-		}
-		if !sleep(w.life, 100*time.Millisecond) {
-			return
-		}
-	}
-}
-
-// drain stops the workers, which have nothing to do.
-func (w *world) drain() {
-	for _, s := range w.slots {
-		if wk := s.current(); wk != nil {
-			wk.cancel()
-			if <-wk.done; wk.err != nil {
-				w.fail("%s: the last drain: %v", wk.name, wk.err)
-			}
-		}
-	}
 }
 
 // stop ends everything and waits for it.

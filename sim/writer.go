@@ -66,6 +66,7 @@ func (wr *writer) start(ctx context.Context) (*node, context.Context, func()) {
 		wr.node.name = fmt.Sprintf("%s.%d", wr.spec.Name, wr.starts)
 	}
 	wr.world.history.Started(wr.node.name)
+	wr.world.reach("writer by " + string(wr.spec.Kind))
 	return wr.node, life, end
 }
 
@@ -138,8 +139,10 @@ func (wr *writer) byProducer(ctx context.Context, n *node) {
 		_ = p.Close(dead) // its goroutines are to end, nothing more
 		return
 	}
-	// Every fault is over: nothing keeps it from sending the rest.
-	if err := p.Close(context.WithoutCancel(ctx)); err != nil {
+	// Every fault is over: nothing keeps it from sending the rest in time.
+	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.catchUp())
+	defer cancel()
+	if err := p.Close(rest); err != nil {
 		w.fail("close %s: %v", n.name, err)
 	}
 }

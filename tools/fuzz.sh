@@ -2,6 +2,9 @@
 # fuzz.sh TIME: runs each fuzz target of the module for TIME. With $LEDGER set to
 # a file, it adds what was run to the totals there.
 set -uo pipefail
+if [ -n "${LEDGER:-}" ]; then
+	go run ./reliability/ledger/cmd check -ledger "$LEDGER" || exit 1
+fi
 targets=0 failures=0 executions=0
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT

@@ -4,6 +4,7 @@
 set -uo pipefail
 suite=$1 runs=$2 ledger=$3
 shift 3
+go run ./reliability/ledger/cmd check -ledger "$ledger" || exit 1
 "$@"
 status=$?
 failures=0

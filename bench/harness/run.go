@@ -38,7 +38,7 @@ type Options struct {
 }
 
 // Run does the rows, one after the other, and returns a line or more for each.
-// It returns early, with what it has, when ctx ends.
+// When ctx ends it returns early, with the lines of the rows that were finished.
 func Run(ctx context.Context, rows []Row, o Options) ([]Outcome, error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
@@ -64,16 +64,16 @@ func Run(ctx context.Context, rows []Row, o Options) ([]Outcome, error) {
 	}
 	r := runner{options: o, scratch: scratch, builds: &builds{dir: built, made: map[string]func() (string, error){}}}
 	var outcomes []Outcome
-	for _, row := range rows {
-		if ctx.Err() != nil {
-			return outcomes, ctx.Err()
-		}
+	for i, row := range rows {
 		if row.FullOnly && !o.Full && row.Missing == "" {
 			continue
 		}
 		began := time.Now()
-		fmt.Fprintf(o.Progress, "%s: %s\n", row.Name, row.Work)
+		fmt.Fprintf(o.Progress, "%s: %s (%d of %d)\n", row.Name, row.Work, i+1, len(rows))
 		done := r.row(ctx, row)
+		if ctx.Err() != nil { // the runs of this row are not all made
+			break
+		}
 		fmt.Fprintf(o.Progress, "%s: done in %.0f s\n", row.Name, time.Since(began).Seconds())
 		outcomes = append(outcomes, done...)
 	}
@@ -139,7 +139,7 @@ func (r *runner) row(ctx context.Context, row Row) []Outcome {
 			}
 			noisy = noisy || disturbed
 			e.samples = append(e.samples, sample)
-			r.say(row, e.Name, "%s", describe(sample, row.Unit))
+			r.say(row, e.Name, "%s", describe(sample, row.Unit)+noise(disturbed))
 		}
 	}
 	return judge(row, entrants, noisy)
@@ -150,6 +150,14 @@ func describe(s Sample, unit string) string {
 		return fmt.Sprintf("p50 %s of %d", Format(Percentile(s.Observations, 50), unit), len(s.Observations))
 	}
 	return Format(s.Value, unit)
+}
+
+// noise marks what others disturbed.
+func noise(disturbed bool) string {
+	if disturbed {
+		return " (noisy)"
+	}
+	return ""
 }
 
 func (r *runner) say(row Row, contestant, format string, args ...any) {

@@ -90,6 +90,46 @@ func TestOursThatFailsIsAnError(t *testing.T) {
 	}
 }
 
+// What an interrupted run has are the rows that were finished.
+func TestAnInterruptedRunHasTheRowsThatWereFinished(t *testing.T) {
+	var log []string
+	ctx, cancel := context.WithCancel(t.Context())
+	first, second, third := turns(&log, map[string][]float64{"a": {1, 2, 3}}, "a"), turns(&log, nil, "b"), turns(&log, nil, "c")
+	first.Name, second.Name, third.Name = "group/first", "group/second", "group/third"
+	second.Contestants[0].Setup = func(context.Context, *Env) (Bench, error) {
+		return Bench{Run: func(ctx context.Context) (Sample, error) {
+			cancel()
+			return Sample{}, ctx.Err()
+		}}, nil
+	}
+	var progress bytes.Buffer
+	outcomes, err := Run(ctx, []Row{first, second, third}, Options{Cache: t.TempDir(), Progress: &progress})
+	if !errors.Is(err, context.Canceled) || len(outcomes) != 1 || outcomes[0].Name != "group/first" || *outcomes[0].Ours != 2 {
+		t.Errorf("it has %+v, %v", outcomes, err)
+	}
+	if !strings.Contains(progress.String(), "group/second: work (2 of 3)\n") || strings.Contains(progress.String(), "group/third") {
+		t.Errorf("it told\n%s", progress.String())
+	}
+}
+
+func TestNoisyRowsAreMarked(t *testing.T) {
+	var log []string
+	quiet, loud := turns(&log, map[string][]float64{"a": {1, 1, 1}}, "a"), turns(&log, map[string][]float64{"a": {1, 1, 1}}, "a")
+	loud.Name, loud.Target, loud.Met = "group/loud", "≥ 1", AtLeast(1)
+	outcomes := append(run(t, quiet), run(t, loud)...)
+	outcomes[1].Noisy = true
+	var table bytes.Buffer
+	if err := Print(&table, outcomes); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"table": table.String(), "README": NewReport(outcomes, time.Now(), false).Markdown()} {
+		if strings.Count(text, "yes (noisy)") != 1 || strings.Count(text, "(noisy)") != 1 ||
+			!strings.Contains(text, "noisy: other programs used the processors") || !strings.Contains(text, "-only group/loud\n") {
+			t.Errorf("the %s marks no noise, or too much:\n%s", name, text)
+		}
+	}
+}
+
 func TestMissingRowIsShownAndNotRun(t *testing.T) {
 	var log []string
 	row := turns(&log, map[string][]float64{"a": {1}}, "a")

@@ -67,9 +67,7 @@ func (o Outcome) cells() cells {
 	case o.Target == "":
 		c.met = none
 	}
-	if o.Noisy {
-		c.met += " (noisy)"
-	}
+	c.met += noise(o.Noisy)
 	var others []string
 	for _, name := range o.Order {
 		value, ok := o.Peers[name]
@@ -168,6 +166,15 @@ func notes(outcomes []Outcome) []string {
 		if text := fmt.Sprintf(format, args...); !slices.Contains(texts, text) {
 			texts = append(texts, text)
 		}
+	}
+	var disturbed []string
+	for _, o := range outcomes {
+		if o.Noisy {
+			disturbed = append(disturbed, o.Name)
+		}
+	}
+	if len(disturbed) > 0 {
+		say("noisy: other programs used the processors during runs that count, so these are to be measured again: -only %s", strings.Join(disturbed, ","))
 	}
 	for _, o := range outcomes {
 		if o.Missing != "" {

@@ -41,7 +41,7 @@ func (j *judge) deliveryOrder() map[int]bool {
 	highest, late := map[lane]int{}, map[int]bool{}
 	for i := range j.t.deliveries {
 		d := &j.t.deliveries[i]
-		if j.first[d.place] != i {
+		if j.first[d.place] != i || j.outOfOrder(d.place) {
 			continue
 		}
 		l := lane{key: d.key, hash: d.hash}
@@ -68,7 +68,7 @@ func (j *judge) putOrder(late map[int]bool) {
 	seen := make([]bool, len(j.t.puts)) // puts delivered, under whatever id
 	for i := range j.t.deliveries {
 		d := &j.t.deliveries[i]
-		if j.first[d.place] != i {
+		if j.first[d.place] != i || j.outOfOrder(d.place) {
 			continue
 		}
 		n, _ := j.putOf(d)

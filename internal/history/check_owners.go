@@ -27,7 +27,7 @@ func (j *judge) owners() {
 	o := ownersJudge{
 		j: j, claims: make([]claim, len(j.t.tenures)), numbers: j.tenureNumbers(),
 		titles: map[string][]title{}, top: map[string]title{}, branchOf: make([]int, len(j.t.calls)),
-		held: map[uint32]bool{}, resumed: map[uint32]int{},
+		held: map[uint32]bool{}, resumed: map[uint32]int{}, superseded: map[uint32]bool{},
 	}
 	for e, ev := range j.t.events {
 		switch ev.kind {
@@ -57,6 +57,8 @@ type ownersJudge struct {
 	top      map[string]title   // by lease: the highest in this branch
 	held     map[uint32]bool    // by actor
 	resumed  map[uint32]int     // by actor: the end of its last hold
+
+	superseded map[uint32]bool // by actor
 }
 
 // answered takes the leases that were granted.
@@ -111,6 +113,14 @@ func (o *ownersJudge) unaware(c *claim, now int) bool {
 	return c.branch < n && o.j.t.events[now-1].at <= o.losses[n-1].at+int64(o.j.o.TTL+2*o.j.o.Beat)
 }
 
+// unseen reports whether a worker need not have seen yet that another took its
+// name: when the lease was granted its own session had been ended, and its last
+// good beat was before that.
+func (o *ownersJudge) unseen(worker uint32, t title, now int) bool {
+	at := o.j.t.events
+	return o.superseded[worker] && at[now-1].at <= at[t.granted-1].at+int64(o.j.o.TTL)
+}
+
 // actor follows who is held.
 func (o *ownersJudge) actor(now int, a actorChange) {
 	switch o.j.t.text(a.state) {
@@ -118,8 +128,10 @@ func (o *ownersJudge) actor(now int, a actorChange) {
 		o.held[a.name] = true
 	case "resumed":
 		o.held[a.name], o.resumed[a.name] = false, now
+	case "superseded":
+		o.superseded[a.name] = true
 	default: // another life
-		o.held[a.name], o.resumed[a.name] = false, 0
+		o.held[a.name], o.resumed[a.name], o.superseded[a.name] = false, 0, false
 	}
 }
 
@@ -128,7 +140,7 @@ func (o *ownersJudge) delivered(now int, d *delivery) {
 	excused := o.excused(c, u.worker, j.height(d.place)+1)
 	c.last = j.height(d.place) + 1
 	t := o.top[j.t.text(u.lease)]
-	if c.granted == 0 || c.told || excused || t.epoch <= u.epoch || o.unaware(c, now) {
+	if c.granted == 0 || c.told || excused || t.epoch <= u.epoch || o.unaware(c, now) || o.unseen(u.worker, t, now) {
 		return
 	}
 	c.told = true

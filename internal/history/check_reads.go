@@ -19,6 +19,31 @@ func (j *judge) reads() {
 	for i := range j.t.reads {
 		a.judge(&j.t.reads[i])
 	}
+	if j.o.Tips {
+		a.tips()
+	}
+}
+
+// tips demands of each shard a read, begun when the faults were over, that came
+// to the tip, or to the shard's end. That it missed nothing is judged already.
+func (a *auditor) tips() {
+	j := a.j
+	healed := slices.IndexFunc(j.t.events, func(e event) bool { return e.kind == kindHealed })
+	if healed < 0 {
+		return // H12 tells it
+	}
+	reached := map[uint32]bool{}
+	for i := range j.t.reads {
+		r := &j.t.reads[i]
+		if r.Began.UnixNano() > j.t.events[healed].at && !r.Last.IsZero() && (r.Closed || r.Behind == 0) {
+			reached[r.shard] = true
+		}
+	}
+	for i := range j.truth.shards {
+		if name := j.truth.shards[i].name; !reached[name] {
+			j.broken(H9, "no read of %s came to its tip after the faults", j.t.text(name))
+		}
+	}
 }
 
 // tip is a record of a shard, by its index, and the time of its put.

@@ -16,6 +16,8 @@ func (j *judge) loss() {
 		case first != n:
 			j.v.Lost++
 			j.broken(H1, "lost: puts %d and %d were both acknowledged as %s", first, n, j.at(e.place))
+		case j.handledAt[e.place] == none && j.maySkip(e.place):
+			j.v.Skipped++
 		case j.handledAt[e.place] == none:
 			j.v.Lost++
 			j.broken(H1, "lost: put %d, key %s, acknowledged as %s in %s %s, was never handled",

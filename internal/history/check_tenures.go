@@ -260,7 +260,7 @@ func (j *judge) before(r *run) string {
 	if r.last < r.start {
 		return r.from.String()
 	}
-	return j.at(r.shard.users[r.last].place)
+	return j.at(r.shard.users[r.last].place).String()
 }
 
 // afterParents judges H6.

@@ -15,7 +15,10 @@
 //   - H1: every acknowledged record is in the stream, in the shard that was
 //     told, and some handler finished it. A tenure sends a position, or the end
 //     of its shard, when it has handled every user record from where it began
-//     up to there, acknowledged or not; records that it gave up count.
+//     up to there, acknowledged or not; records that it gave up count. A group
+//     that begins at a time may skip what arrived before; the time is not later
+//     than its making, and nobody who knew the group makes it anew at a later one
+//     ([Verdict].Skipped).
 //   - H2: a record delivered was put, and has the bytes, key and (out of an
 //     aggregate) explicit hash key that it was put with. It is one of the
 //     stream's user records, delivered with the shard that it is in; of an
@@ -23,7 +26,9 @@
 //     shard.
 //   - H3: by key, first deliveries are in the order of sequence and
 //     sub-sequence numbers. Acknowledged records of an ordered producer have
-//     ids, and first deliveries as whatever copy, in the order of the puts. A
+//     ids, and first deliveries as whatever copy, in the order of the puts. What
+//     arrived before a beginning of the group has no order: a group made anew at
+//     the oldest record comes to it late. A
 //     tenure begins with the successor of the position that it was granted; on
 //     each record follows its successor, or one of its own earlier ones that it
 //     has not handled. Records that it gave up may be missing.
@@ -34,7 +39,8 @@
 //     delivered under one after a higher one of the lease was granted. A worker
 //     that was held ([History.Held]) may deliver, of each lease, the batch that
 //     it was about to; one that had the lease before the store lost something
-//     has a lease time and two beats to see it.
+//     has a lease time and two beats to see it; one whose name another took
+//     ([History.Superseded]) has a lease time from the grant to the other.
 //   - H6: nothing is delivered of a shard before the completion of each of its
 //     parents began, if they have leases. A completion of which nobody knows the
 //     outcome counts when the child was granted after it began, or a table shows
@@ -53,7 +59,11 @@
 //   - H10: a put ends once. What failed for good is not in the stream.
 //   - H11: the first record of a tenure is behind the position that its lease
 //     was granted with, and that position is not before one that an answer
-//     showed before the acquisition was asked for.
+//     showed before the acquisition was asked for. Nothing is delivered that
+//     arrived before the group began. A lease is given back at the position of
+//     all that its tenure handled; with [Options].SaveLag what was handled is
+//     saved within that time, by a tenure that saves. So a crash repeats what was
+//     handled in that time, and a hand-over nothing.
 //   - H12: a lease time and two beats after the faults, each unfinished lease
 //     whose parents are finished is owned by a living worker; and each
 //     acknowledged record is handled within a bound.

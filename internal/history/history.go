@@ -268,6 +268,11 @@ func (h *History) Held(actor string) { h.add(line{Actor: &actorLine{actor, "held
 // may still deliver the batch that it was about to.
 func (h *History) Resumed(actor string) { h.add(line{Actor: &actorLine{actor, "resumed"}}) }
 
+// Superseded notes that another worker is about to start under the name of an
+// actor that still runs. The store takes the leases of the former away at once,
+// which it need not see before its lease time is over.
+func (h *History) Superseded(actor string) { h.add(line{Actor: &actorLine{actor, "superseded"}}) }
+
 // StoreLost notes that the store is about to lose what it has, or has just lost
 // it: what says how much, in a word. What it had answered before since it still
 // has; the zero time means that it lost everything. What was stored and lost does
@@ -292,7 +297,13 @@ func (h *History) Owners(table []Owner) {
 
 // Note notes anything for the timeline: a fault, a pause, a reshard.
 func (h *History) Note(actor, format string, args ...any) {
-	h.add(line{Note: &noteLine{actor, fmt.Sprintf(format, args...)}})
+	h.add(line{Note: &noteLine{Actor: actor, Text: fmt.Sprintf(format, args...)}})
+}
+
+// Logged notes a line that an actor logged, for the timeline. Unlike a note it is
+// no part of the Digest.
+func (h *History) Logged(actor, text string) {
+	h.add(line{Note: &noteLine{Actor: actor, Text: text, Log: true}})
 }
 
 // Stream notes the truth, as a clean client read it when the run was over and

@@ -30,6 +30,8 @@ type judge struct {
 	truth     *truth          // nil when it was not recorded
 	copies    map[content]who // puts by what they are; nil before it is needed
 	shardName []uint32        // by tenure: the name of its shard
+	skippable int64           // what arrived before this, in Unix milliseconds, the group need not handle
+	border    int64           // the latest at which it ever began
 }
 
 // truth is the stream, with where its user records are.
@@ -167,19 +169,19 @@ func (j *judge) position(at uint32) checkpoint.Position {
 func shardOf(lease string) string { return lease[strings.LastIndexByte(lease, '/')+1:] }
 
 // when is the time of an event since the first.
-func (j *judge) when(e int) string {
+func (j *judge) when(e int) moment {
 	if e == none {
-		return "never"
+		return moment{"never", none}
 	}
-	return "at " + elapsed(j.t.events[e].at-j.t.events[0].at)
+	return moment{"at " + elapsed(j.t.events[e].at-j.t.events[0].at), e}
 }
 
 func elapsed(ns int64) string { return fmt.Sprintf("%.6fs", time.Duration(ns).Seconds()) }
 
 // at describes a place.
-func (j *judge) at(n uint32) string {
+func (j *judge) at(n uint32) mention {
 	id := j.t.id(n)
-	return fmt.Sprintf("%s:%d", brief(id.Sequence), id.Subsequence)
+	return mention{fmt.Sprintf("%s:%d", brief(id.Sequence), id.Subsequence), n}
 }
 
 // brief is a sequence number of which the end, which is what changes, is shown.
@@ -192,9 +194,9 @@ func brief(seq string) string {
 }
 
 // who describes a tenure.
-func (j *judge) who(n uint32) string {
+func (j *judge) who(n uint32) holder {
 	u := j.t.tenures[n]
-	return fmt.Sprintf("%s on %s epoch %d", j.t.text(u.worker), shardOf(j.t.text(u.lease)), u.epoch)
+	return holder{fmt.Sprintf("%s on %s epoch %d", j.t.text(u.worker), shardOf(j.t.text(u.lease)), u.epoch), n}
 }
 
 // key describes a put's or delivery's key.

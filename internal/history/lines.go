@@ -77,7 +77,7 @@ type answerLine struct {
 
 type actorLine struct {
 	Name  string `json:"name"`
-	State string `json:"state"` // started, stopped, crashed, held, resumed
+	State string `json:"state"` // started, stopped, crashed, held, resumed, superseded
 }
 
 type lostLine struct {
@@ -88,6 +88,7 @@ type lostLine struct {
 type noteLine struct {
 	Actor string `json:"actor"`
 	Text  string `json:"text"`
+	Log   bool   `json:"log,omitempty"`
 }
 
 // streamLine is a [Stream] with its aggregates unpacked, and sums for data.

@@ -100,7 +100,7 @@ func TestFence(t *testing.T) {
 			l.sends("one", "a", l.after(1), false)(checkpoint.Start(), "fenced")
 		})},
 		{"the former owner's save is accepted", H5, taken(func(l *tale) { l.saves("one", "a", 1) })},
-		{"the former owner's release is accepted", H5, taken(func(l *tale) { l.releases("one", "a", 0) })},
+		{"the former owner's release is accepted", H5, taken(func(l *tale) { l.releases("one", "a", 1) })},
 		{"the former owner's end of the shard is accepted", H5, func(l *tale) {
 			l.puts("a", "x")
 			l.split()
@@ -136,8 +136,9 @@ func TestFence(t *testing.T) {
 		{"a release sent again with another position", H5, func(l *tale) {
 			l.puts("a", "x", "y")
 			l.acquires("one", "a", checkpoint.Start())
-			l.does("one", "a", 0, 1)
+			l.does("one", "a", 0)
 			l.sends("one", "a", l.after(0), true)
+			l.does("one", "a", 1)
 			l.acquires("two", "a", l.after(0))
 			l.does("two", "a", 1)
 			l.releases("one", "a", 1)

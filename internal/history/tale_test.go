@@ -207,11 +207,16 @@ func (l *tale) done(owners ...Owner) {
 // judge runs a tale in a bubble and says which rules it breaks.
 func judged(t *testing.T, tell func(*tale)) Verdict {
 	t.Helper()
-	var v Verdict
+	return judgedBy(t, tell, Options{TTL: 8 * time.Second, Beat: 2 * time.Second, Lag: 20 * time.Second})
+}
+
+// judgedBy is judged, by options.
+func judgedBy(t *testing.T, tell func(*tale), o Options) (v Verdict) {
+	t.Helper()
 	synctest.Test(t, func(*testing.T) {
 		l := newTale()
 		tell(l)
-		v = l.Check(Options{TTL: 8 * time.Second, Beat: 2 * time.Second, Lag: 20 * time.Second})
+		v = l.Check(o)
 	})
 	return v
 }

@@ -7,24 +7,108 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/shardrun/shardrun/checkpoint"
 )
 
+// View says what a timeline shows.
+type View struct {
+	// Only selects the lines that it matches, without their times; violations are
+	// shown in any case. Defaults to all.
+	Only *regexp.Regexp
+	// Verdict is the judgement of the history: the violations that it describes are
+	// marked where they came to light, and those that are about no event are at
+	// the end. Defaults to none.
+	Verdict Verdict
+}
+
 // Timeline writes the history for a person: a line an event, with the time since
-// the first, who it is about, and what happened.
-func (h *History) Timeline(w io.Writer) error {
+// the first, who it is about, and what happened. Of sequence numbers and epochs it
+// shows as many of the last digits as tell them apart.
+func (h *History) Timeline(w io.Writer) error { return h.Show(w, View{}) }
+
+// Show is Timeline for who looks for something.
+func (h *History) Show(w io.Writer, v View) error {
 	t := h.snapshot()
+	broken := map[int][]Violation{}
+	for _, x := range v.Verdict.Violations {
+		broken[x.Event] = append(broken[x.Event], x)
+	}
 	out := bufio.NewWriter(w)
-	b := describer{t: t, seq: brief}
+	b := describer{t: t, begin: startOf(t.events), seq: ending(t.seqs.texts), epoch: ending(t.epochs())}
+	mark := func(time string, violations []Violation) {
+		for _, x := range violations {
+			fmt.Fprintf(out, "%12s  %-14s %s %s\n", time, "VIOLATION", x.Rule, b.line(x.Text))
+		}
+	}
 	for e, ev := range t.events {
 		b.actor, b.text = b.actor[:0], b.text[:0]
 		b.describe(ev)
-		fmt.Fprintf(out, "%12s  %-14s %s%s\n", elapsed(ev.at-t.events[0].at), b.actor, b.text, t.numbered(e))
+		line := fmt.Sprintf("%-14s %s%s", b.actor, b.line(string(b.text)), t.numbered(e))
+		if v.Only == nil || v.Only.MatchString(line) {
+			fmt.Fprintf(out, "%12s  %s\n", elapsed(ev.at-b.begin), line)
+		}
+		mark(elapsed(ev.at-b.begin), broken[e+1])
 	}
+	mark("", broken[0])
 	return out.Flush()
+}
+
+// startOf is when the first event was.
+func startOf(events []event) int64 {
+	if len(events) == 0 {
+		return 0
+	}
+	return events[0].at
+}
+
+var (
+	// oneLine keeps a text with several lines in one.
+	oneLine = strings.NewReplacer("\r\n", "; ", "\n", "; ")
+	// sequence is a sequence number in a text.
+	sequence = regexp.MustCompile(`\d{50,}`)
+)
+
+// line is a text as the timeline shows it.
+func (b *describer) line(text string) string {
+	return sequence.ReplaceAllStringFunc(oneLine.Replace(text), b.seq)
+}
+
+// epochs are those of all tenures.
+func (t *trace) epochs() []string {
+	var out []string
+	for _, a := range t.answers {
+		for _, r := range a.results {
+			out = append(out, strconv.FormatUint(r.Epoch, 10))
+		}
+	}
+	return out
+}
+
+// ending gives a function that shows as many of the last characters of a text, at
+// least four, as tell texts apart.
+func ending(texts []string) func(string) string {
+	texts = slices.Compact(slices.Sorted(slices.Values(texts)))
+	n := 4
+	for seen := map[string]struct{}{}; ; n++ {
+		clear(seen)
+		long := false
+		for _, s := range texts {
+			long = long || len(s) > n
+			seen[s[max(0, len(s)-n):]] = struct{}{}
+		}
+		if !long || len(seen) == len(texts) {
+			break
+		}
+	}
+	return func(s string) string {
+		if len(s) <= n+1 {
+			return s
+		}
+		return "…" + s[len(s)-n:]
+	}
 }
 
 // numbered names the put that an event begins or ends, so that the two can be
@@ -43,220 +127,26 @@ func (t *trace) numbered(e int) string {
 
 // Digest is a sum of the whole history that is equal for equal runs: events of
 // one instant are put in an order of their own, and what is drawn at random,
-// tokens and the texts of errors, is left out.
+// tokens and the texts of errors, is left out, and so is what actors log.
 func (h *History) Digest() string {
 	t := h.snapshot()
-	b := describer{t: t, seq: strings.Clone, whole: true}
+	events := slices.DeleteFunc(slices.Clone(t.events), func(e event) bool { return e.kind == kindNote && t.notes[e.i].log })
+	b := describer{t: t, begin: startOf(events), seq: strings.Clone, epoch: strings.Clone, whole: true}
 	sum := sha256.New()
-	for from := 0; from < len(t.events); {
+	for from := 0; from < len(events); {
 		to := from
 		var lines [][]byte
-		for ; to < len(t.events) && t.events[to].at == t.events[from].at; to++ {
+		for ; to < len(events) && events[to].at == events[from].at; to++ {
 			b.actor, b.text = b.actor[:0], b.text[:0]
-			b.describe(t.events[to])
+			b.describe(events[to])
 			lines = append(lines, slices.Concat(b.actor, []byte{0}, b.text, []byte{'\n'}))
 		}
 		slices.SortFunc(lines, bytes.Compare)
-		fmt.Fprintf(sum, "%d\n", t.events[from].at-t.events[0].at)
+		fmt.Fprintf(sum, "%d\n", events[from].at-b.begin)
 		for _, l := range lines {
 			sum.Write(l)
 		}
 		from = to
 	}
 	return hex.EncodeToString(sum.Sum(nil))
-}
-
-// describer tells events in words.
-type describer struct {
-	t     *trace
-	seq   func(string) string // how sequence numbers are shown
-	whole bool                // with all there is to compare, and nothing random
-
-	actor, text []byte
-}
-
-func (b *describer) say(format string, args ...any) { b.text = fmt.Appendf(b.text, format, args...) }
-
-// by names the actor.
-func (b *describer) by(name uint32) { b.actor = append(b.actor, b.t.text(name)...) }
-
-func (b *describer) describe(ev event) {
-	t := b.t
-	switch ev.kind {
-	case kindPut:
-		p := t.puts[ev.i]
-		b.by(p.producer)
-		b.say("puts %s", b.record(p.key, p.hash, p.sum))
-	case kindEnd:
-		b.end(t.ends[ev.i])
-	case kindDelivered:
-		d := t.deliveries[ev.i]
-		b.tenure("is given", d.tenure, d.place)
-		b.say(" %s", b.record(d.key, d.hash, d.sum))
-	case kindHandled:
-		g := t.handlings[ev.i]
-		b.tenure("handled", g.tenure, g.place)
-	case kindCall:
-		c := t.calls[ev.i]
-		b.by(c.actor)
-		b.say("calls %s", c.op)
-		for _, item := range c.items {
-			b.item(c.op, item)
-		}
-	case kindAnswer:
-		b.answer(t.answers[ev.i])
-	case kindActor:
-		a := t.actors[ev.i]
-		b.by(a.name)
-		b.say("%s", t.text(a.state))
-	case kindLost:
-		x := t.losses[ev.i]
-		b.say("the store loses: %s", t.text(x.what))
-		if x.since != 0 {
-			b.say(" since %s", elapsed(x.since-t.events[0].at))
-		}
-	case kindHealed:
-		b.say("no fault from here on")
-	case kindOwners:
-		b.table(t.tables[ev.i])
-	case kindNote:
-		n := t.notes[ev.i]
-		b.by(n.actor)
-		b.say("%s", n.text)
-	case kindStream:
-		b.stream(&t.streams[ev.i])
-	case kindRead:
-		b.read(&t.reads[ev.i])
-	}
-}
-
-// record describes a key, a hash key and, in whole, the data.
-func (b *describer) record(key, hash uint32, s sum) string {
-	out := fmt.Sprintf("key %q", b.t.text(key))
-	if hash != 0 {
-		out += " hash key " + b.t.text(hash)
-	}
-	if b.whole {
-		out += " " + hex.EncodeToString(s[:])
-	}
-	return out
-}
-
-func (b *describer) id(n uint32) string {
-	id := b.t.id(n)
-	return fmt.Sprintf("%s:%d", b.seq(id.Sequence), id.Subsequence)
-}
-
-func (b *describer) position(p checkpoint.Position) string {
-	if p.Rank == checkpoint.RankRecord {
-		return fmt.Sprintf("%s:%d", b.seq(string(p.Sequence)), p.Subsequence)
-	}
-	return p.String()
-}
-
-func (b *describer) end(e end) {
-	p := b.t.puts[e.put]
-	b.by(p.producer)
-	what := b.record(p.key, p.hash, p.sum)
-	switch {
-	case e.acked:
-		b.say("acknowledged: %s as %s in %s", what, b.id(e.place), b.t.text(e.shard))
-	case e.maybe:
-		b.say("failed, maybe written: %s", what)
-	default:
-		b.say("failed: %s", what)
-	}
-	if e.err != 0 && !b.whole {
-		b.say(": %s", b.t.text(e.err))
-	}
-}
-
-func (b *describer) tenure(verb string, n, at uint32) {
-	u := b.t.tenures[n]
-	b.by(u.worker)
-	b.say("%s %s of %s, epoch %d", verb, b.id(at), shardOf(b.t.text(u.lease)), u.epoch)
-}
-
-func (b *describer) item(op Op, item Item) {
-	b.say(" %s", shardOf(item.Lease))
-	switch op {
-	case OpSave:
-		b.say(" at %s", b.position(item.Position))
-		if item.Release {
-			b.say(" and releases")
-		}
-	case OpComplete:
-		for _, c := range item.Children {
-			b.say(" > %s", shardOf(c))
-		}
-	case OpAcquire, OpCreate, OpBye:
-	}
-}
-
-func (b *describer) answer(a answer) {
-	c := b.t.calls[a.call]
-	b.by(c.actor)
-	b.say("answered %s", c.op)
-	for i, item := range c.items {
-		if b.say(" %s", shardOf(item.Lease)); i >= len(a.results) {
-			b.say(" unknown")
-			continue
-		}
-		switch r := a.results[i]; {
-		case r.Err != "":
-			b.say(" refused: %s", r.Err)
-		case c.op == OpAcquire:
-			b.say(" granted with epoch %d at %s", r.Epoch, b.position(r.Position))
-		default:
-			b.say(" ok")
-		}
-	}
-	if a.err != 0 {
-		b.say(" failed")
-		if !b.whole {
-			b.say(": %s", b.t.text(a.err))
-		}
-	}
-}
-
-func (b *describer) table(owners []Owner) {
-	b.say("leases:")
-	for _, o := range owners {
-		worker := o.Worker
-		if worker == "" {
-			worker = "-"
-		}
-		b.say(" %s %s %s", shardOf(o.Lease), worker, b.position(o.Position))
-	}
-}
-
-func (b *describer) stream(s *stream) {
-	records, users := 0, 0
-	for i := range s.shards {
-		records, users = records+len(s.shards[i].raws), users+len(s.shards[i].users)
-	}
-	b.say("stream %s: %d shards, %d records, %d user records", b.t.text(s.name), len(s.shards), records, users)
-	if !b.whole {
-		return
-	}
-	for i := range s.shards {
-		sh := &s.shards[i]
-		b.say("\n%s %v %s %s", b.t.text(sh.name), sh.keys, sh.start, sh.end)
-		for _, u := range sh.users {
-			b.say(" %s %s", b.id(u.place), b.record(u.key, u.hash, u.sum))
-		}
-	}
-}
-
-func (b *describer) read(r *read) {
-	b.say("%s read %d records, %v behind", what(r), len(r.got), r.Behind)
-	if r.Closed {
-		b.say(", to the shard's end")
-	}
-	if b.whole {
-		b.say(" asked after %v", r.Answered.Sub(r.Began))
-		for _, seq := range r.got {
-			b.say(" %s", b.t.seqs.texts[seq])
-		}
-	}
 }

@@ -102,6 +102,7 @@ type lost struct {
 type note struct {
 	actor uint32 // name
 	text  string
+	log   bool // the actor's own
 }
 
 // place is an [ID]: the number of its sequence number, and the sub-sequence number.
@@ -196,7 +197,7 @@ func (t *trace) apply(l *line) (at uint32, known bool) {
 		t.tables = append(t.tables, *l.Owners)
 		add(kindOwners, len(t.tables)-1)
 	case l.Note != nil:
-		t.notes = append(t.notes, note{t.name(l.Note.Actor), l.Note.Text})
+		t.notes = append(t.notes, note{t.name(l.Note.Actor), l.Note.Text, l.Note.Log})
 		add(kindNote, len(t.notes)-1)
 	case l.Stream != nil:
 		t.streams = append(t.streams, t.stream(l.Stream))

@@ -39,6 +39,13 @@ type Options struct {
 	// if that was later, a record may wait until it is handled (H12). Defaults
 	// to no bound.
 	Lag time.Duration
+	// SaveLag is how long after a record was handled its tenure begins to save a
+	// position that covers it, at the latest, if it saves at all (H11). Defaults
+	// to no bound.
+	SaveLag time.Duration
+	// Tips says that somebody read each shard to its tip when the faults were
+	// over (H9). Defaults to false: nobody needs to.
+	Tips bool
 	// Partial are the rules that cannot be judged, because what they are judged
 	// by was not recorded. A rule that is not here, and for which nothing at all
 	// was recorded, is broken: else a witness that was forgotten would look like
@@ -66,6 +73,9 @@ func (o Options) withDefaults() Options {
 type Violation struct {
 	Rule Rule
 	Text string
+	// Event is the number of the event at which it came to light, counted from
+	// 1, for the timeline; 0 when it is about none.
+	Event int
 }
 
 // mostExamples bounds the violations of each rule that are described.
@@ -77,8 +87,9 @@ type Verdict struct {
 	Sent int
 	// Handled counts the acknowledged puts that a handler finished.
 	Handled int
-	// Lost counts the acknowledged puts that no handler finished.
-	Lost int
+	// Lost counts the acknowledged puts that no handler finished, but for those
+	// that arrived before the group began, which are Skipped.
+	Lost, Skipped int
 	// Duplicates counts the deliveries after a record's first, and those of
 	// Repeated. At-least-once allows them.
 	Duplicates int
@@ -134,6 +145,7 @@ func (h *History) Check(o Options) Verdict {
 func check(t *trace, o Options) Verdict {
 	j := newJudge(t, o)
 	for _, judge := range []func(){
+		j.beginning,                   // check_begin.go
 		j.loss, j.content, j.promises, // check_records.go
 		j.order,            // check_order.go
 		j.store,            // check_store.go
@@ -162,7 +174,7 @@ func (j *judge) broken(r Rule, format string, args ...any) {
 	}
 	j.v.Broken[r]++
 	if j.v.Broken[r] <= mostExamples {
-		j.v.Violations = append(j.v.Violations, Violation{r, fmt.Sprintf(format, args...)})
+		j.v.Violations = append(j.v.Violations, Violation{r, fmt.Sprintf(format, args...), j.eventOf(args) + 1})
 	}
 }
 

@@ -22,7 +22,7 @@ type Result struct {
 	// many of them found something wrong.
 	Runs, Failures uint64
 	// Counts says how much was run, by unit in the plural: "records", "kills".
-	// A unit that ends in "seconds" is shown in hours.
+	// A unit that ends in "seconds" is shown in minutes or hours.
 	Counts map[string]uint64
 }
 
@@ -59,6 +59,26 @@ func Add(file string, r Result) error {
 	})
 	if err != nil {
 		return fmt.Errorf("add to ledger %s: %w", file, err)
+	}
+	return nil
+}
+
+// Check reports whether Add could add to a file now: that it is a total or does
+// not exist, and that a file can be made beside it. Who is about to run for long
+// asks first.
+func Check(file string) error {
+	err := locked(filepath.Dir(file), func() error {
+		if _, err := Read(file); err != nil {
+			return err
+		}
+		temp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+		if err != nil {
+			return err
+		}
+		return errors.Join(temp.Close(), os.Remove(temp.Name()))
+	})
+	if err != nil {
+		return fmt.Errorf("ledger %s: %w", file, err)
 	}
 	return nil
 }

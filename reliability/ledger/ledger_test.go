@@ -113,6 +113,44 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestTimesAreShownInTheUnitThatAPersonWouldUse(t *testing.T) {
+	for seconds, want := range map[uint64]string{
+		1: "1 simulated seconds", 59: "59 simulated seconds", 60: "1.0 simulated minutes", 202: "3.3 simulated minutes",
+		3599: "59.9 simulated minutes", 3600: "1.0 simulated hours", 3600*1500 + 1800: "1,500.5 simulated hours",
+	} {
+		if got := amounts(map[string]uint64{"simulated seconds": seconds}); got != want {
+			t.Errorf("%d seconds are shown as %q, want %q", seconds, got, want)
+		}
+	}
+}
+
+func TestCheckFindsWhatAddWould(t *testing.T) {
+	dir := t.TempDir()
+	whole, other := filepath.Join(dir, "totals.json"), filepath.Join(dir, "other.json")
+	if err := Check(whole); err != nil {
+		t.Errorf("a file that does not exist yet: %v", err)
+	}
+	if err := Add(whole, Result{Suite: "sim", Runs: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(whole); err != nil {
+		t.Errorf("a total: %v", err)
+	}
+	if err := os.WriteFile(other, []byte("no total"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, file := range map[string]string{
+		"no total": other, "a directory": dir, "a directory that does not exist": filepath.Join(dir, "no", "totals.json"),
+	} {
+		if err := Check(file); err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 2 {
+		t.Errorf("it left %v behind, %v", left, err)
+	}
+}
+
 func TestPut(t *testing.T) {
 	got, err := Put("a\n<!-- reliability -->\nold\n<!-- /reliability -->\nb\n", "new\n")
 	if want := "a\n<!-- reliability -->\nnew\n<!-- /reliability -->\nb\n"; err != nil || got != want {

@@ -30,12 +30,30 @@ func amounts(counts map[string]uint64) string {
 	for _, unit := range slices.Sorted(maps.Keys(counts)) {
 		n := counts[unit]
 		if what, ok := strings.CutSuffix(unit, "seconds"); ok {
-			out = append(out, fmt.Sprintf("%s.%d %shours", grouped(n/3600), n%3600/360, what))
+			out = append(out, duration(n, what))
 			continue
 		}
 		out = append(out, grouped(n)+" "+unit)
 	}
 	return strings.Join(out, ", ")
+}
+
+// duration writes seconds in the unit that a person would: "45 seconds",
+// "3.4 minutes", "1,500.5 hours", with what they are of before the unit.
+func duration(seconds uint64, what string) string {
+	switch {
+	case seconds < 60:
+		return fmt.Sprintf("%d %sseconds", seconds, what)
+	case seconds < 3600:
+		return tenths(seconds, 60) + " " + what + "minutes"
+	default:
+		return tenths(seconds, 3600) + " " + what + "hours"
+	}
+}
+
+// tenths is n in units of per, cut to a tenth.
+func tenths(n, per uint64) string {
+	return fmt.Sprintf("%s.%d", grouped(n/per), n%per*10/per)
 }
 
 // grouped writes a number with commas.

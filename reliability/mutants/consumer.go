@@ -32,6 +32,20 @@ func consumerMutants() []Mutant {
 		Breaks: "FailFrom delivers that record again",
 		Test:   Test{consumer, "TestVerdictsInARun/FailFrom_goes_on_at_the_record"}, Sim: true,
 	}, {
+		Name:   "begin-a-batch-after-the-lease-ran-out",
+		File:   "consumer/shard.go",
+		Old:    "\tif !s.held.Valid() {\n",
+		New:    "\tif s.held == nil {\n",
+		Breaks: "a worker that stalled for longer than its lease begins nothing more",
+		Test:   Test{consumer, "TestNoBatchBeginsAfterTheLeaseRanOut"}, Sim: true,
+	}, {
+		Name:   "count-failed-batches-as-done",
+		File:   "consumer/verdict.go",
+		Old:    "\tif err == nil {\n\t\treturn verdict{done: n}\n",
+		New:    "\tif err == nil || n > 3 {\n\t\treturn verdict{done: n}\n",
+		Breaks: "what a handler failed with is delivered again",
+		Test:   Test{consumer, "TestJudge"}, Sim: true,
+	}, {
 		Name:   "end-a-shard-with-records-in-the-queue",
 		File:   "consumer/shard.go",
 		Old:    "\t\tcase n > 0:\n\t\t\tif err := s.deliver(ctx, n); err != nil {\n",
@@ -93,9 +107,7 @@ func consumerMutants() []Mutant {
 		Old:    "\t\tRediscover: c.discoverFrom(TrimHorizon(), st),\n",
 		New:    "\t\tRediscover: c.discoverFrom(cfg.StartAt, st),\n",
 		Breaks: "a store that lost everything costs repeats, not records",
-		// In a simulation a group that starts at the tip, where this shows, does
-		// not lose all of its state.
-		Test: Test{consumer, "TestLostStateIsReadFromTheStart"},
+		Test:   Test{consumer, "TestLostStateIsReadFromTheStart"}, Sim: true,
 	}, {
 		Name:   "let-retries-overtake",
 		File:   "consumer/deliver.go",

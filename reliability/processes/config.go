@@ -5,13 +5,15 @@ package main
 import (
 	"cmp"
 	"errors"
-	"fmt"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/shardrun/shardrun/internal/history"
 	"github.com/shardrun/shardrun/lease"
+	"github.com/shardrun/shardrun/reliability/cmdline"
 )
 
 // config says what a run is.
@@ -43,37 +45,63 @@ type config struct {
 	redisServer string
 	// programs is a directory with the built programs; empty to build them.
 	programs string
+	// every is the time between two lines that tell how far the run is; 0 for ten
+	// seconds.
+	every time.Duration
 }
 
 func (c config) withDefaults() config {
-	c.settle = cmp.Or(c.settle, time.Minute+c.duration)
+	c.settle = cmp.Or(c.settle, max(time.Minute+c.duration, c.owned()))
 	c.pause = cmp.Or(c.pause, c.ttl)
+	c.every = cmp.Or(c.every, 10*time.Second)
 	return c
 }
 
+// Bounds of what one machine can be asked for.
+const (
+	leastPause = 10 * time.Millisecond
+	mostNodes  = 100
+	mostRate   = 100_000
+)
+
+// validate names the flag that was given a value that makes no sense, and what is
+// accepted.
 func (c config) validate() error {
 	switch {
 	case c.duration <= 0:
-		return fmt.Errorf("-for %v: want a time above 0", c.duration)
-	case c.workers < 2:
-		return fmt.Errorf("-workers %d: want at least 2, so that one can take over", c.workers)
-	case c.producers < 1:
-		return fmt.Errorf("-producers %d: want at least 1", c.producers)
-	case c.shards < 1 || c.shards > mostShards:
-		return fmt.Errorf("-shards %d: want 1 to %d", c.shards, mostShards)
-	case c.rate < 1:
-		return fmt.Errorf("-rate %d: want at least 1 record a second", c.rate)
+		return cmdline.Wrong("-for %v: want a time above 0", c.duration)
+	case c.workers < 2 || c.workers > mostNodes:
+		return cmdline.Wrong("-workers %d: want 2 to %d, so that one can take over", c.workers, mostNodes)
+	case c.producers < 1 || c.producers > mostNodes:
+		return cmdline.Wrong("-producers %d: want 1 to %d", c.producers, mostNodes)
+	case c.shards < fewestShards || c.shards > mostShards:
+		return cmdline.Wrong("-shards %d: want %d to %d", c.shards, fewestShards, mostShards)
+	case c.rate < 1 || c.rate > mostRate:
+		return cmdline.Wrong("-rate %d: want 1 to %d records a second", c.rate, mostRate)
 	case c.ttl < lease.MinTTL || c.ttl > time.Minute:
-		return fmt.Errorf("-lease-ttl %v: want %v to 1m", c.ttl, lease.MinTTL)
-	case c.pause < 0:
-		return fmt.Errorf("-pause %v: want a time above 0", c.pause)
-	case c.redisServer == "":
-		return errors.New("redis-server is not installed; install Redis 6.2 or later (Debian, Ubuntu: apt-get install redis-server)")
+		return cmdline.Wrong("-lease-ttl %v: want %v to 1m", c.ttl, lease.MinTTL)
+	case c.pause < leastPause:
+		return cmdline.Wrong("-pause %v: want at least %v", c.pause, leastPause)
+	case c.settle < c.owned():
+		return cmdline.Wrong("-settle %v: want at least three lease times, %v, in which leases come to have owners", c.settle, c.owned())
 	}
-	for _, name := range c.only {
-		if !slices.Contains(faultNames(), name) {
-			return fmt.Errorf("-only %q: want some of %s, with commas", name, strings.Join(faultNames(), ", "))
+	for i, name := range c.only {
+		switch {
+		case !slices.Contains(faultNames(), name):
+			return cmdline.Wrong("-only %q: want some of %s, with commas", name, strings.Join(faultNames(), ", "))
+		case slices.Contains(c.only[:i], name):
+			return cmdline.Wrong("-only: %q stands there twice", name)
 		}
+	}
+	if c.programs != "" {
+		for _, name := range []string{"shardrun", "node"} {
+			if _, err := exec.LookPath(filepath.Join(c.programs, name)); err != nil {
+				return cmdline.Wrong("-programs %s: want a directory with the programs shardrun and node: %v", c.programs, err)
+			}
+		}
+	}
+	if c.redisServer == "" {
+		return errors.New("redis-server is not installed; install Redis 6.2 or later (Debian, Ubuntu: apt-get install redis-server)")
 	}
 	return nil
 }

@@ -10,9 +10,14 @@
 //
 //	go run ./reliability/processes -for 5m -seed 7
 //
-// It prints one line that sums up the run, one for each violation, and the
-// timeline with -v, and exits with 1 when there is a violation. The files of
-// such a run are kept: histories, logs of the processes, data of the server.
+// What was handled is told by the handlers of the workers, which fail at times,
+// and not by the workers.
+//
+// It tells how far it is every ten seconds, then prints one line that sums up the
+// run, one for each violation, and the timeline with -v, and exits with 1 when
+// there is a violation. The files of such a run are kept: run.json, which says
+// what it was and what came of it, histories, logs of the processes, data of the
+// server. -check judges them again.
 //
 // It needs the signals of Unix.
 //

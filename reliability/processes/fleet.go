@@ -38,9 +38,12 @@ type fleet struct {
 	server, redis      *process
 	workers, producers []*process
 
-	mu     sync.Mutex // guards all below
-	mode   redisMode  // of the Redis that runs, or ran last
-	deaths []string   // of processes that nobody ended
+	// crashed is told which actor is no more when a process ended by itself.
+	crashed func(actor string)
+
+	mu       sync.Mutex // guards all below
+	mode     redisMode  // of the Redis that runs, or ran last
+	failures failures   // of processes
 }
 
 // redisMode is how a redis-server keeps what it is told.
@@ -63,7 +66,7 @@ func buildPrograms(ctx context.Context, dir string) error {
 }
 
 // newFleet is a fleet that has not started. Its processes end with ctx.
-func newFleet(ctx context.Context, cfg config, dir string) (*fleet, error) {
+func newFleet(ctx context.Context, cfg config, dir string, crashed func(actor string)) (*fleet, error) {
 	serverAddr, err := freeAddr(ctx)
 	if err != nil {
 		return nil, err
@@ -72,7 +75,7 @@ func newFleet(ctx context.Context, cfg config, dir string) (*fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{cfg: cfg, dir: dir, endpoint: "http://" + serverAddr, redisAddr: redisAddr, mode: redisAlways}
+	f := &fleet{cfg: cfg, dir: dir, endpoint: "http://" + serverAddr, redisAddr: redisAddr, mode: redisAlways, crashed: crashed}
 	client, err := awsclient.New(ctx, awsclient.Options{Endpoint: f.endpoint})
 	if err != nil {
 		return nil, err
@@ -97,12 +100,22 @@ func newFleet(ctx context.Context, cfg config, dir string) (*fleet, error) {
 
 // node is a worker or a producer. Each life has a history of its own.
 func (f *fleet) node(ctx context.Context, role string, index int, args ...string) *process {
-	return newProcess(fmt.Sprintf("%s-%d", role, index+1), f.dir, func(p *process, life int) *exec.Cmd {
+	return newProcess(nodeName(role, index), f.dir, func(p *process, life int) *exec.Cmd {
 		all := append([]string{role, "-name", p.actor(life), "-endpoint", f.endpoint, "-stream", streamName,
-			"-history", filepath.Join(f.dir, lifeName(p.name, life)+historySuffix), "-seed", strconv.FormatUint(f.cfg.seed, 10)}, args...)
+			"-history", filepath.Join(f.dir, lifeName(p.name, life)+historySuffix), "-up", f.upFile(role, index, life),
+			"-seed", strconv.FormatUint(f.cfg.seed, 10)}, args...)
 		return exec.CommandContext(ctx, filepath.Join(f.cfg.programs, "node"), all...)
-	}, nil, f.died)
+	}, func(_ context.Context, life int) error { return os.Remove(f.upFile(role, index, life)) }, f.died)
 }
+
+// upFile is the file that a life of a node makes when it is up, and that goes
+// away when that was seen.
+func (f *fleet) upFile(role string, index, life int) string {
+	return filepath.Join(f.dir, lifeName(nodeName(role, index), life)+".up")
+}
+
+// nodeName is the name of a worker or a producer.
+func nodeName(role string, index int) string { return fmt.Sprintf("%s-%d", role, index+1) }
 
 // lifeName is the name of one life of a process.
 func lifeName(process string, life int) string { return fmt.Sprintf("%s.%d", process, life) }
@@ -136,17 +149,49 @@ func (f *fleet) processes(k kind) []*process {
 }
 
 // died notes the end of a process that nobody ended.
-func (f *fleet) died(name string, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.deaths = append(f.deaths, fmt.Sprintf("%s ended by itself: %v", name, err))
+func (f *fleet) died(p *process, life int, err error) {
+	f.crashed(p.actor(life))
+	f.failed("%s ended by itself, and %s.log tells more: %v", p.name, p.name, err)
 }
 
-// unexpected are the deaths so far.
+// failed notes what processes did that they should not have done.
+func (f *fleet) failed(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failures.add(fmt.Sprintf(format, args...))
+}
+
+// unexpected are the failures so far, each text once.
 func (f *fleet) unexpected() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]string(nil), f.deaths...)
+	return f.failures.texts()
+}
+
+// failures counts texts, in the order in which they came first.
+type failures struct {
+	order []string
+	times map[string]int
+}
+
+func (f *failures) add(text string) {
+	if f.times == nil {
+		f.times = map[string]int{}
+	}
+	if f.times[text]++; f.times[text] == 1 {
+		f.order = append(f.order, text)
+	}
+}
+
+func (f *failures) texts() []string {
+	var out []string
+	for _, text := range f.order {
+		if n := f.times[text]; n > 1 {
+			text = fmt.Sprintf("%s (%d times)", text, n)
+		}
+		out = append(out, text)
+	}
+	return out
 }
 
 // redisCommand starts Redis in its mode. Its directory is shared by the modes: a
@@ -175,7 +220,7 @@ func (f *fleet) setRedisMode(m redisMode) {
 }
 
 // redisReady asks Redis whether it serves. One that still reads its file says no.
-func (f *fleet) redisReady(ctx context.Context) error {
+func (f *fleet) redisReady(ctx context.Context, _ int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", f.redisAddr)
@@ -199,7 +244,7 @@ func (f *fleet) redisReady(ctx context.Context) error {
 }
 
 // serverReady asks the server whether it serves.
-func (f *fleet) serverReady(ctx context.Context) error {
+func (f *fleet) serverReady(ctx context.Context, _ int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	once := func(o *kinesis.Options) { o.RetryMaxAttempts = 1 } // the caller asks again, sooner

@@ -79,7 +79,7 @@ func (r *run) awaitHandled(ctx context.Context, e ends, healed time.Time) (missi
 		if now := positions(view); !maps.Equal(now, before) {
 			moved, before = time.Now(), now
 		}
-		missing := e.missing(view, r.counted().losses > 0)
+		missing := e.missing(view, r.counted().Losses > 0)
 		switch {
 		case missing == "" && since > r.cfg.owned():
 			return "", nil

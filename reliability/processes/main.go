@@ -4,107 +4,104 @@ package main
 
 import (
 	"context"
-	"flag"
+	"errors"
 	"fmt"
-	"math/rand/v2"
+	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/shardrun/shardrun/internal/history"
+	"github.com/shardrun/shardrun/reliability/cmdline"
 	"github.com/shardrun/shardrun/reliability/ledger"
 )
 
+// silent is a log of go-redis: that Redis is away is what these runs are about.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
 func main() {
-	cfg := config{redisServer: redisServer()}
-	flag.DurationVar(&cfg.duration, "for", time.Minute, "how long processes are killed and held")
-	flag.Uint64Var(&cfg.seed, "seed", 0, "the plan is drawn from it (default: another one each time)")
-	flag.IntVar(&cfg.workers, "workers", 4, "workers")
-	flag.IntVar(&cfg.producers, "producers", 2, "producers; the first, third, … keep the order of their keys")
-	flag.IntVar(&cfg.shards, "shards", 3, "shards at the start")
-	flag.IntVar(&cfg.rate, "rate", 200, "records a second of each producer")
-	flag.DurationVar(&cfg.ttl, "lease-ttl", time.Second, "lease time")
-	flag.DurationVar(&cfg.pause, "pause", 0, "time between two faults, about (default: the lease time)")
-	flag.Func("only", "faults to inflict, with commas: "+strings.Join(faultNames(), ", ")+" (default: all)", func(s string) error {
-		cfg.only = strings.Split(s, ",")
-		return nil
-	})
-	flag.DurationVar(&cfg.settle, "settle", 0, "how long everything may take to be handled in the end (default: a minute more than -for)")
-	flag.StringVar(&cfg.dir, "dir", "", "directory for the files of the run (default: a new one)")
-	flag.StringVar(&cfg.programs, "programs", "", "directory with the programs shardrun and node, with the race detector in them, say (default: built for the run)")
-	flag.BoolVar(&cfg.keep, "keep", false, "keep the files of a run without violations too")
-	check := flag.String("check", "", "judge the kept files in this directory again, and run nothing")
-	verbose := flag.Bool("v", false, "print the timeline")
-	totals := flag.String("ledger", "", "file with the totals to add this run to (default none)")
-	flag.Parse()
-	cfg = cfg.withDefaults()
-	if cfg.seed == 0 {
-		cfg.seed = rand.Uint64()>>32 + 1 // short enough to type
-	}
+	goredis.SetLogger(silent{})
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	var ok bool
-	var err error
-	if *check != "" {
-		ok, err = recheck(cfg, *check, *verbose)
-	} else {
-		ok, err = report(ctx, cfg, *verbose, *totals)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "processes:", err)
-	}
-	if !ok || err != nil {
-		stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if errors.Is(err, errViolated) { // which was told of
 		os.Exit(1)
 	}
+	os.Exit(cmdline.Status("processes", err, os.Stdout, os.Stderr))
 }
 
-// redisServer is the program, empty when there is none.
-func redisServer() string {
-	path, _ := exec.LookPath("redis-server") // that it is missing is told by validate
-	return path
+// errViolated is that the run was judged, and something was violated.
+var errViolated = errors.New("violated")
+
+// command does what the command line says. It tells what came of it to out, and
+// how far it is to progress.
+func command(ctx context.Context, args []string, out, progress io.Writer) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	if o.check != "" {
+		return recheck(o, out)
+	}
+	return report(ctx, o, out, progress)
 }
 
 // report makes a run and says what came of it.
-func report(ctx context.Context, cfg config, verbose bool, totals string) (ok bool, err error) {
-	if err := cfg.validate(); err != nil {
-		return false, err
-	}
-	if cfg.dir == "" {
-		if cfg.dir, err = os.MkdirTemp("", "shardrun-processes-"); err != nil {
-			return false, err
+func report(ctx context.Context, o options, out, progress io.Writer) (err error) {
+	if o.ledger != "" {
+		if err := ledger.Check(o.ledger); err != nil {
+			return err
 		}
-	} else if err := makeEmpty(cfg.dir); err != nil {
-		return false, err
 	}
-	o, err := execute(ctx, cfg, cfg.dir)
+	if o.dir == "" {
+		if o.dir, err = os.MkdirTemp("", "shardrun-processes-"); err != nil {
+			return err
+		}
+	} else if err := makeEmpty(o.dir); err != nil {
+		return err
+	}
+	fmt.Fprintf(progress, "seed %d, for %v, in %s\n", o.seed, o.duration, o.dir)
+	came, err := execute(ctx, o.config, o.dir, progress)
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted, so nothing was judged and nothing counts (files are in %s)", o.dir)
+	}
 	if err != nil {
-		return false, fmt.Errorf("%w (files are in %s)", err, cfg.dir)
+		return fmt.Errorf("%w (files are in %s)", err, o.dir)
 	}
-	if err := show(o, cfg, verbose); err != nil {
-		return false, err
+	if err := show(came, o, out); err != nil {
+		return err
 	}
-	if totals != "" {
-		if err := ledger.Add(totals, o.result(cfg)); err != nil {
-			return false, err
+	if o.ledger != "" {
+		if err := ledger.Add(o.ledger, came.result(o.config)); err != nil {
+			return err
 		}
 	}
-	if !o.ok() || cfg.keep {
-		fmt.Printf("files are in %s\n", cfg.dir)
-		return o.ok(), nil
+	if came.ok() && !o.keep {
+		return os.RemoveAll(o.dir)
 	}
-	return true, os.RemoveAll(cfg.dir)
+	fmt.Fprintf(out, "files are in %s; judge them again: go run ./reliability/processes -check %s -v\n", o.dir, o.dir)
+	if came.ok() {
+		return nil
+	}
+	fmt.Fprintf(out, "the same plan again: %s\n", o.command())
+	return errViolated
 }
 
 // show prints what came of a run.
-func show(o *outcome, cfg config, verbose bool) error {
-	o.print(os.Stdout, cfg)
-	if !verbose {
-		return nil
+func show(came *outcome, o options, out io.Writer) error {
+	if o.verbose {
+		if err := came.history.Show(out, history.View{Only: o.lines, Verdict: came.verdict}); err != nil {
+			return err
+		}
 	}
-	return o.history.Timeline(os.Stdout)
+	came.print(out, o.config)
+	return nil
 }
 
 // makeEmpty makes a directory, or takes one in which nothing is.
@@ -114,18 +111,47 @@ func makeEmpty(dir string) error {
 	}
 	entries, err := os.ReadDir(dir)
 	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("-dir %s: want an empty directory", dir)
+		err = cmdline.Wrong("-dir %s: want an empty directory", dir)
 	}
 	return err
 }
 
 // recheck judges the histories of an earlier run.
-func recheck(cfg config, dir string, verbose bool) (ok bool, err error) {
-	o, err := judge(cfg, dir)
+func recheck(o options, out io.Writer) error {
+	file, err := loadRun(o.check)
 	if err != nil {
-		return false, err
+		return err
 	}
-	return o.ok(), show(o, cfg, verbose)
+	o.config = file.config()
+	if file.Ended == nil {
+		return unended(o, out)
+	}
+	came, err := judge(o.config, o.check)
+	if err != nil {
+		return err
+	}
+	came.took, came.counts, came.trouble = file.Ended.Took.duration(), file.Ended.Counts, file.Ended.Trouble
+	if err := show(came, o, out); err != nil {
+		return err
+	}
+	if !came.ok() {
+		return errViolated
+	}
+	return nil
+}
+
+// unended shows what there is of a run that did not come to its end.
+func unended(o options, out io.Writer) error {
+	if o.verbose {
+		h, err := readHistories(o.check)
+		if err != nil {
+			return err
+		}
+		if err := h.Show(out, history.View{Only: o.lines}); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the run of seed %d in %s was interrupted or failed, so there is nothing to judge its histories by; -v prints its timeline", o.seed, o.check)
 }
 
 // result is what the ledger is told.
@@ -135,8 +161,8 @@ func (o *outcome) result(cfg config) ledger.Result {
 		suite += ", " + strings.Join(cfg.only, " and ")
 	}
 	r := ledger.Result{Suite: suite, Runs: 1, Counts: map[string]uint64{
-		"records": uint64(o.verdict.Sent), "kills": uint64(o.counts.kills), "holds": uint64(o.counts.holds),
-		"reshards": uint64(o.counts.reshards), "losses of the store": uint64(o.counts.losses),
+		"records": uint64(o.verdict.Sent), "kills": uint64(o.counts.Kills), "holds": uint64(o.counts.Holds),
+		"reshards": uint64(o.counts.Reshards), "losses of the store": uint64(o.counts.Losses),
 		"seconds": uint64(o.took.Seconds()),
 	}}
 	if !o.ok() {

@@ -44,6 +44,9 @@ func readHistories(dir string) (_ *history.History, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%s has no histories (*%s)", dir, historySuffix)
+	}
 	var files []io.Reader
 	for _, name := range names {
 		f, e := os.Open(name)
@@ -62,10 +65,8 @@ func readHistories(dir string) (_ *history.History, err error) {
 
 // print writes the summary line, and a line for each violation.
 func (o *outcome) print(w io.Writer, cfg config) {
-	fmt.Fprintf(w, "seed %d: %v with %d workers: %d records acknowledged of %d put, %d handled, %d duplicates; "+
-		"%d kills, %d holds, %d drains, %d reshards, %d losses of the store: ",
-		cfg.seed, o.took.Round(time.Second/10), cfg.workers, o.verdict.Sent, o.events.Put, o.verdict.Handled, o.verdict.Duplicates,
-		o.counts.kills, o.counts.holds, o.counts.drains, o.counts.reshards, o.counts.losses)
+	fmt.Fprintf(w, "seed %d: %v with %d workers: %d records acknowledged of %d put, %d handled, %d duplicates; %v: ",
+		cfg.seed, o.took.Round(time.Second/10), cfg.workers, o.verdict.Sent, o.events.Put, o.verdict.Handled, o.verdict.Duplicates, o.counts)
 	if o.ok() {
 		fmt.Fprintln(w, "ok")
 		return
@@ -80,5 +81,8 @@ func (o *outcome) print(w io.Writer, cfg config) {
 	}
 	for _, v := range o.verdict.Violations {
 		fmt.Fprintf(w, "  %s %s\n", v.Rule, v.Text)
+	}
+	if n := broken - len(o.trouble) - len(o.verdict.Violations); n > 0 {
+		fmt.Fprintf(w, "  and %d more of the same rules\n", n)
 	}
 }

@@ -21,10 +21,11 @@ type process struct {
 	name string
 	// command is the program of a life of p, from 1 on.
 	command func(p *process, life int) *exec.Cmd
-	// ready returns nil once the program serves. Nil: when it was started.
-	ready func(ctx context.Context) error
-	// died is told of a life that ended although nobody ended it.
-	died func(name string, err error)
+	// ready returns nil once the program of a life serves, or says that it is up;
+	// before that nothing is done to it. Nil: when it was started.
+	ready func(ctx context.Context, life int) error
+	// died is told, once, of a life that ended although nobody ended it.
+	died func(p *process, life int, err error)
 	dir  string // its output goes to dir/name.log
 
 	claim chan struct{} // holds a token while somebody uses the process
@@ -42,9 +43,13 @@ type life struct {
 
 	mu    sync.Mutex // guards all below
 	asked bool       // somebody ended it
+	over  bool       // it has ended
 }
 
-func newProcess(name, dir string, command func(*process, int) *exec.Cmd, ready func(context.Context) error, died func(string, error)) *process {
+// errGone is that a process had ended by itself, which died was told of.
+var errGone = errors.New("it ended by itself")
+
+func newProcess(name, dir string, command func(*process, int) *exec.Cmd, ready func(context.Context, int) error, died func(*process, int, error)) *process {
 	return &process{name: name, dir: dir, command: command, ready: ready, died: died, claim: make(chan struct{}, 1)}
 }
 
@@ -74,7 +79,8 @@ func (p *process) up() bool {
 	return l != nil && l.running()
 }
 
-// start begins a life and waits until it serves.
+// start begins a life and waits until it serves. A life that does not come to
+// serve is ended; one that ended by itself is errGone.
 func (p *process) start(ctx context.Context) error {
 	p.mu.Lock()
 	p.lives++
@@ -100,35 +106,39 @@ func (p *process) start(ctx context.Context) error {
 	p.now = l
 	p.mu.Unlock()
 	go func() { // end waits for it
-		l.err = cmd.Wait()
-		close(l.ended)
-		if !l.wasAsked() {
-			p.died(p.name, l.err)
+		err := cmd.Wait()
+		if !l.finish(err) {
+			p.died(p, number, err)
 		}
+		close(l.ended)
 	}()
 	if p.ready == nil {
 		return nil
 	}
-	if err := p.awaitReady(ctx, l); err != nil {
-		return fmt.Errorf("%s does not get ready: %w", p.name, err)
+	err = p.awaitReady(ctx, l, number)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if ended := p.end(syscall.SIGKILL, 0); errors.Is(ended, errGone) {
+		return fmt.Errorf("%s: %w: %w", p.name, errGone, l.err)
+	}
+	return fmt.Errorf("%s does not get ready: %w", p.name, err)
 }
 
 // readyTime is how long a process may take to serve.
 const readyTime = 20 * time.Second
 
-func (p *process) awaitReady(ctx context.Context, l *life) error {
+func (p *process) awaitReady(ctx context.Context, l *life, number int) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
 	for {
-		err := p.ready(ctx)
+		err := p.ready(ctx, number)
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-l.ended:
-			return errors.Join(errors.New("it ended"), l.err)
+			return errGone
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
 		case <-time.After(10 * time.Millisecond):
@@ -140,7 +150,7 @@ func (p *process) awaitReady(ctx context.Context, l *life) error {
 func (p *process) kill() { _ = p.end(syscall.SIGKILL, 0) } // that it was killed is no news
 
 // terminate asks the process to end, kills it when it takes longer than patience,
-// and returns how it ended.
+// and returns how it ended: errGone when it had before.
 func (p *process) terminate(patience time.Duration) error { return p.end(syscall.SIGTERM, patience) }
 
 var errImpatient = errors.New("it did not end when asked to, and was killed")
@@ -150,7 +160,10 @@ func (p *process) end(signal syscall.Signal, patience time.Duration) error {
 	if l == nil {
 		return nil
 	}
-	l.ask()
+	if !l.ask() {
+		<-l.ended
+		return errGone
+	}
 	l.signal(signal)
 	if signal == syscall.SIGKILL {
 		<-l.ended
@@ -181,15 +194,19 @@ func (l *life) signal(s syscall.Signal) {
 	_ = l.cmd.Process.Signal(s) // it may have ended, which is told elsewhere
 }
 
-func (l *life) ask() {
+// ask notes that somebody ends the life, unless it has ended.
+func (l *life) ask() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.asked = true
+	l.asked = l.asked || !l.over
+	return !l.over
 }
 
-func (l *life) wasAsked() bool {
+// finish notes that the life has ended, and reports whether somebody ended it.
+func (l *life) finish(err error) (asked bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.over, l.err = true, err
 	return l.asked
 }
 

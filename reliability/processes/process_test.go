@@ -5,9 +5,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,7 +19,7 @@ import (
 // trapped makes p ready once its script has set its trap, and made a file named
 // ready, which is taken away for its next life.
 func trapped(p *process) {
-	p.ready = func(context.Context) error {
+	p.ready = func(context.Context, int) error {
 		return os.Remove(filepath.Join(p.dir, "ready"))
 	}
 }
@@ -30,7 +33,7 @@ func sleeper(t *testing.T, script string) (*process, *atomic.Int32) {
 		cmd := exec.Command("sh", "-c", script)
 		cmd.Dir = dir
 		return cmd
-	}, nil, func(string, error) { deaths.Add(1) })
+	}, nil, func(*process, int, error) { deaths.Add(1) })
 	t.Cleanup(p.kill)
 	return p, &deaths
 }
@@ -54,15 +57,38 @@ func TestAProcessLivesAgain(t *testing.T) {
 	}
 }
 
-func TestAProcessThatEndsByItselfIsToldOf(t *testing.T) {
-	died := make(chan error, 1)
+func TestAProcessThatEndsByItselfIsToldOfOnce(t *testing.T) {
+	died := make(chan error, 10)
 	p := newProcess("short", t.TempDir(), func(*process, int) *exec.Cmd { return exec.Command("sh", "-c", "exit 3") }, nil,
-		func(_ string, err error) { died <- err })
+		func(_ *process, life int, err error) { died <- fmt.Errorf("life %d: %w", life, err) })
 	if err := p.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-died; err == nil || err.Error() != "exit status 3" {
+	if err := <-died; err == nil || err.Error() != "life 1: exit status 3" {
 		t.Errorf("told of %v", err)
+	}
+	for range 2 {
+		if err := p.terminate(time.Minute); !errors.Is(err, errGone) {
+			t.Errorf("when it is asked to end: %v", err)
+		}
+		p.kill()
+	}
+	if len(died) > 0 {
+		t.Errorf("told again: %v", <-died)
+	}
+}
+
+func TestAnEndIsToldOfOnceHoweverItComes(t *testing.T) {
+	p, _ := sleeper(t, "trap 'exit 1' TERM; touch ready; while :; do sleep 0.01; done")
+	trapped(p)
+	if err := p.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.terminate(time.Minute); err == nil || errors.Is(err, errGone) {
+		t.Errorf("asked to end: %v", err)
+	}
+	if err := p.terminate(time.Minute); !errors.Is(err, errGone) {
+		t.Errorf("asked again: %v", err)
 	}
 }
 
@@ -93,9 +119,43 @@ func TestAProcessThatDoesNotEndIsKilled(t *testing.T) {
 }
 
 func TestAProcessThatDoesNotGetReadyIsAnError(t *testing.T) {
-	p, _ := sleeper(t, "exit 0")
-	p.ready = func(context.Context) error { return errors.New("not yet") }
-	if err := p.start(t.Context()); err == nil {
-		t.Error("it counts as ready")
+	p, deaths := sleeper(t, "exit 0")
+	p.ready = func(context.Context, int) error { return errors.New("not yet") }
+	if err := p.start(t.Context()); !errors.Is(err, errGone) || deaths.Load() != 1 {
+		t.Errorf("one that ended: %v, %d deaths", err, deaths.Load())
+	}
+	p, deaths = sleeper(t, "exec sleep 60")
+	p.ready = func(context.Context, int) error { return errors.New("not yet") }
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := p.start(ctx); err == nil || errors.Is(err, errGone) || !strings.Contains(err.Error(), "not yet") || deaths.Load() != 0 || p.up() {
+		t.Errorf("one that is still not ready: %v, %d deaths, up: %v", err, deaths.Load(), p.up())
+	}
+}
+
+// Nothing is done to a process before it is up: one that is asked to end before it
+// can hear that dies of it, and did nothing wrong.
+func TestAProcessIsUpBeforeAnythingIsDoneToIt(t *testing.T) {
+	p, deaths := sleeper(t, "sleep 0.2; trap 'exit 0' TERM; touch ready; while :; do sleep 0.01; done")
+	trapped(p)
+	var lives []int
+	ready := p.ready
+	p.ready = func(ctx context.Context, life int) error {
+		err := ready(ctx, life)
+		if err == nil {
+			lives = append(lives, life)
+		}
+		return err
+	}
+	for range 2 {
+		if err := p.start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.terminate(time.Minute); err != nil {
+			t.Errorf("asked to end when it was up: %v", err)
+		}
+	}
+	if !slices.Equal(lives, []int{1, 2}) || deaths.Load() != 0 {
+		t.Errorf("lives %v were up, %d deaths", lives, deaths.Load())
 	}
 }

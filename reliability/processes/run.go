@@ -6,10 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/shardrun/shardrun/internal/history"
@@ -30,7 +31,8 @@ type run struct {
 	history *history.History
 	file    *os.File // of the history
 	faults  sync.WaitGroup
-	filed   time.Time // what Redis had answered by then is in its file; for whoever has claimed Redis
+	healing atomic.Bool // the nemesis is done
+	filed   time.Time   // what Redis had answered by then is in its file; for whoever has claimed Redis
 
 	mu    sync.Mutex // guards count
 	count counts
@@ -38,12 +40,20 @@ type run struct {
 
 // counts are what the nemesis did.
 type counts struct {
-	kills, holds, drains, reshards, losses int
+	Kills    int `json:"kills"`
+	Holds    int `json:"holds"`
+	Drains   int `json:"drains"`
+	Reshards int `json:"reshards"`
+	Losses   int `json:"losses_of_the_store"`
 }
 
-// execute makes a run in its directory, and returns what came of it. An error
-// means that it could not be judged.
-func execute(ctx context.Context, cfg config, dir string) (_ *outcome, err error) {
+// execute makes a run in its directory, tells progress how far it is, and returns
+// what came of it. An error means that it could not be judged.
+func execute(ctx context.Context, cfg config, dir string, progress io.Writer) (_ *outcome, err error) {
+	file := runOf(cfg)
+	if err := file.save(dir); err != nil {
+		return nil, err
+	}
 	if cfg.programs == "" {
 		cfg.programs = filepath.Join(dir, "bin")
 		if err := os.Mkdir(cfg.programs, 0o755); err != nil {
@@ -54,7 +64,7 @@ func execute(ctx context.Context, cfg config, dir string) (_ *outcome, err error
 		}
 	}
 	r := &run{cfg: cfg, dir: dir}
-	if r.fleet, err = newFleet(ctx, cfg, dir); err != nil {
+	if r.fleet, err = newFleet(ctx, cfg, dir, func(actor string) { r.history.Crashed(actor) }); err != nil {
 		return nil, err
 	}
 	defer r.fleet.killAll()
@@ -70,23 +80,39 @@ func execute(ctx context.Context, cfg config, dir string) (_ *outcome, err error
 	defer func() { err = errors.Join(err, r.history.Err(), r.file.Close()) }()
 
 	start := time.Now()
+	trouble, err := r.play(ctx, progress)
+	if err != nil {
+		return nil, err
+	}
+	file.Ended = &totals{Took: inSeconds(time.Since(start)), Counts: r.counted(), Trouble: trouble}
+	if err := file.save(dir); err != nil {
+		return nil, err
+	}
+	fmt.Fprintln(progress, "all processes have ended; judging what they wrote")
+	o, err := judge(cfg, dir)
+	if err != nil {
+		return nil, err
+	}
+	o.took, o.counts, o.trouble = file.Ended.Took.duration(), file.Ended.Counts, trouble
+	return o, nil
+}
+
+// play is the run itself, from the first start to the last end.
+func (r *run) play(ctx context.Context, progress io.Writer) (trouble []string, err error) {
+	telling, stop := context.WithCancel(ctx)
+	var teller sync.WaitGroup
+	begun := time.Now()
+	teller.Go(func() { r.tell(telling, progress, begun) })
+	defer teller.Wait()
+	defer stop()
 	if err := r.begin(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.torment(ctx); err != nil {
 		return nil, err
 	}
-	trouble, err := r.heal(ctx)
-	if err != nil {
-		return nil, err
-	}
-	took := time.Since(start)
-	o, err := judge(cfg, dir)
-	if err != nil {
-		return nil, err
-	}
-	o.took, o.counts, o.trouble = took, r.counted(), trouble
-	return o, nil
+	r.healing.Store(true)
+	return r.heal(ctx)
 }
 
 // begin starts everything.
@@ -124,6 +150,7 @@ func (r *run) torment(ctx context.Context) error {
 	for ctx.Err() == nil {
 		f := plan.next()
 		r.inflict(context.WithoutCancel(ctx), f)
+		r.revive(context.WithoutCancel(ctx))
 		if err := r.look(ctx); err != nil {
 			r.history.Note(controller, "cannot look at the leases: %v", err)
 		}
@@ -133,135 +160,12 @@ func (r *run) torment(ctx context.Context) error {
 		}
 	}
 	r.faults.Wait()
+	r.revive(context.WithoutCancel(ctx))
+	r.faults.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		return err // interrupted
 	}
 	return nil
-}
-
-// inflict begins a fault, which mends itself after its time, unless its target is
-// in the hands of another.
-func (r *run) inflict(ctx context.Context, f fault) {
-	if f.target == "" {
-		r.faults.Go(func() {
-			c, err := r.fleet.reshard(ctx, f)
-			r.history.Note(controller, "%v: %v", c, err)
-			r.add(func(c *counts) { c.reshards++ })
-		})
-		return
-	}
-	p := r.fleet.processes(f.target)[f.index]
-	if !p.tryClaim() {
-		return
-	}
-	r.faults.Go(func() {
-		defer p.free()
-		r.history.Note(controller, "%v", f)
-		if err := r.abuse(ctx, p, f); err != nil {
-			r.history.Note(controller, "%v: %v", f, err)
-			r.fleet.died(p.name, err)
-		}
-	})
-}
-
-// abuse does f to a process, from beginning to end.
-func (r *run) abuse(ctx context.Context, p *process, f fault) error {
-	switch f.do {
-	case actHold:
-		_, life := p.life()
-		r.history.Held(p.actor(life))
-		p.hold()
-		r.add(func(c *counts) { c.holds++ })
-		time.Sleep(f.lasts)
-		r.history.Resumed(p.actor(life))
-		p.resume()
-		return nil
-	case actDrain:
-		r.add(func(c *counts) { c.drains++ })
-		// A worker may not have been able to save: Redis may be away.
-		if err := r.drain(p); err != nil && !unfinished(err) {
-			return err
-		}
-	default:
-		r.add(func(c *counts) { c.kills++ })
-		r.kill(p, f)
-	}
-	time.Sleep(f.lasts)
-	return r.start(ctx, p)
-}
-
-// drainTime is how long a process may take to end when it was asked to: that of
-// its last records or batches, and then some, for others may be away meanwhile.
-const drainTime = 30 * time.Second
-
-// drain ends a process in peace. Its error is unfinished when the process ended as
-// it was asked to, but left work undone.
-func (r *run) drain(p *process) error {
-	_, life := p.life()
-	err := p.terminate(drainTime)
-	if err != nil && !unfinished(err) {
-		r.history.Crashed(p.actor(life))
-	} else {
-		r.history.Stopped(p.actor(life))
-	}
-	if err != nil {
-		return fmt.Errorf("%s was asked to end, and its log tells more: %w", p.name, err)
-	}
-	return nil
-}
-
-// exitUnfinished is the status of a node that was asked to end and could not
-// finish its work; the node command has the same number.
-const exitUnfinished = 3
-
-func unfinished(err error) bool {
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	return ok && exit.ExitCode() == exitUnfinished
-}
-
-// kill kills a process, and tells the history what is lost by that.
-func (r *run) kill(p *process, f fault) {
-	_, life := p.life()
-	at := time.Now()
-	p.kill()
-	r.history.Crashed(p.actor(life))
-	if f.target == kindRedis {
-		r.changeRedis(at, modes[f.draw%uint64(len(modes))])
-	}
-}
-
-// putOff is for how long Redis may put off writes to a file that is synced each
-// second, while a sync takes its time. SIGKILL takes those, and nothing that was
-// written.
-const putOff = 2 * time.Second
-
-// changeRedis decides how Redis, which was killed, comes back, and tells the
-// history what it has lost.
-func (r *run) changeRedis(killed time.Time, after redisMode) {
-	before := r.fleet.redisMode()
-	r.fleet.setRedisMode(after)
-	switch before {
-	case redisAlways:
-		r.filed = killed
-	case redisEverysec:
-		r.filed = killed.Add(-putOff)
-	case redisNone: // the file is what another mode left
-	}
-	switch {
-	case after == redisNone:
-		r.lost("all", time.Time{})
-	case before != redisAlways:
-		r.lost("suffix", r.filed)
-	}
-	r.history.Note(controller, "redis comes back with append-only file: %s", after)
-}
-
-// modes are how Redis comes back, as often as they stand here.
-var modes = []redisMode{redisAlways, redisAlways, redisEverysec, redisEverysec, redisNone}
-
-func (r *run) lost(what string, since time.Time) {
-	r.history.StoreLost(what, since)
-	r.add(func(c *counts) { c.losses++ })
 }
 
 // counted is what the nemesis has done so far.

@@ -4,9 +4,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -20,18 +25,18 @@ import (
 func TestAShortRun(t *testing.T) {
 	cfg := config{
 		duration: 7 * time.Second, seed: 3, workers: 3, producers: 2, shards: 2, rate: 100, ttl: 700 * time.Millisecond,
-		redisServer: redisServer(),
+		redisServer: redisServer(), every: 2 * time.Second,
 	}.withDefaults()
 	if err := cfg.validate(); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	o, err := execute(t.Context(), cfg, dir)
+	var progress, text bytes.Buffer
+	o, err := execute(t.Context(), cfg, dir, &progress)
 	if err != nil {
 		logAll(t, dir)
 		t.Fatal(err)
 	}
-	var text bytes.Buffer
 	o.print(&text, cfg)
 	t.Log(text.String())
 	if !o.ok() {
@@ -41,14 +46,28 @@ func TestAShortRun(t *testing.T) {
 		}
 		t.Fatalf("violations:\n%s", text.String())
 	}
-	if o.counts.kills < 3 || o.counts.reshards < 1 {
-		t.Errorf("%d kills and %d reshards: the nemesis slept", o.counts.kills, o.counts.reshards)
+	if line := regexp.MustCompile(`(?m)^[46]s of 7s: \d{3,} records acknowledged, \d{3,} handled .*; \d+ kills, .*; 0 failures so far$`); !line.Match(progress.Bytes()) {
+		t.Errorf("how far it is was not told:\n%s", progress.String())
+	}
+	if o.counts.Kills < 3 || o.counts.Reshards < 1 {
+		t.Errorf("%d kills and %d reshards: the nemesis slept", o.counts.Kills, o.counts.Reshards)
 	}
 	if o.verdict.Sent < 200 || o.verdict.Handled != o.verdict.Sent {
 		t.Errorf("%d records acknowledged, %d handled", o.verdict.Sent, o.verdict.Handled)
 	}
 
+	// Judged again by its files it is the same run.
+	var again bytes.Buffer
+	if err := command(t.Context(), []string{"-check", dir}, &again, io.Discard); err != nil || again.String() != text.String() {
+		t.Errorf("judged again: %v\n%s\nwant\n%s", err, again.String(), text.String())
+	}
+
 	strikeOut(t, dir)
+	again.Reset()
+	err = command(t.Context(), []string{"-check", dir}, &again, io.Discard)
+	if !errors.Is(err, errViolated) || !strings.Contains(again.String(), "VIOLATIONS\n  H1 ") {
+		t.Errorf("judged again without a record: %v\n%s", err, again.String())
+	}
 	h, err := readHistories(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -126,12 +145,13 @@ func logAll(t *testing.T, dir string) {
 }
 
 // A worker that is asked to end may leave work undone while the nemesis has Redis;
-// when nobody has, that is a failure.
+// when nobody has, that is a failure. However it ended, it is told of once, and
+// there is another life.
 func TestAWorkerThatLeavesWorkUndone(t *testing.T) {
 	for name, test := range map[string]struct {
 		script              string
-		inTorment, inTheEnd bool // it is an error
-		stopped             string
+		inTorment, inTheEnd bool // it is a failure
+		told                string
 	}{
 		"ends in peace":    {"trap 'exit 0' TERM", false, false, "stopped"},
 		"cannot save":      {"trap 'exit 3' TERM", false, true, "stopped"},
@@ -141,25 +161,66 @@ func TestAWorkerThatLeavesWorkUndone(t *testing.T) {
 			p, _ := sleeper(t, test.script+"; touch ready; while :; do sleep 0.01; done")
 			trapped(p)
 			var lines bytes.Buffer
-			r := &run{history: history.NewRecorder(&lines)}
+			r := &run{history: history.NewRecorder(&lines), fleet: &fleet{}}
 			if err := p.start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.abuse(t.Context(), p, fault{do: actDrain}); (err != nil) != test.inTorment {
-				t.Errorf("in the torment: %v", err)
+			r.abuse(t.Context(), p, fault{do: actDrain})
+			if told := r.fleet.unexpected(); (len(told) > 0) != test.inTorment {
+				t.Errorf("in the torment: %q", told)
 			}
-			if !strings.Contains(lines.String(), test.stopped) {
-				t.Errorf("the history says %s, want %s", lines.String(), test.stopped)
+			if !strings.Contains(lines.String(), test.told) {
+				t.Errorf("the history says %s, want %s", lines.String(), test.told)
 			}
-			if !p.up() {
-				if err := p.start(t.Context()); err != nil {
-					t.Fatal(err)
-				}
+			if _, lives := p.life(); !p.up() || lives != 2 {
+				t.Errorf("up: %v in its life %d", p.up(), lives)
 			}
 			if err := r.drain(p); (err != nil) != test.inTheEnd {
 				t.Errorf("in the end: %v", err)
 			}
+			if err := r.drain(p); err != nil {
+				t.Errorf("told again: %v", err)
+			}
 		})
+	}
+}
+
+// A process that ends by itself is told of, and starts again at the next turn of
+// the nemesis, as often as it takes.
+func TestAProcessThatEndedIsRevived(t *testing.T) {
+	var lines bytes.Buffer
+	r := &run{history: history.NewRecorder(&lines)}
+	r.fleet = &fleet{crashed: func(actor string) { r.history.Crashed(actor) }}
+	p := newProcess("worker-1", t.TempDir(), func(_ *process, life int) *exec.Cmd {
+		if life < 3 {
+			return exec.Command("sh", "-c", "exit 7")
+		}
+		return exec.Command("sleep", "60")
+	}, func(context.Context, int) error { return nil }, r.fleet.died)
+	t.Cleanup(p.kill)
+	r.fleet.server, r.fleet.redis, r.fleet.workers = p, p, []*process{p}
+	if err := r.start(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		l, lives := p.life()
+		if lives == 3 && p.up() {
+			break
+		}
+		if lives < 3 {
+			<-l.ended
+		}
+		r.revive(t.Context())
+		r.faults.Wait()
+		if time.Now().After(deadline) {
+			t.Fatalf("it is in life %d", lives)
+		}
+	}
+	if told := r.fleet.unexpected(); len(told) != 1 || !strings.Contains(told[0], "exit status 7 (2 times)") {
+		t.Errorf("told of %q", told)
+	}
+	if n := strings.Count(lines.String(), `"crashed"`); n != 2 {
+		t.Errorf("%d crashes in the history:\n%s", n, lines.String())
 	}
 }
 

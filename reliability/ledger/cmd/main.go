@@ -4,57 +4,97 @@
 //	go run ./reliability/ledger/cmd table          print the table
 //	go run ./reliability/ledger/cmd table -write   put it into README.md
 //	go run ./reliability/ledger/cmd add -suite fuzz -runs 10 -count executions=123456
+//	go run ./reliability/ledger/cmd check          find out whether something could be added
 package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
 
+	"github.com/shardrun/shardrun/reliability/cmdline"
 	"github.com/shardrun/shardrun/reliability/ledger"
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "ledger:", err)
-		os.Exit(1)
-	}
+	os.Exit(cmdline.Status("ledger", run(os.Args[1:], os.Stdout), os.Stdout, os.Stderr))
 }
 
-func run(args []string) error {
-	if len(args) == 0 {
-		return errors.New("want table or add")
+const about = `ledger: the total of what the reliability suites ran.
+
+  go run ./reliability/ledger/cmd table          print the table
+  go run ./reliability/ledger/cmd table -write   put it into README.md
+  go run ./reliability/ledger/cmd add -suite fuzz -runs 10 -count executions=123456
+  go run ./reliability/ledger/cmd check          whether something could be added: ask
+                                                 before a long run`
+
+// run does what the command line says.
+func run(args []string, out io.Writer) error {
+	verb := ""
+	if len(args) > 0 {
+		verb, args = args[0], args[1:]
 	}
-	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
-	file := flags.String("ledger", "reliability/totals.json", "file with the total")
-	switch args[0] {
+	flags := cmdline.New("ledger "+verb, about)
+	file := flags.String("ledger", "reliability/totals.json", "`file` with the total")
+	switch verb {
 	case "table":
 		write := flags.Bool("write", false, "put the table into the README instead of printing it")
-		readme := flags.String("readme", "README.md", "file to put it into")
-		_ = flags.Parse(args[1:]) // exits on an error
-		return table(*file, *readme, *write)
+		readme := flags.String("readme", "README.md", "with -write: `file` to put it into")
+		if err := errors.Join(flags.Read(args), flags.Without("write", "readme")); err != nil {
+			return err
+		}
+		return table(*file, *readme, *write, out)
 	case "add":
-		r := ledger.Result{Counts: counts{}}
-		flags.StringVar(&r.Suite, "suite", "", "name of the suite")
-		flags.Uint64Var(&r.Runs, "runs", 1, "runs made")
-		flags.Uint64Var(&r.Failures, "failures", 0, "runs that found something wrong")
-		flags.Var(counts(r.Counts), "count", "UNIT=N: how much was run (repeatable)")
-		_ = flags.Parse(args[1:]) // exits on an error
-		return ledger.Add(*file, r)
+		return add(flags, file, args)
+	case "check":
+		if err := flags.Read(args); err != nil {
+			return err
+		}
+		return ledger.Check(*file)
 	}
-	return fmt.Errorf("%q: want table or add", args[0])
+	if err := flags.Read([]string{verb}); errors.Is(err, cmdline.ErrHelp) {
+		return err
+	}
+	return cmdline.Wrong("the first argument is %q; want table, add or check", verb)
 }
 
-func table(file, readme string, write bool) error {
+// add adds to the total.
+func add(flags *cmdline.Flags, file *string, args []string) error {
+	r := ledger.Result{Counts: counts{}}
+	flags.StringVar(&r.Suite, "suite", "", "name of the suite, in lower case")
+	flags.Uint64Var(&r.Runs, "runs", 1, "runs made")
+	flags.Uint64Var(&r.Failures, "failures", 0, "runs that found something wrong")
+	flags.Var(counts(r.Counts), "count", "`UNIT=N`: how much was run (repeatable)")
+	if err := flags.Read(args); err != nil {
+		return err
+	}
+	if err := flags.Need("suite"); err != nil {
+		return err
+	}
+	switch {
+	case r.Suite != strings.ToLower(strings.TrimSpace(r.Suite)):
+		return cmdline.Wrong("-suite %q: want a name in lower case", r.Suite)
+	case r.Runs == 0:
+		return cmdline.Wrong("-runs 0: want at least 1")
+	case r.Failures > r.Runs:
+		return cmdline.Wrong("-failures %d: want at most -runs, %d", r.Failures, r.Runs)
+	}
+	return ledger.Add(*file, r)
+}
+
+func table(file, readme string, write bool, out io.Writer) error {
+	if _, err := os.Stat(file); err != nil {
+		return err // Read takes none for an empty total
+	}
 	l, err := ledger.Read(file)
 	if err != nil {
 		return err
 	}
 	if !write {
-		_, err := fmt.Print(l.Table())
+		_, err := fmt.Fprint(out, l.Table())
 		return err
 	}
 	text, err := os.ReadFile(readme)
@@ -77,7 +117,7 @@ func (c counts) Set(s string) error {
 	unit, number, ok := strings.Cut(s, "=")
 	n, err := strconv.ParseUint(number, 10, 64)
 	if !ok || unit == "" || err != nil {
-		return fmt.Errorf("%q: want UNIT=N", s)
+		return errors.New("want UNIT=N, as in executions=123456")
 	}
 	c[unit] += n
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,11 @@ type hunter struct {
 	root string // of the module
 	dir  string // for mutated files and test programs
 	base string // the simulation without a mutant
+
+	mu       sync.Mutex // guards all below, and the order of lines
+	out      io.Writer  // what came of it
+	progress io.Writer  // how far it is
+	told     time.Time  // when a line was written last
 }
 
 // result is the end of one hunt.
@@ -32,7 +38,7 @@ type result struct {
 	took    time.Duration
 }
 
-func newHunter(ctx context.Context, o options) (*hunter, error) {
+func newHunter(ctx context.Context, o options, out, progress io.Writer) (*hunter, error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
 		return nil, err
@@ -41,7 +47,7 @@ func newHunter(ctx context.Context, o options) (*hunter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hunter{options: o, root: root, dir: dir}, nil
+	return &hunter{options: o, root: root, dir: dir, out: out, progress: progress, told: time.Now()}, nil
 }
 
 // test is the one that hunts m.
@@ -63,7 +69,8 @@ func (h *hunter) checkBaseline(ctx context.Context, gallery []mutants.Mutant) er
 		return h.buildSimulation(ctx)
 	}
 	seen, built := map[mutants.Test]bool{}, map[string]string{}
-	for _, m := range gallery {
+	for i, m := range gallery {
+		h.tell("the tests of %d of %d mutants pass without them", i, len(gallery))
 		t := h.test(m)
 		if seen[t] {
 			continue
@@ -87,45 +94,56 @@ func (h *hunter) checkBaseline(ctx context.Context, gallery []mutants.Mutant) er
 	return nil
 }
 
-// huntAll hunts mutants, jobs at a time, and prints each result as it comes.
+// huntAll hunts mutants, jobs at a time, and prints each result as it comes. When
+// ctx ends it returns those that it has.
 func (h *hunter) huntAll(ctx context.Context, gallery []mutants.Mutant) ([]result, error) {
 	var (
-		wait    sync.WaitGroup
-		turns   = make(chan struct{}, max(1, h.jobs)) // one token for each hunt that runs
-		mu      sync.Mutex                            // guards failed, and the order of lines
-		failed  error
-		results = make([]result, len(gallery))
+		wait   sync.WaitGroup
+		turns  = make(chan struct{}, h.jobs) // one token for each hunt that runs
+		mu     sync.Mutex                    // guards the rest
+		failed error
+		found  = make([]*result, len(gallery)) // nil for those that have not been hunted
+		done   int
+		begun  = map[string]time.Time{} // the hunts that go on, by mutant
 	)
+	stop := every(tellEvery, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		h.tell("%d of %d mutants hunted; at work on %s", done, len(gallery), working(begun, time.Now()))
+	})
+	defer stop()
 	for i, m := range gallery {
 		turns <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
 		wait.Go(func() {
 			defer func() { <-turns }()
+			mu.Lock()
+			begun[m.Name] = time.Now()
+			mu.Unlock()
 			r, err := h.hunt(ctx, m)
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
+			delete(begun, m.Name)
+			switch done++; {
+			case ctx.Err() != nil:
+			case err != nil:
 				failed = errors.Join(failed, fmt.Errorf("mutant %s: %w", m.Name, err))
-				return
-			}
-			results[i] = r
-			fmt.Printf("%-9s %6.1fs  %s: %s\n", mark(r.caught), r.took.Seconds(), m.Name, r.how)
-			if h.sim && r.caught {
-				fmt.Println("          " + r.command)
+			default:
+				found[i] = &r
+				h.say(h.lines(r, done, len(gallery))...)
 			}
 		})
 	}
 	wait.Wait()
-	if failed == nil {
-		failed = ctx.Err()
+	var results []result
+	for _, r := range found {
+		if r != nil {
+			results = append(results, *r)
+		}
 	}
 	return results, failed
-}
-
-func mark(caught bool) string {
-	if caught {
-		return "caught"
-	}
-	return "SURVIVED"
 }
 
 // hunt builds the test with the mutant and runs it.
@@ -168,9 +186,9 @@ func (h *hunter) show(out string, caught bool) {
 	if !h.verbose {
 		return
 	}
-	fmt.Println(strings.Join(failures(out), "\n"))
+	h.say(failures(out)...)
 	if !caught {
-		fmt.Println(out)
+		h.say(out)
 	}
 }
 

@@ -3,6 +3,7 @@
 // with an overlay.
 //
 //	go run ./reliability/mutants/hunt                       hunt all, write reliability/mutants.md
+//	go run ./reliability/mutants/hunt -list                 name them all, hunt none
 //	go run ./reliability/mutants/hunt -only NAME            hunt one
 //	go run ./reliability/mutants/hunt -only NAME -run . -v  which tests of its package find it
 //	go run ./reliability/mutants/hunt -sim                  hunt those that a simulation should find there
@@ -14,8 +15,8 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -23,96 +24,136 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"text/tabwriter"
 	"time"
 
+	"github.com/shardrun/shardrun/reliability/cmdline"
 	"github.com/shardrun/shardrun/reliability/ledger"
 	"github.com/shardrun/shardrun/reliability/mutants"
 )
 
-// options are what a person chose.
-type options struct {
-	only, run string
-	jobs      int
-	sim       bool
-	seed      uint64
-	verbose   bool
-	limit     time.Duration
-	out       string
-	ledger    string
-}
-
 func main() {
-	var o options
-	flag.StringVar(&o.only, "only", "", "hunt the mutant of this name, or those whose names contain this")
-	flag.StringVar(&o.run, "run", "", "run these tests of the package instead of the one in the gallery")
-	flag.IntVar(&o.jobs, "jobs", 1, "mutants hunted at a time")
-	flag.BoolVar(&o.sim, "sim", false, "hunt in the simulation, those that it should find")
-	flag.Uint64Var(&o.seed, "seed", 0, "with -sim: run this seed only, with -v to see its timeline")
-	flag.BoolVar(&o.verbose, "v", false, "print every test that found a mutant, and what survivors printed")
-	flag.DurationVar(&o.limit, "limit", 0, "how long a hunt may take (default 2m, in the simulation 20m for all its seeds)")
-	flag.StringVar(&o.out, "o", "", "file for the table, when all are hunted (default reliability/mutants.md, in the simulation none)")
-	flag.StringVar(&o.ledger, "ledger", "", "file with the totals to add this hunt to (default none)")
-	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	survivors, err := hunt(ctx, o)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "hunt:", err)
-	}
-	if err != nil || survivors > 0 {
-		stop()
-		os.Exit(1)
-	}
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(cmdline.Status("hunt", err, os.Stdout, os.Stderr))
 }
 
-// hunt hunts what o says and reports; it returns the number of survivors.
-func hunt(ctx context.Context, o options) (survivors int, err error) {
+// command does what the command line says. It tells what came of it to out, and
+// how far it is to progress.
+func command(ctx context.Context, args []string, out, progress io.Writer) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
 	gallery := choose(mutants.Gallery(), o)
 	if len(gallery) == 0 {
-		return 0, fmt.Errorf("no mutant to hunt is called %q", o.only)
+		return nobody(o)
 	}
-	if o.limit == 0 {
-		o.limit = 2 * time.Minute
-		if o.sim {
-			o.limit = 20 * time.Minute
+	if o.list {
+		return list(out, gallery)
+	}
+	return hunt(ctx, o, gallery, out, progress)
+}
+
+// nobody says why no mutant was chosen.
+func nobody(o options) error {
+	where := ""
+	if o.sim {
+		where = " that a simulation should find"
+	}
+	return cmdline.Wrong("-only %q: there is no such mutant%s; -list names them", o.only, where)
+}
+
+// list names mutants.
+func list(out io.Writer, gallery []mutants.Mutant) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "mutant\tfile\tin the simulation\twhat it breaks")
+	for _, m := range gallery {
+		sim := ""
+		if m.Sim {
+			sim = "too"
 		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", m.Name, m.File, sim, m.Breaks)
 	}
-	h, err := newHunter(ctx, o)
+	return t.Flush()
+}
+
+// hunt hunts a gallery as o says, and reports. It fails when a mutant survives.
+func hunt(ctx context.Context, o options, gallery []mutants.Mutant, out, progress io.Writer) (err error) {
+	h, err := newHunter(ctx, o, out, progress)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(h.dir)) }()
-	if err := h.checkBaseline(ctx, gallery); err != nil {
-		return 0, err
-	}
-	results, err := h.huntAll(ctx, gallery)
-	if err != nil {
-		return 0, err
-	}
-	for _, r := range results {
-		if !r.caught {
-			survivors++
-			fmt.Printf("SURVIVED  %s: %s: %s\n", r.mutant.Name, r.mutant.Breaks, r.how)
-		}
-	}
-	fmt.Printf("%d mutants hunted, %d survived\n", len(results), survivors)
-	whole := o.only == "" && o.run == "" && o.seed == 0
-	if whole && !o.sim && o.out == "" {
+	if o.whole() && !o.sim && o.out == "" {
 		o.out = filepath.Join(h.root, "reliability", "mutants.md")
 	}
-	if whole && o.out != "" {
+	if err := o.checkFiles(); err != nil {
+		return err
+	}
+	if err := h.checkBaseline(ctx, gallery); err != nil {
+		if ctx.Err() != nil {
+			return errors.New("interrupted before the hunt began")
+		}
+		return err
+	}
+	began := time.Now()
+	results, err := h.huntAll(ctx, gallery)
+	survived := survivors(results)
+	for _, r := range survived {
+		fmt.Fprintf(out, "SURVIVED  %s: %s: %s\n", r.mutant.Name, r.mutant.Breaks, r.how)
+	}
+	fmt.Fprintf(out, "%d of %d mutants hunted in %v, %d survived\n", len(results), len(gallery), time.Since(began).Round(time.Second), len(survived))
+	if ctx.Err() != nil {
+		return errors.New("interrupted, so nothing was written")
+	}
+	if err != nil {
+		return err
+	}
+	if err := o.keep(results, len(survived)); err != nil {
+		return err
+	}
+	if len(survived) > 0 {
+		return errors.New("a mutant that survives is a hole in the tests")
+	}
+	return nil
+}
+
+// survivors are those that nothing found.
+func survivors(results []result) []result {
+	return slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.caught })
+}
+
+// checkFiles finds out, before the hunt, whether what comes of it can be written.
+func (o options) checkFiles() error {
+	if o.out != "" {
+		if err := cmdline.Writable(o.out); err != nil {
+			return err
+		}
+	}
+	if o.ledger != "" {
+		return ledger.Check(o.ledger)
+	}
+	return nil
+}
+
+// keep writes what came of a hunt to the files that were asked for.
+func (o options) keep(results []result, survived int) error {
+	if o.out != "" {
 		if err := os.WriteFile(o.out, []byte(o.page(results)), 0o644); err != nil {
-			return survivors, err
+			return err
 		}
 	}
 	if o.ledger == "" {
-		return survivors, nil
+		return nil
 	}
 	suite := "mutants"
 	if o.sim {
 		suite = "mutants in the simulation"
 	}
-	return survivors, ledger.Add(o.ledger, ledger.Result{Suite: suite, Runs: uint64(len(results)), Failures: uint64(survivors)})
+	return ledger.Add(o.ledger, ledger.Result{Suite: suite, Runs: uint64(len(results)), Failures: uint64(survived)})
 }
 
 // choose returns the mutants that o means. One that is named is hunted in the

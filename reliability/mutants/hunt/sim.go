@@ -50,6 +50,9 @@ func (h *hunter) simulate(ctx context.Context, program string, m mutants.Mutant)
 	}
 	end, first, others := time.Now().Add(h.limit), uint64(1), 0
 	for _, n := range batches {
+		if first > 1 {
+			h.tell("%s: not by %d of %d seeds so far", m.Name, first-1, mutants.SimSeeds)
+		}
 		limit := time.Duration(n) * seedTime
 		if m.Hangs {
 			limit = seedTime + time.Duration(n)*hasty
@@ -106,7 +109,7 @@ func (h *hunter) replay(ctx context.Context, program string, seed uint64, hangs 
 		return false, "fails without it too: " + wrong(without, seed, err.Error())
 	}
 	if h.verbose {
-		fmt.Print(out)
+		h.say(out)
 	}
 	return true, how
 }

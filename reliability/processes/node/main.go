@@ -3,10 +3,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"flag"
-	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/shardrun/shardrun/internal/awsclient"
 	"github.com/shardrun/shardrun/internal/history"
+	"github.com/shardrun/shardrun/reliability/cmdline"
 )
 
 // node is what workers and producers have in common.
@@ -28,6 +28,7 @@ type node struct {
 	stream   string
 	seed     uint64
 	file     string // of the history
+	upFile   string // made when the node is up; empty for none
 
 	client  *kinesis.Client
 	history *history.History
@@ -42,40 +43,58 @@ const exitUnfinished = 3
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
 	status, err := run(ctx, os.Args[1:])
 	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "node:", err)
-		status = 1
-	}
-	os.Exit(status)
+	os.Exit(cmp.Or(cmdline.Status("node", err, os.Stdout, os.Stderr), status))
+}
+
+const about = `node: one worker or producer of a run of reliability/processes, which starts it.
+
+  node worker -name W -endpoint URL -stream S -history FILE -redis ADDR -group G
+  node producer -name P -endpoint URL -stream S -history FILE
+
+SIGTERM ends it; status 3 says that work was left undone.`
+
+// roles are what a node can be: each declares its flags, and returns what checks
+// them and the life.
+func roles() map[string]func(*cmdline.Flags) role {
+	return map[string]func(*cmdline.Flags) role{"worker": workerFlags, "producer": producerFlags}
+}
+
+// role is what one kind of node does.
+type role struct {
+	check func() error
+	live  func(context.Context, *node) error
 }
 
 // run is one life. It returns the status to exit with unless there is an error.
 func run(ctx context.Context, args []string) (status int, err error) {
-	if len(args) == 0 {
-		return 0, errors.New("want worker or producer")
+	kind := ""
+	if len(args) > 0 {
+		kind, args = args[0], args[1:]
 	}
-	var (
-		n     node
-		flags = flag.NewFlagSet(args[0], flag.ExitOnError)
-		role  func(context.Context, *node) error
-	)
+	declare, known := roles()[kind]
+	flags := cmdline.New("node "+kind, about)
+	if !known {
+		if err := flags.Read([]string{kind}); errors.Is(err, cmdline.ErrHelp) {
+			return 0, err
+		}
+		return 0, cmdline.Wrong("the first argument is %q; want worker or producer", kind)
+	}
+	var n node
 	flags.StringVar(&n.name, "name", "", "name of the node in the group and in the history")
 	flags.StringVar(&n.endpoint, "endpoint", "", "URL of the Kinesis API")
 	flags.StringVar(&n.stream, "stream", "", "name of the stream")
 	flags.StringVar(&n.file, "history", "", "file for the history")
+	flags.StringVar(&n.upFile, "up", "", "file to make when the node is up: it works, and ends in peace when asked to (default none)")
 	flags.Uint64Var(&n.seed, "seed", 0, "what the node does of its own choice is drawn from it")
-	switch args[0] {
-	case "worker":
-		role = workerFlags(flags)
-	case "producer":
-		role = producerFlags(flags)
-	default:
-		return 0, fmt.Errorf("%q: want worker or producer", args[0])
+	r := declare(flags)
+	if err := flags.Read(args); err != nil {
+		return 0, err
 	}
-	_ = flags.Parse(args[1:]) // exits on an error
+	if err := errors.Join(flags.Need("name", "endpoint", "stream", "history"), r.check()); err != nil {
+		return 0, err
+	}
 
 	file, err := os.OpenFile(n.file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -88,11 +107,20 @@ func run(ctx context.Context, args []string) (status int, err error) {
 	if n.log, err = zap.NewDevelopment(); err != nil {
 		return 0, err
 	}
-	err = role(ctx, &n)
+	err = r.live(ctx, &n)
 	if n.unfinished {
 		status = exitUnfinished
 	}
 	return status, errors.Join(err, n.history.Err(), file.Close())
+}
+
+// up says that the node is up: from now on a signal to end is heard, and leads to
+// a clean end.
+func (n *node) up() error {
+	if n.upFile == "" {
+		return nil
+	}
+	return os.WriteFile(n.upFile, nil, 0o644)
 }
 
 // rand is a source of chance of this life, whose file has a name of its own.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/shardrun/shardrun/internal/hashkey"
 	"github.com/shardrun/shardrun/internal/history/witness"
 	"github.com/shardrun/shardrun/producer"
+	"github.com/shardrun/shardrun/reliability/cmdline"
 )
 
 const (
@@ -24,13 +24,22 @@ const (
 	closeTime = 2 * recordTTL
 )
 
-// producerFlags declares the flags of a producer, and returns its life.
-func producerFlags(flags *flag.FlagSet) func(context.Context, *node) error {
+// mostRate is how many records a second a producer can be asked for.
+const mostRate = 100_000
+
+// producerFlags declares the flags of a producer.
+func producerFlags(flags *cmdline.Flags) role {
 	var (
 		rate    = flags.Int("rate", 200, "records a second")
 		ordered = flags.Bool("ordered", true, "keep the order of each key")
 	)
-	return func(ctx context.Context, n *node) error {
+	check := func() error {
+		if *rate < 1 || *rate > mostRate {
+			return cmdline.Wrong("-rate %d: want 1 to %d records a second", *rate, mostRate)
+		}
+		return nil
+	}
+	return role{check, func(ctx context.Context, n *node) error {
 		rng := n.rand()
 		cfg := producer.Config{
 			Client: n.client, Stream: n.stream, Ordered: *ordered, RecordTTL: recordTTL,
@@ -45,12 +54,15 @@ func producerFlags(flags *flag.FlagSet) func(context.Context, *node) error {
 		if err != nil {
 			return err
 		}
+		if err := n.up(); err != nil {
+			return errors.Join(err, p.Close(ctx))
+		}
 		w := witness.Producer{To: p, History: n.history, Name: n.name, Ordered: *ordered}
 		err = put(ctx, w, rng, *rate)
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 		defer cancel()
 		return errors.Join(err, p.Close(closing))
-	}
+	}}
 }
 
 // put puts records in small bursts, evenly, until ctx ends.

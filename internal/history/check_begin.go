@@ -1,0 +1,157 @@
+package history
+
+import (
+	"slices"
+	"sort"
+)
+
+// making is one making of a group's first leases.
+type making struct {
+	call, answer int    // events; answer is none while nobody knows the outcome
+	actor        uint32 // name
+	since        int64  // Unix milliseconds; 0 is the oldest record
+	refused      bool
+}
+
+// makings finds how the group began, in the order of the calls.
+func (j *judge) makings() []making {
+	var out []making
+	number := map[int]int{} // by call
+	for e, ev := range j.t.events {
+		switch ev.kind {
+		case kindCall:
+			c := &j.t.calls[ev.i]
+			if c.op != OpCreate || len(c.items) == 0 {
+				continue
+			}
+			m := making{call: e, answer: none, actor: c.actor}
+			if at := c.items[0].Position; !at.Since.IsZero() {
+				m.since = at.Since.UnixMilli()
+			}
+			number[int(ev.i)] = len(out)
+			out = append(out, m)
+		case kindAnswer:
+			c := int(j.t.answers[ev.i].call)
+			n, known := number[c]
+			if !known || j.answerOf[c] != int(ev.i) {
+				continue
+			}
+			if r, told := j.outcome(c, 0); told {
+				out[n].answer, out[n].refused = e, r.Err != ""
+			}
+		}
+	}
+	return out
+}
+
+// beginning judges the part of H1 that is about where a group begins: not at a
+// time to come, and once it has begun, not later than that; and the part of H11
+// that nothing is delivered that arrived before. It finds what a group may skip,
+// which is what arrived before it began.
+//
+// A store that lost everything makes a group anew. A worker that knew the old one
+// begins where nothing is skipped; one that did not cannot tell it from a first
+// start, and what arrived before the new beginning may be skipped.
+func (j *judge) beginning() {
+	all := j.makings()
+	var made []making
+	for _, m := range all {
+		if at := j.t.events[m.call].at / 1e6; m.since > at {
+			j.broken(H1, "%s begins the group %s at a time %d ms later", j.t.text(m.actor), j.when(m.call), m.since-at)
+		}
+		if !m.refused {
+			j.border = max(j.border, m.since)
+		}
+		switch {
+		case m.refused:
+		case m.answer == none: // counts while no making is known to be done
+			j.skippable = max(j.skippable, m.since)
+		default:
+			made = append(made, m)
+		}
+	}
+	slices.SortStableFunc(made, func(a, b making) int { return a.answer - b.answer })
+	for n, m := range made {
+		if n > 0 && m.since > j.skippable && j.knew(m) {
+			j.broken(H1, "%s, which had known the group, begins it anew %s, and skips what arrived in %d ms",
+				j.t.text(m.actor), j.when(m.call), m.since-j.skippable)
+			continue
+		}
+		j.skippable = m.since
+	}
+	j.early(all)
+}
+
+// knew reports whether a worker that makes a group had an answer of the store
+// before the loss that made it necessary.
+func (j *judge) knew(m making) bool {
+	loss := none
+	for e := range j.t.events[:m.call] {
+		if j.t.events[e].kind == kindLost {
+			loss = e
+		}
+	}
+	if loss == none {
+		return true
+	}
+	for _, ev := range j.t.events[:loss] {
+		if ev.kind != kindAnswer {
+			continue
+		}
+		if a := &j.t.answers[ev.i]; a.err == 0 && j.t.calls[a.call].actor == m.actor {
+			return true
+		}
+	}
+	return false
+}
+
+// early finds deliveries of what arrived before the group began.
+func (j *judge) early(all []making) {
+	if j.truth == nil {
+		return
+	}
+	next, lowest, some := 0, int64(0), false
+	told := map[uint32]bool{} // tenures
+	for e, ev := range j.t.events {
+		for next < len(all) && all[next].call < e {
+			if m := all[next]; !m.refused && (!some || m.since < lowest) {
+				lowest, some = m.since, true
+			}
+			next++
+		}
+		if ev.kind != kindDelivered || !some {
+			continue
+		}
+		d := &j.t.deliveries[ev.i]
+		if at, known := j.arrival(d.place); known && at < lowest && !told[d.tenure] {
+			told[d.tenure] = true
+			j.broken(H11, "%s delivers %s, which arrived %d ms before the group began", j.who(d.tenure), j.at(d.place), lowest-at)
+		}
+	}
+}
+
+// arrival is when a user record arrived, in Unix milliseconds, as far as the truth
+// has it.
+func (j *judge) arrival(place uint32) (int64, bool) {
+	if j.truth == nil || j.truth.at[place].shard == nil {
+		return 0, false
+	}
+	at := j.truth.at[place]
+	raws := at.shard.raws
+	i := sort.Search(len(raws), func(i int) bool { return int(raws[i].users) > at.i })
+	return raws[i].arrival, true
+}
+
+// maySkip reports whether a record arrived before the group began.
+func (j *judge) maySkip(place uint32) bool {
+	at, known := j.arrival(place)
+	return known && at < j.skippable
+}
+
+// outOfOrder reports whether a record may be delivered after later ones: it
+// arrived before a beginning of the group, which was made anew at the oldest
+// record when the store had lost everything.
+func (j *judge) outOfOrder(place uint32) bool {
+	at, known := j.arrival(place)
+	return known && at < j.border
+}
