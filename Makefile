@@ -55,7 +55,7 @@ reliability-crashes: ## CRASHES (20000) power failures of the log in random mome
 		$(GO) test ./localstream/internal/wal -run 'TestACrashLosesNothingThatWasAcknowledged$$' -crash.seeds=$(CRASHES) -timeout 3h
 
 reliability-sim: ## SEEDS (1000) simulated runs
-	$(GO) test ./sim -run 'TestSim$$' -seeds=$(SEEDS) -ledger=$(LEDGER) -timeout 6h
+	$(GO) test -C sim -run 'TestSim$$' -seeds=$(SEEDS) -ledger=$(abspath $(LEDGER)) -timeout 6h
 
 reliability-processes: redis ## real processes, killed and held at random FOR (5m), and a STORM (2m) of kills of the server
 	$(GO) run ./reliability/processes -for $(FOR) -ledger $(LEDGER)

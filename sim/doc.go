@@ -10,6 +10,6 @@
 // goroutines happen to run. No two things arrive at the same nanosecond; where
 // two did nevertheless, the run is marked as one that may not repeat.
 //
-//	go test ./sim -run TestSim -seed=7 -v     one run, with its timeline
-//	go test ./sim -run TestSim -seeds=1000 -timeout=0    many, over as many processes as cores
+//	go test ./sim -run TestSim -seed=7 -v                  one run, with its timeline
+//	go test -C sim -run TestSim -seeds=1000 -timeout=0     many, over as many processes as cores
 package sim

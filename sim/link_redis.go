@@ -43,7 +43,7 @@ func (w *world) dialRedis(ctx context.Context, n *node) (net.Conn, error) {
 	c := &conn{
 		world: w, node: n, name: name, use: use, number: n.dialled(), far: far, hung: hung,
 		out: make(chan parcel, 1024), in: make(chan parcel, 1024), ready: make(chan []byte, 1024),
-		closed: make(chan struct{}),
+		left: make(chan struct{}), closed: make(chan struct{}),
 	}
 	w.source.tell("%s#%d dialled %s", c.name, c.number, use)
 	w.work.Go(c.carry)
@@ -62,8 +62,10 @@ type parcel struct {
 }
 
 // conn is a node's end of a connection to Redis. What is written arrives later,
-// in order; after a loss, nothing arrives any more, as on a connection whose
-// other end is gone. One goroutine reads at a time, and one writes.
+// in order, also when the node has closed its end by then: a call that its caller
+// gave up may still be carried out, after others on newer connections. After a
+// loss, nothing arrives any more, as on a connection whose other end is gone. One
+// goroutine reads at a time, and one writes.
 type conn struct {
 	world *world
 	node  *node
@@ -78,9 +80,11 @@ type conn struct {
 	in    chan parcel // to the node
 	ready chan []byte // arrived
 
+	leaves sync.Once
+	left   chan struct{} // closed when the node closes its end
 	once   sync.Once
-	closed chan struct{}
-	rest   []byte // the reader's: arrived and not read
+	closed chan struct{} // closed when both ends are
+	rest   []byte        // the reader's: arrived and not read
 
 	// mu guards all below.
 	mu       sync.Mutex
@@ -106,14 +110,14 @@ func (c *conn) end(why error) {
 // carry takes what was written to the server.
 func (c *conn) carry() {
 	for {
-		p, ok := c.next(c.out)
+		p, ok := c.next(c.out, c.left)
 		if !ok {
 			return
 		}
 		switch p.fate {
 		case isLost:
 			c.hush()
-			continue
+			continue // until the node closes its end
 		case breaksBefore:
 			c.cut()
 			return
@@ -172,7 +176,7 @@ func (c *conn) collect() {
 // hand makes what the server wrote arrive.
 func (c *conn) hand() {
 	for {
-		p, ok := c.next(c.in)
+		p, ok := c.next(c.in, nil)
 		if !ok {
 			return
 		}
@@ -188,8 +192,9 @@ func (c *conn) hand() {
 }
 
 // next waits for the next parcel to arrive. Each arrives after the one before, and
-// none when the server has hung up.
-func (c *conn) next(queue chan parcel) (parcel, bool) {
+// none when the server has hung up. After the last one, which is known when last
+// is closed, it ends the connection.
+func (c *conn) next(queue chan parcel, last <-chan struct{}) (parcel, bool) {
 	select { // of several that are ready, the one below takes any
 	case <-c.hung:
 		queue = nil
@@ -199,23 +204,15 @@ func (c *conn) next(queue chan parcel) (parcel, bool) {
 	}
 	select {
 	case p := <-queue:
-		if p.held {
-			if !c.node.wakes(context.Background(), c.world.source, c.who("writes")) {
-				c.end(errReset)
-				return parcel{}, false
-			}
-			p.sent = time.Now()
+		return c.arrive(p)
+	case <-last:
+		select {
+		case p := <-queue:
+			return c.arrive(p)
+		default:
 		}
-		if d := time.Until(p.sent.Add(p.wait)); d > 0 {
-			t := time.NewTimer(d)
-			defer t.Stop()
-			select {
-			case <-t.C:
-			case <-c.closed:
-				return parcel{}, false
-			}
-		}
-		return p, true
+		c.end(net.ErrClosed)
+		return parcel{}, false
 	case <-c.hung:
 		c.world.happened(RedisDown)
 		c.cut()
@@ -223,6 +220,27 @@ func (c *conn) next(queue chan parcel) (parcel, bool) {
 	case <-c.closed:
 		return parcel{}, false
 	}
+}
+
+// arrive waits until a parcel is there.
+func (c *conn) arrive(p parcel) (parcel, bool) {
+	if p.held {
+		if !c.node.wakes(context.Background(), c.world.source, c.who("writes")) {
+			c.end(errReset)
+			return parcel{}, false
+		}
+		p.sent = time.Now()
+	}
+	if d := time.Until(p.sent.Add(p.wait)); d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-c.closed:
+			return parcel{}, false
+		}
+	}
+	return p, true
 }
 
 // cut breaks the connection, a moment later: not at the instant at which others

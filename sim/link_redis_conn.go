@@ -10,7 +10,7 @@ import (
 
 // Close implements [net.Conn].
 func (c *conn) Close() error {
-	c.end(net.ErrClosed)
+	c.leaves.Do(func() { close(c.left) })
 	return nil
 }
 
@@ -21,6 +21,8 @@ func (c *conn) Write(p []byte) (int, error) {
 		c.end(errReset)
 	}
 	select {
+	case <-c.left:
+		return 0, net.ErrClosed
 	case <-c.closed:
 		return 0, c.reason()
 	default:
@@ -78,6 +80,8 @@ func (c *conn) arrived(expired <-chan time.Time) error {
 		return nil
 	case <-expired:
 		return &net.OpError{Op: "read", Net: "tcp", Addr: addr(c.name), Err: os.ErrDeadlineExceeded}
+	case <-c.left:
+		return net.ErrClosed
 	case <-c.closed:
 		return c.reason()
 	case <-c.node.died:

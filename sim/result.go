@@ -33,7 +33,7 @@ type Result struct {
 // OK reports that nothing was wrong.
 func (r *Result) OK() bool { return r.Verdict.OK() && len(r.Failures) == 0 }
 
-// String says in a line what was wrong, or that nothing was.
+// String says in a line what the run came to, and in a line each what was wrong.
 func (r *Result) String() string {
 	v := r.Verdict
 	parts := []string{fmt.Sprintf("seed %d: sent %d, handled %d, repeats %d", r.Plan.Seed, v.Sent, v.Handled, v.Duplicates)}
@@ -41,5 +41,5 @@ func (r *Result) String() string {
 	for _, x := range v.Violations {
 		parts = append(parts, fmt.Sprintf("%s: %s", x.Rule, x.Text))
 	}
-	return strings.Join(parts, "; ")
+	return strings.Join(parts, "\n  ")
 }

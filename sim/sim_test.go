@@ -110,8 +110,9 @@ func replay(t *testing.T, n uint64) {
 			t.Error(err)
 		}
 	}
-	fmt.Printf("%v; %d ties, digest %s, %v simulated in %v\n", r, r.Ties, r.Digest, r.Simulated.Round(time.Second), time.Since(began).Round(time.Millisecond))
+	fmt.Printf("%v simulated in %v, %d ties, digest %s\n%v\n", r.Simulated.Round(time.Second), time.Since(began).Round(time.Millisecond), r.Ties, r.Digest, r)
 	if !r.OK() {
-		t.Errorf("%v", r)
+		fmt.Println(again(n))
+		t.Fail() // what is wrong was printed
 	}
 }

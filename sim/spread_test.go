@@ -64,7 +64,11 @@ const mark = "outcome "
 
 // again is the command that replays the run of a seed.
 func again(n uint64) string {
-	return fmt.Sprintf("replay: go test ./sim -run TestSim -seed=%d -minutes=%v -v", n, opt.length().Minutes())
+	with := ""
+	if opt.with != "" {
+		with = fmt.Sprintf(" -with='%s'", opt.with)
+	}
+	return fmt.Sprintf("replay: go test ./sim -run TestSim -seed=%d -minutes=%v%s -v", n, opt.length().Minutes(), with)
 }
 
 // series runs seeds one after the other.
@@ -75,7 +79,7 @@ func series(t *testing.T) {
 		o := outcome{Seed: n, Sent: r.Verdict.Sent, Repeats: r.Verdict.Duplicates, Ties: r.Ties, Simulated: r.Simulated, Digest: r.Digest, Reached: r.total()}
 		if !r.OK() {
 			o.Wrong = r.String()
-			t.Errorf("%v\n%s", r, again(n))
+			t.Fail()
 		}
 		line, err := json.Marshal(o)
 		if err != nil {
@@ -110,12 +114,11 @@ func spread(t *testing.T) {
 		case o := <-outcomes:
 			s.add(o)
 			if o.Wrong != "" {
-				t.Errorf("%s\n%s", o.Wrong, again(o.Seed))
+				fmt.Printf("%s\n%s\n", o.Wrong, again(o.Seed)) // at once: a series may be interrupted
+				t.Fail()
 			}
 		case <-tick.C:
-			if amount > 100 {
-				fmt.Println(s.progress(amount, time.Since(began)))
-			}
+			fmt.Println(s.progress(amount, time.Since(began)))
 		}
 	}
 	all.Wait()

@@ -132,6 +132,7 @@ func Run(plan Plan, verbose bool, trace io.Writer) *Result {
 	w.operator = w.newNode("operator")
 	w.life, w.end = context.WithCancel(context.Background())
 	begin := time.Now()
+	w.note("%d shards, %d workers, %d writers", plan.Shards, plan.Workers, len(plan.Writers)) // where time begins
 	w.run()
 	w.stop()
 	verdict := w.history.Check(w.options())

@@ -105,7 +105,7 @@ func (r *runner) row(ctx context.Context, row Row) []Outcome {
 	entrants := make([]*entrant, len(row.Contestants))
 	for i, c := range row.Contestants {
 		entrants[i] = r.enter(ctx, c)
-		if err := entrants[i].err; err != nil {
+		if err := entrants[i].err; err != nil && ctx.Err() == nil {
 			r.say(row, c.Name, "is out: %s", oneLine(err.Error()))
 		}
 	}

@@ -144,6 +144,9 @@ func (j *judge) arrival(place uint32) (int64, bool) {
 
 // maySkip reports whether a record arrived before the group began.
 func (j *judge) maySkip(place uint32) bool {
+	if j.truth == nil {
+		return j.skippable > 0 // when it arrived is not known
+	}
 	at, known := j.arrival(place)
 	return known && at < j.skippable
 }
@@ -152,6 +155,9 @@ func (j *judge) maySkip(place uint32) bool {
 // arrived before a beginning of the group, which was made anew at the oldest
 // record when the store had lost everything.
 func (j *judge) outOfOrder(place uint32) bool {
+	if j.truth == nil {
+		return j.border > 0
+	}
 	at, known := j.arrival(place)
 	return known && at < j.border
 }

@@ -67,13 +67,18 @@ func startOf(events []event) int64 {
 var (
 	// oneLine keeps a text with several lines in one.
 	oneLine = strings.NewReplacer("\r\n", "; ", "\n", "; ")
-	// sequence is a sequence number in a text.
-	sequence = regexp.MustCompile(`\d{50,}`)
+	// sequence is a sequence number in a text, or the end of one.
+	sequence = regexp.MustCompile(`\d{50,}|…\d{16}\b`)
+	// epochWord is an epoch in a text.
+	epochWord = regexp.MustCompile(`\bepoch \d+`)
 )
 
 // line is a text as the timeline shows it.
 func (b *describer) line(text string) string {
-	return sequence.ReplaceAllStringFunc(oneLine.Replace(text), b.seq)
+	text = sequence.ReplaceAllStringFunc(oneLine.Replace(text), b.seq)
+	return epochWord.ReplaceAllStringFunc(text, func(s string) string {
+		return "epoch " + b.epoch(strings.TrimPrefix(s, "epoch "))
+	})
 }
 
 // epochs are those of all tenures.

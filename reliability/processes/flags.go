@@ -101,5 +101,8 @@ func (c config) command() string {
 	if len(c.only) > 0 {
 		fmt.Fprintf(&b, " -only %q", strings.Join(c.only, ","))
 	}
+	if c.programs != "" {
+		fmt.Fprintf(&b, " -programs %q", c.programs)
+	}
 	return b.String()
 }

@@ -141,10 +141,10 @@ const longest = 200
 // wrong is the first thing that was wrong with the run of a seed, or otherwise
 // when it does not say.
 func wrong(out string, seed uint64, otherwise string) string {
-	sum := regexp.MustCompile(fmt.Sprintf(`(?m)sim_test\.go:\d+: seed %d: sent [^;\n]*; (.*)$`, seed))
+	sum := regexp.MustCompile(fmt.Sprintf(`(?m)^seed %d: sent .*\n(.+)$`, seed))
 	what := otherwise
 	if all := sum.FindAllStringSubmatch(out, -1); len(all) > 0 {
-		what, _, _ = strings.Cut(all[len(all)-1][1], "; ")
+		what = all[len(all)-1][1]
 	} else if line := panicLine.FindString(out); line != "" {
 		what = line
 	}

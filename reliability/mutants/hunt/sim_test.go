@@ -10,13 +10,17 @@ import (
 
 func TestFailedSeedsAreThoseThatAreToldHowToReplay(t *testing.T) {
 	out := `=== RUN   TestSim
-    spread_test.go:108: seed 12: sent 9, handled 8, repeats 0; H1: k was not handled; H2: x
-        replay: go test ./sim -run TestSim -seed=12 -minutes=3 -v
-    spread_test.go:112: seed 3 ended its process: exit status 2
-        panic: no
-        replay: go test ./sim -run TestSim -seed=3 -minutes=3 -v
-    spread_test.go:108: seed 12: sent 9, handled 8, repeats 0; H1: k was not handled; H2: x
-        replay: go test ./sim -run TestSim -seed=12 -minutes=3 -v
+seed 12: sent 9, handled 8, repeats 0
+  H1: k was not handled
+  H2: x
+replay: go test ./sim -run TestSim -seed=12 -minutes=3 -v
+seed 3 ended its process: exit status 2
+panic: no
+replay: go test ./sim -run TestSim -seed=3 -minutes=3 -v
+seed 12: sent 9, handled 8, repeats 0
+  H1: k was not handled
+  H2: x
+replay: go test ./sim -run TestSim -seed=12 -minutes=3 -v
 --- FAIL: TestSim (3.97s)
 `
 	if got := failedSeeds(out); !slices.Equal(got, []uint64{3, 12}) {
@@ -30,11 +34,10 @@ func TestFailedSeedsAreThoseThatAreToldHowToReplay(t *testing.T) {
 func TestWrongIsTheFirstThingThatWas(t *testing.T) {
 	for name, test := range map[string]struct{ out, want string }{
 		"a rule": {
-			"    sim_test.go:117: seed 12: sent 9, handled 8, repeats 0; H1: k was not handled; H2: x; 0 ties, digest ab, 3m0s simulated in 1s\n" +
-				"    sim_test.go:119: seed 12: sent 9, handled 8, repeats 0; H1: k was not handled; H2: x\n", "H1: k was not handled",
+			"3m0s simulated in 1s, 0 ties, digest ab\nseed 12: sent 9, handled 8, repeats 0\n  H1: k was not handled\n  H2: x\n", "H1: k was not handled",
 		},
 		"a panic":       {"goroutine 1\npanic: index out of range [recovered]\n\tpanic: again\n", "panic: index out of range [recovered]"},
-		"another seed":  {"    sim_test.go:119: seed 1: sent 9, handled 8, repeats 0; H1: k\n", "TestSim"},
+		"another seed":  {"seed 1: sent 9, handled 8, repeats 0\n  H1: k\n", "TestSim"},
 		"a long text":   {"panic: " + strings.Repeat("x", 300), "panic: " + strings.Repeat("x", longest-len("panic: ")) + "…"},
 		"no such thing": {"", "TestSim"},
 	} {
