@@ -149,8 +149,8 @@ func (s *shard) giveUp(ctx context.Context, n int, reason Reason, cause error, a
 		zap.Stringer("first", s.queue.records[0].Position()), zap.Stringer("last", s.queue.records[n-1].Position()),
 		zap.Error(cause))
 	s.c.countFailed(n, dropped)
+	call(cfg.Hooks.Failed, f) // first: who counts losses there has counted what is saved
 	s.done(n, 0)
-	call(cfg.Hooks.Failed, f)
 	return nil
 }
 

@@ -20,8 +20,8 @@ type Hooks struct {
 	Read func(ReadEvent)
 	// Batch is called after each call of the handler.
 	Batch func(BatchEvent)
-	// Failed is called when records were given to OnFailure, after it took
-	// them.
+	// Failed is called when records were given to OnFailure, after it took them
+	// and before the position behind them can be saved.
 	Failed func(*Failure)
 	// Stopped is called when a shard stops for want of somewhere to put a
 	// record that cannot be handled, or because the handler said Stop.

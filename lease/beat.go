@@ -148,12 +148,16 @@ func (r *run) restart(incarnation string, err error, now time.Time) {
 	r.beatDue = now
 }
 
-// supersede pauses when another worker runs under the same name, and gives up
-// when it still does after two lease times: one that died has lapsed by then.
+// supersede pauses when another worker runs under the same name, which has the
+// leases now, and gives up when it still does after two lease times: one that died
+// has lapsed by then.
 func (r *run) supersede(b Beat, err error, now time.Time) {
 	if r.superseded.IsZero() {
 		r.superseded = now
 		r.log.Error("another worker runs under the same name; paused")
+	}
+	if !r.paused { // what was acquired before may be granted yet
+		r.paused = true
 		r.cancelAll()
 	}
 	if now.Sub(r.superseded) >= 2*r.ttl {

@@ -42,7 +42,7 @@ type run struct {
 	joinBy     time.Time // when the first beat must have been answered
 	superseded time.Time // when another worker took the name
 	synced     bool      // table is a whole view of the group
-	paused     bool      // the local deadline has passed
+	paused     bool      // the local deadline has passed, or another worker has the name
 	stateLost  bool      // the group's state was made anew while we ran
 	hold       bool      // the group is paused by hand
 	lost       bool      // the store says that the state before was lost
