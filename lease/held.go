@@ -81,7 +81,8 @@ func (h *Held) Draining() <-chan struct{} { return h.draining }
 // what another owner could begin too: after a stall of the process it may be
 // awake before the manager is. Valid itself then ends the runner's context, with
 // ErrLost as its cause. It knows nothing of a lease that was lost before its
-// time, which the context tells.
+// time, which the context tells, nor of a pause that neither clock shows, as of a
+// virtual machine that is moved; what is saved after one is refused.
 func (h *Held) Valid() bool {
 	_, over := h.term.over(time.Now())
 	if over {
