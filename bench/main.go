@@ -98,7 +98,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 // parse reads the command line. Its errors say what is accepted instead.
 func parse(args []string) (c choice, err error) {
 	f := cmdline.New("bench", about)
-	f.StringVar(&c.only, "only", "", "run only these `rows`: names, prefixes (server) or globs (*/drain*), separated by commas")
+	f.StringVar(&c.only, "only", "", "run only these `rows`: names (of one row each), prefixes (server) or globs (*/drain*), separated by commas")
 	f.BoolVar(&c.asJSON, "json", false, "print JSON instead of the table")
 	f.BoolVar(&c.full, "full", false, "more rounds, larger sizes, and the rows that take long")
 	f.BoolVar(&c.list, "list", false, "list the rows")
@@ -125,7 +125,7 @@ func choose(rows []harness.Row, c choice) ([]harness.Row, error) {
 		return rows, nil
 	}
 	for part := range strings.SplitSeq(c.only, ",") {
-		meant := slices.DeleteFunc(slices.Clone(rows), func(r harness.Row) bool { return !r.Matches(part) })
+		meant := harness.Select(rows, part)
 		runs := func(r harness.Row) bool { return !r.FullOnly || r.Missing != "" }
 		switch {
 		case len(meant) == 0:
@@ -134,7 +134,7 @@ func choose(rows []harness.Row, c choice) ([]harness.Row, error) {
 			return nil, cmdline.Wrong("-only %q: %s is only measured with -full", part, meant[0].Name)
 		}
 	}
-	return slices.DeleteFunc(rows, func(r harness.Row) bool { return !r.Matches(c.only) }), nil
+	return harness.Select(rows, c.only), nil
 }
 
 // measure does the rows, prints the table, and keeps it if it is whole.

@@ -2,14 +2,19 @@ package sim
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/shardrun/shardrun/internal/history"
+	"github.com/shardrun/shardrun/internal/history/witness"
+	"github.com/shardrun/shardrun/producer"
 )
 
 // heal ends every fault that outlives its action.
 func (w *world) heal() {
+	defer w.storms.begin("server heals")()
 	w.redis.start()
 	if w.kinesis.unsound() {
 		w.kinesis.crash(w.source.dice(key("heal")))
@@ -34,6 +39,37 @@ func (w *world) canary() {
 			Data: fmt.Appendf(nil, "canary of %s", *s.ShardId),
 		}
 		w.putRecord(client, put, func(err error) { w.fail("after the faults, %s takes no record: %v", *s.ShardId, err) })
+	}
+	w.canaries("canary-aggregates", producer.Config{})
+	w.canaries("canary-ordered", producer.Config{AggregateBytes: -1, Ordered: true})
+}
+
+// canaries puts records of several lengths by way of package producer.
+func (w *world) canaries(name string, cfg producer.Config) {
+	n := w.newNode(name)
+	cfg.Client, cfg.Stream, cfg.Logger = w.client(n), streamName, w.logger(name)
+	p, err := producer.New(cfg)
+	if err != nil {
+		w.fail("%s: %v", name, err)
+		return
+	}
+	by := witness.Producer{To: p, History: w.history, Name: name, Ordered: cfg.Ordered}
+	for i := range 10 {
+		w.apart(name)
+		r := producer.Record{Key: fmt.Sprintf("%s-%d", name, i%4), Data: fmt.Appendf(nil, "%s %d %s", name, i, strings.Repeat("x", i))}
+		r.Done = func(_ producer.Result, err error) {
+			if err != nil {
+				w.fail("after the faults, a record of %s fails: %v", name, err)
+			}
+		}
+		if err := by.Put(w.life, r); err != nil {
+			w.fail("after the faults, %s takes no record: %v", name, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(w.life, time.Minute)
+	defer cancel()
+	if err := p.Close(ctx); err != nil {
+		w.fail("close %s: %v", name, err)
 	}
 }
 
@@ -71,7 +107,7 @@ func (w *world) settle() {
 func (w *world) drain() {
 	for _, s := range w.slots {
 		if wk := s.current(); wk != nil {
-			wk.cancel()
+			wk.tell()
 			if <-wk.done; wk.err != nil {
 				w.fail("%s: the last drain: %v", wk.name, wk.err)
 			}

@@ -1,12 +1,12 @@
 package sim
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"time"
 
 	"github.com/shardrun/shardrun/consumer"
+	"github.com/shardrun/shardrun/internal/history/witness"
 )
 
 var errRefuses = errors.New("the destination fails")
@@ -17,10 +17,11 @@ var errRefuses = errors.New("the destination fails")
 // behind them is saved.
 func (w *world) take(ctx context.Context, wk *worker, f *consumer.Failure) error {
 	n := wk.node
+	of := wk.holds(f.Shard)
+	defer w.returned(wk, of, nil)
 	if !n.awake(ctx) {
 		return w.cancelled(ctx)
 	}
-	of := wk.holds(f.Shard)
 	w.rightly(wk, f)
 	for i := range f.Records {
 		w.deliver(wk, of, &f.Records[i])
@@ -49,6 +50,7 @@ func (w *world) dropped(wk *worker, f *consumer.Failure) {
 	w.reach("given up: dropped")
 	w.rightly(wk, f)
 	of := wk.holds(f.Shard)
+	defer w.returned(wk, of, nil)
 	for i := range f.Records {
 		w.deliver(wk, of, &f.Records[i])
 		w.handled(wk, of, &f.Records[i])
@@ -64,13 +66,20 @@ func (w *world) rightly(wk *worker, f *consumer.Failure) {
 	if f.Group != "sim" || f.Stream != streamName || f.Worker != wk.as {
 		bad("they are said to be of %q, %q, %q", f.Group, f.Stream, f.Worker)
 	}
+	if f.Time.After(time.Now()) {
+		bad("%v from now", time.Until(f.Time))
+	}
 	switch f.Reason {
 	case consumer.ReasonAttempts:
-		if most := cmp.Or(g.Attempts, 10); f.Attempts < most {
-			bad("after %d attempts, and there are %d", f.Attempts, most)
+		times, about := wk.tried(wk.holds(f.Shard), witness.ID(&f.Records[0]))
+		if most := w.plan.mostAttempts(); times < most || f.Attempts != times {
+			bad("after %d attempts, which are said to be %d, and there are %d", times, f.Attempts, most)
+		}
+		if len(f.Records) > about {
+			bad("and %d failed", about)
 		}
 	case consumer.ReasonAge:
-		for i := range f.Records {
+		for i := range f.Records { // that it says their arrivals rightly is judged by the history
 			if age := f.Time.Sub(f.Records[i].Arrival); g.Age == 0 || age <= g.Age {
 				bad("number %d is only %v old", i, age)
 			}

@@ -39,11 +39,97 @@ func TestFaultsAlone(t *testing.T) {
 	}
 }
 
+// Where the handler fails all the time, what is given up was tried as often as the
+// plan says, and a shard stops only where nobody takes it.
+func TestGivingUp(t *testing.T) {
+	for name, to := range map[string]To{"stopped": ToNobody, "taken": ToOthers, "dropped": ToNone} {
+		t.Run(name, func(t *testing.T) {
+			reached := map[string]int{}
+			for n := uint64(1); n <= 2; n++ {
+				seedEverything(t, n)
+				plan := NewPlan(n, time.Minute)
+				plan.Faults, plan.Batch, plan.Joins, plan.Rates = []Fault{HandlerError}, 100, 0, false
+				plan.GiveUp = GiveUp{Attempts: 3, To: to, Each: n == 2}
+				plan.Actions = nil
+				for i := range plan.Workers {
+					plan.Actions = append(plan.Actions, Action{Fault: HandlerError, Target: i, For: time.Minute, Rate: 0.6})
+				}
+				var r *Result
+				synctest.Test(t, func(*testing.T) { r = Run(plan, false, nil) })
+				if !r.OK() {
+					t.Errorf("%v", r)
+				}
+				for what, times := range r.Reached {
+					reached[what] += times
+				}
+			}
+			want := map[To]string{ToNobody: "shard stopped", ToOthers: "given up: RetryAttemptsExhausted", ToNone: "given up: dropped"}[to]
+			if n := reached[want]; n < 5 {
+				t.Errorf("%s: %d times", want, n)
+			}
+		})
+	}
+}
+
+// What a worker had that died is taken soon, where nothing else goes wrong.
+func TestFailover(t *testing.T) {
+	taken := 0
+	for n := uint64(1); n <= 4; n++ {
+		seedEverything(t, n)
+		plan := NewPlan(n, 2*time.Minute, WorkerCrash)
+		plan.Faults, plan.Workers, plan.MaxLeases = []Fault{WorkerCrash}, 3, 0
+		plan.Actions = slices.DeleteFunc(plan.Actions, func(a Action) bool { return a.Fault != WorkerCrash })
+		var r *Result
+		synctest.Test(t, func(*testing.T) { r = Run(plan, false, nil) })
+		if !r.OK() {
+			t.Errorf("%v", r)
+		}
+		taken += r.Reached["lease of the dead taken"]
+	}
+	if taken == 0 {
+		t.Error("no lease of the dead was taken")
+	}
+}
+
+// A worker that is left alone has as many leases as it may, and leaves the others.
+func TestMostLeases(t *testing.T) {
+	seedEverything(t, 1)
+	plan := NewPlan(1, 90*time.Second)
+	plan.Faults, plan.Workers, plan.Shards, plan.MaxLeases, plan.TTL, plan.Joins = []Fault{WorkerCrash}, 2, 4, 2, 3*time.Second, 0
+	plan.Actions = []Action{{At: 10 * time.Second, Fault: WorkerCrash, For: time.Minute}}
+	var r *Result
+	synctest.Test(t, func(*testing.T) { r = Run(plan, false, nil) })
+	if !r.OK() || r.Effects[WorkerCrash] == 0 {
+		t.Errorf("%v", r)
+	}
+}
+
+// Handlers that take long when their worker is told to stop are cancelled when their
+// time is over.
+func TestDrainTimeout(t *testing.T) {
+	seedEverything(t, 1)
+	plan := NewPlan(1, 90*time.Second)
+	plan.Faults, plan.Workers, plan.TTL, plan.Joins = []Fault{HandlerSlow, WorkerDrain}, 2, 3*time.Second, 0
+	plan.Drain, plan.Timeout, plan.Actions = 200*time.Millisecond, 0, nil
+	for i := range plan.Workers {
+		plan.Actions = append(plan.Actions, Action{Fault: HandlerSlow, Target: i, For: 90 * time.Second, Rate: 0.6})
+	}
+	for at := 5 * time.Second; at < plan.For; at += 5 * time.Second {
+		plan.Actions = append(plan.Actions, Action{At: at, Fault: WorkerDrain, Target: int(at / (5 * time.Second)), For: time.Second})
+	}
+	var r *Result
+	synctest.Test(t, func(*testing.T) { r = Run(plan, false, nil) })
+	if !r.OK() || r.Reached["handler drained"] < 3 {
+		t.Errorf("%v\n%d handlers are cancelled", r, r.Reached["handler drained"])
+	}
+}
+
 // Where nothing fails nothing is handled twice, not even when workers come and
 // go in peace, or shards do.
 func TestQuiet(t *testing.T) {
 	for name, faults := range map[string][]Fault{"nothing": nil, "drains": {WorkerDrain}, "reshards": {Reshard}} {
 		t.Run(name, func(t *testing.T) {
+			peaceful := 0
 			for n := uint64(1); n <= 3; n++ {
 				seedEverything(t, n)
 				plan := NewPlan(n, 2*time.Minute, faults...)
@@ -55,6 +141,10 @@ func TestQuiet(t *testing.T) {
 				if v := r.Verdict; !r.OK() || v.Duplicates > 0 || v.Sent == 0 {
 					t.Errorf("%v", r)
 				}
+				peaceful += r.Reached["drained in peace"]
+			}
+			if drains := slices.Contains(faults, WorkerDrain); drains != (peaceful > 0) {
+				t.Errorf("%d drains in peace", peaceful)
 			}
 		})
 	}

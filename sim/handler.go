@@ -19,10 +19,17 @@ var (
 
 // handler is the user's handler of a worker.
 func (w *world) handler(wk *worker) consumer.Handler {
+	handle := w.handleBatch
 	if w.plan.GiveUp.Each {
-		return consumer.BatchFunc(func(ctx context.Context, b *consumer.Batch) error { return w.handleEach(ctx, wk, b) })
+		handle = w.handleEach
 	}
-	return consumer.BatchFunc(func(ctx context.Context, b *consumer.Batch) error { return w.handleBatch(ctx, wk, b) })
+	return consumer.BatchFunc(func(ctx context.Context, b *consumer.Batch) (err error) {
+		of := tenure{b.Lease, b.Epoch}
+		w.waited(wk, of, &b.Records[0])
+		wk.blames(of, len(b.Records))
+		defer func() { w.returned(wk, of, err) }() // also when it panics
+		return handle(ctx, wk, b)
+	})
 }
 
 // handling is the most that a call takes when all is well.
@@ -34,6 +41,7 @@ type deed struct {
 	fails bool
 	deaf  bool          // it does not look at its context
 	most  time.Duration // that it takes
+	began time.Time
 }
 
 // begin decides about a call.
@@ -45,7 +53,7 @@ func (w *world) begin(wk *worker, b *consumer.Batch) deed {
 	dice := w.source.own(key("handle", wk.name, b.Lease, string(b.Records[0].Sequence)))
 	d := deed{
 		dice: dice, fails: dice.Float64() < trouble.fails, deaf: dice.IntN(4) == 0,
-		most: handling,
+		most: handling, began: time.Now(),
 	}
 	if dice.Float64() < trouble.slow {
 		w.happened(HandlerSlow)
@@ -66,6 +74,8 @@ func (w *world) takes(ctx context.Context, wk *worker, d deed, parts int) error 
 		time.Sleep(took)
 	} else if !sleep(ctx, took) {
 		return w.cancelled(ctx)
+	} else {
+		w.inTime(wk, d)
 	}
 	if !wk.node.awake(ctx) {
 		return w.cancelled(ctx)
@@ -91,6 +101,7 @@ func (w *world) cancelled(ctx context.Context) error {
 
 // handleBatch is a handler of batches.
 func (w *world) handleBatch(ctx context.Context, wk *worker, b *consumer.Batch) error {
+	w.tries(wk, tenure{b.Lease, b.Epoch}, &b.Records[0])
 	if !wk.node.awake(ctx) {
 		return w.cancelled(ctx)
 	}
@@ -109,10 +120,13 @@ func (w *world) handleBatch(ctx context.Context, wk *worker, b *consumer.Batch) 
 	panics := false
 	if d.fails {
 		w.happened(HandlerError)
-		done, err, panics = w.misdeed(d.dice, len(b.Records))
+		done, err, panics = w.misdeed(wk, tenure{b.Lease, b.Epoch}, d.dice, len(b.Records))
 	}
 	for i := range b.Records[:done] {
 		w.handled(wk, tenure{b.Lease, b.Epoch}, &b.Records[i])
+	}
+	if 0 < done && done < len(b.Records) {
+		w.tries(wk, tenure{b.Lease, b.Epoch}, &b.Records[done])
 	}
 	if panics {
 		panic(err)
@@ -122,11 +136,12 @@ func (w *world) handleBatch(ctx context.Context, wk *worker, b *consumer.Batch) 
 
 // misdeed is how a call fails: how many records are done nevertheless, and what is
 // returned or, if it panics, said.
-func (w *world) misdeed(dice *rand.Rand, n int) (done int, err error, panics bool) {
+func (w *world) misdeed(wk *worker, of tenure, dice *rand.Rand, n int) (done int, err error, panics bool) {
 	i := dice.IntN(n)
 	switch dice.IntN(8) {
 	case 0:
 		w.reach("handler fails from")
+		wk.blames(of, 1)
 		return i, consumer.FailFrom(i, errHandler), false
 	case 1:
 		w.reach("handler fails from, wrapped")
@@ -134,9 +149,11 @@ func (w *world) misdeed(dice *rand.Rand, n int) (done int, err error, panics boo
 		if panics {
 			return 0, err, true
 		}
+		wk.blames(of, 1)
 		return i, fmt.Errorf("wrapped: %w", consumer.FailFrom(i, err)), false
 	case 2:
 		w.reach("handler fails from two")
+		wk.blames(of, 1)
 		return i, errors.Join(consumer.FailFrom(n-1, errHandler), consumer.FailFrom(i, errHandler)), false
 	case 3:
 		w.reach("handler fails from outside")
@@ -159,7 +176,7 @@ func (w *world) misdeedOfOne(dice *rand.Rand) (err error, panics bool) {
 	case 3:
 		if w.plan.GiveUp.Stop {
 			w.reach("handler says stop")
-			return consumer.Stop(errHandler), false
+			return consumer.Stop(errStops), false
 		}
 	}
 	w.reach("handler fails")
@@ -169,10 +186,12 @@ func (w *world) misdeedOfOne(dice *rand.Rand) (err error, panics bool) {
 // handleEach is a handler of one record at a time. That records are done is known
 // when the call ends.
 func (w *world) handleEach(ctx context.Context, wk *worker, b *consumer.Batch) error {
+	of, n := tenure{b.Lease, b.Epoch}, 0
 	if !wk.node.awake(ctx) {
+		w.tries(wk, of, &b.Records[0])
 		return w.cancelled(ctx)
 	}
-	of, d, n := tenure{b.Lease, b.Epoch}, w.begin(wk, b), 0
+	d := w.begin(wk, b)
 	at := d.dice.IntN(len(b.Records)) // where it fails, if it does
 	decode := func(data []byte) ([]byte, error) {
 		if w.useless(b.Records[n:n+1]) == 0 {
@@ -182,6 +201,8 @@ func (w *world) handleEach(ctx context.Context, wk *worker, b *consumer.Batch) e
 		return data, nil
 	}
 	inner := consumer.Each(decode, func(ctx context.Context, m consumer.Message[[]byte]) error {
+		w.tries(wk, of, &m.Record)
+		wk.blames(of, 1)
 		w.deliver(wk, of, &m.Record)
 		if err := w.takes(ctx, wk, d, len(b.Records)); err != nil {
 			return err
@@ -224,8 +245,16 @@ func (w *world) useless(records []consumer.Record) int {
 // deliver tells the history that somebody was given a record.
 func (w *world) deliver(wk *worker, of tenure, r *consumer.Record) {
 	w.history.Delivered(history.Delivery{
-		Worker: wk.name, Lease: of.lease, Epoch: of.epoch, ID: witness.ID(r), Key: r.Key, HashKey: r.HashKey, Data: r.Data,
+		Worker: wk.name, Lease: of.lease, Epoch: of.epoch, ID: witness.ID(r), Key: r.Key, HashKey: r.HashKey, Data: r.Data, Arrival: r.Arrival,
 	})
+}
+
+// returned tells the history, and the trial of the tenure, that a call has ended.
+func (w *world) returned(wk *worker, of tenure, err error) {
+	wk.returns(of, err)
+	if wk.node.alive() {
+		w.history.Returned(wk.name, of.lease, of.epoch)
+	}
 }
 
 // handled tells the history that a record is done.

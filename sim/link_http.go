@@ -199,11 +199,14 @@ func (m *message) arrive(life context.Context) answer {
 		return answer{err: err}
 	}
 	req.Header = m.header.Clone()
+	put := span{from: time.Now()}
 	resp, err := server.HTTPClient().Do(req)
 	if err == nil {
 		var body []byte
 		body, err = io.ReadAll(resp.Body)
 		resp.Body.Close()
+		put.to = time.Now()
+		w.arrivals.answered(m.op, string(body), put)
 		resp.Body = io.NopCloser(bytes.NewReader(body))
 		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // as net/http does for a server
 	}

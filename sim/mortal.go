@@ -39,6 +39,7 @@ func (m mortal) Acquire(ctx context.Context, s checkpoint.Scope, a lease.Acquire
 		for i, g := range grants {
 			if g.Err == nil {
 				m.worker.granted(a.Names[i], g.Epoch)
+				m.world.acquires(m.worker, a.Names[i])
 			}
 		}
 		return grants, err
@@ -46,11 +47,22 @@ func (m mortal) Acquire(ctx context.Context, s checkpoint.Scope, a lease.Acquire
 }
 
 func (m mortal) Save(ctx context.Context, s checkpoint.Scope, u ...checkpoint.Update) ([]checkpoint.Outcome, error) {
-	return ifAlive(m.worker.node, func() ([]checkpoint.Outcome, error) { return m.Store.Save(ctx, s, u...) })
+	return ifAlive(m.worker.node, func() ([]checkpoint.Outcome, error) {
+		outcomes, err := m.Store.Save(ctx, s, u...)
+		for i, o := range outcomes {
+			if u[i].Release && o.Err == nil {
+				m.world.givesBack(m.worker, u[i].Lease)
+			}
+		}
+		return outcomes, err
+	})
 }
 
 func (m mortal) Complete(ctx context.Context, s checkpoint.Scope, c lease.Completion) error {
 	_, err := ifAlive(m.worker.node, func() (struct{}, error) { return struct{}{}, m.Store.Complete(ctx, s, c) })
+	if err == nil {
+		m.world.givesBack(m.worker, c.Name)
+	}
 	return err
 }
 

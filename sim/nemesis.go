@@ -27,6 +27,7 @@ func (w *world) torment(ctx context.Context) {
 
 // do carries out one action from its beginning to its end.
 func (w *world) do(ctx context.Context, a Action, dice *rand.Rand) {
+	defer w.storms.begin(string(a.Fault))()
 	switch a.Fault {
 	case LinkDelay, LinkDrop, LinkLoseReply, LinkReset, LinkDuplicate, LinkCut:
 		w.spoil(ctx, a, dice)
@@ -71,9 +72,9 @@ func (w *world) spoil(ctx context.Context, a Action, dice *rand.Rand) {
 		r = rates{cut: true}
 	}
 	w.note("%s: %s for %v, %.2f", name, a.Fault, a.For.Round(time.Millisecond), a.Rate)
-	end := w.weather.begin(name, r)
+	defer w.storms.begin(name)()
+	defer w.weather.begin(name, r)()
 	w.lasting(ctx, a.For, dice)
-	end()
 }
 
 // harm does something to a worker.
@@ -101,8 +102,7 @@ func (w *world) harm(ctx context.Context, a Action, dice *rand.Rand) {
 		w.start(s, nextName(s, dice.IntN(2) == 0))
 	case WorkerDrain:
 		w.happened(WorkerDrain)
-		wk.cancel()
-		<-wk.done
+		w.drains(wk)
 		w.lasting(ctx, a.For, dice)
 		w.start(s, nextName(s, dice.IntN(2) == 0))
 	case WorkerTwin:
@@ -136,6 +136,7 @@ func (w *world) mislead(ctx context.Context, s *slot, a Action, dice *rand.Rand,
 func (w *world) kill(wk *worker) {
 	wk.node.crash()
 	w.history.Crashed(wk.name)
+	w.dies(wk)
 	wk.cancel()
 }
 
@@ -147,12 +148,11 @@ func (w *world) twin(ctx context.Context, s *slot, old *worker, d time.Duration,
 	old.twinned()
 	if dice.IntN(2) == 0 {
 		w.note("%s: is told to stop", old.name)
-		old.cancel()
+		old.tell()
 	}
 	w.start(s, old.as)
-	if wk := s.current(); wk != old {
-		// After lost writes the store may take the elder for the one that has
-		// the name.
+	if wk := s.current(); wk != old && w.losesWrites() {
+		// The store may take the elder for the one that has the name.
 		wk.twinned()
 	}
 	timer := time.NewTimer(w.source.until(dice, d, d+time.Millisecond))
@@ -170,6 +170,11 @@ func (w *world) twin(ctx context.Context, s *slot, old *worker, d time.Duration,
 	}
 }
 
+// losesWrites reports whether the store may forget what it answered.
+func (w *world) losesWrites() bool {
+	return slices.ContainsFunc(w.plan.Faults, func(f Fault) bool { return f == RedisSuffix || f == RedisAll || f == RedisGone })
+}
+
 // mend does what an operator does: workers of which a shard has stopped, or that
 // gave up because another had their name, are started anew.
 func (w *world) mend(ctx context.Context) {
@@ -182,8 +187,7 @@ func (w *world) mend(ctx context.Context) {
 			if wk.isStopped() {
 				w.note("%s: is started anew", wk.name)
 				w.mended()
-				wk.cancel()
-				<-wk.done
+				w.drains(wk)
 				w.start(s, nextName(s, w.source.dice(key("mend name")).IntN(2) == 0))
 				w.mended()
 			}

@@ -30,6 +30,9 @@ func (w *world) look() bool {
 	if len(v.Leases) == 0 {
 		return false
 	}
+	if who := tooMany(v); who != "" {
+		w.fail("%s has more leases than %d", who, w.plan.MaxLeases)
+	}
 	w.history.Owners(w.owners(v))
 	return true
 }
@@ -75,30 +78,34 @@ func (w *world) audit(ctx context.Context) {
 				in.Timestamp = seen[dice.IntN(len(seen))].ApproximateArrivalTimestamp
 			}
 		}
-		if got := w.read(ctx, client, in, int32(1+dice.IntN(50)), 4); len(got) > 0 {
+		got, err := w.read(ctx, client, in, int32(1+dice.IntN(50)), 4)
+		if err != nil {
+			w.history.Logged("auditor", err.Error()) // as faults will have it
+		}
+		if len(got) > 0 {
 			known[shard] = got
 		}
 	}
 }
 
 // read reads pages from one iterator on, at most so many, to the tip or the
-// shard's end, and returns what it got.
-func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.GetShardIteratorInput, limit int32, pages int) []types.Record {
+// shard's end, and returns what it got, also when it fails later.
+func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.GetShardIteratorInput, limit int32, pages int) ([]types.Record, error) {
 	r := history.Read{
 		Shard: *in.ShardId, Type: string(in.ShardIteratorType), Sequence: aws.ToString(in.StartingSequenceNumber),
 		Timestamp: aws.ToTime(in.Timestamp), Began: time.Now(),
 	}
 	out, err := client.GetShardIterator(ctx, in)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	r.Answered = time.Now()
 	var got []types.Record
 	next := out.ShardIterator
 	for n := range pages {
 		began := time.Now()
-		page, err := client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: next, Limit: &limit})
-		if err != nil {
+		var page *kinesis.GetRecordsOutput
+		if page, err = client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: next, Limit: &limit}); err != nil {
 			break // what was read before is judged
 		}
 		r.Last, r.Behind = began, time.Duration(aws.ToInt64(page.MillisBehindLatest))*time.Millisecond
@@ -117,7 +124,7 @@ func (w *world) read(ctx context.Context, client *kinesis.Client, in *kinesis.Ge
 		}
 	}
 	w.history.Read(r)
-	return got
+	return got, err
 }
 
 // mostPages bounds the reads of a shard in the end.
@@ -133,7 +140,10 @@ func (w *world) inspect() {
 	}
 	for _, s := range shards {
 		in := &kinesis.GetShardIteratorInput{StreamName: aws.String(streamName), ShardId: s.ShardId, ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
-		w.read(w.life, client, in, 1000, mostPages)
+		if _, err := w.read(w.life, client, in, 1000, mostPages); err != nil {
+			w.fail("read %s after the faults: %v", *s.ShardId, err)
+			continue
+		}
 		w.reach("shard read to its tip")
 	}
 }
@@ -171,6 +181,7 @@ func (w *world) confess() {
 				shard.Records = append(shard.Records, history.Raw{Sequence: r.SequenceNumber, Key: r.PartitionKey, Arrival: r.Arrival, Data: r.Data})
 			}
 		}
+		w.judge(shard)
 		truth.Shards = append(truth.Shards, shard)
 	}
 	w.history.Stream(truth)

@@ -113,3 +113,21 @@ func (r rates) bounds(dice *rand.Rand) (least, most time.Duration) {
 	}
 	return leastDelay, mostDelay
 }
+
+// links are the names of all links that can be bad.
+func (w *world) links() []string {
+	out := []string{w.operator.name + ">kinesis"}
+	for _, wr := range w.writers {
+		wr.mu.Lock()
+		out = append(out, wr.node.name+">kinesis")
+		wr.mu.Unlock()
+	}
+	for _, s := range w.slots {
+		s.mu.Lock()
+		if s.worker != nil {
+			out = append(out, s.worker.name+">kinesis", s.worker.name+">redis")
+		}
+		s.mu.Unlock()
+	}
+	return out
+}

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,8 +41,10 @@ type worker struct {
 	mu      sync.Mutex        // guards all below
 	what    []*trouble        // is wrong with the handler now
 	grants  map[string]tenure // by shard: the lease acquired last
+	trials  map[tenure]*trial // what the handler saw
 	twin    bool              // another has its WorkerName
 	stopped bool              // a shard is stopped, or Run has ended, until somebody starts the worker anew
+	told    time.Time         // when it was told to stop
 }
 
 // tenure is an ownership of a lease.
@@ -56,7 +57,9 @@ type tenure struct {
 func (wk *worker) granted(name string, epoch uint64) {
 	wk.mu.Lock()
 	defer wk.mu.Unlock()
-	wk.grants[lease.ShardOf(name)] = tenure{name, epoch}
+	of := tenure{name, epoch}
+	wk.grants[lease.ShardOf(name)] = of
+	wk.trials[of] = &trial{free: time.Now()} // after lost writes an epoch may come again
 }
 
 // holds is the tenure of a shard.
@@ -149,7 +152,7 @@ func (w *world) start(s *slot, name string) {
 		return
 	}
 	ctx, cancel := context.WithCancel(w.life)
-	wk := &worker{name: n.name, as: name, node: n, cancel: cancel, done: make(chan struct{}), grants: map[string]tenure{}}
+	wk := &worker{name: n.name, as: name, node: n, cancel: cancel, done: make(chan struct{}), grants: map[string]tenure{}, trials: map[tenure]*trial{}}
 	c, err := consumer.New(w.config(s, wk, store))
 	if err != nil {
 		w.fail("start %s: %v", name, err)
@@ -157,6 +160,7 @@ func (w *world) start(s *slot, name string) {
 		return
 	}
 	w.history.Started(wk.name)
+	w.shakes()
 	w.work.Go(func() {
 		defer close(wk.done)
 		defer cancel()
@@ -189,7 +193,7 @@ func (w *world) config(s *slot, wk *worker, store *redis.Store) consumer.Config 
 	cfg := consumer.Config{
 		Group: "sim", Stream: streamName, Client: w.client(n), Store: mortal{witness.Store(w.history, wk.name, paced{store, n, w.source}), w, wk},
 		Handler: w.handler(wk), WorkerName: wk.as, LeaseTTL: p.TTL, BatchSize: p.Batch, MaxRetryDelay: 2 * time.Second,
-		DrainTimeout: cmp.Or(p.Drain, 10*time.Second), StartTimeout: 10 * time.Minute, Logger: w.logger(n.name),
+		DrainTimeout: p.drainTime(), StartTimeout: 10 * time.Minute, Logger: w.logger(n.name),
 		BatchWindow: p.Window, PageSize: p.Page, MemoryBudget: p.Budget, MaxBatchBytes: p.BatchBytes,
 		CheckpointInterval: p.Interval, HandoffTime: p.Handoff, HandlerTimeout: p.Timeout,
 		ReadsPerSecond: p.Reads, MaxLeases: p.MaxLeases, MaxAttempts: p.GiveUp.Attempts, MaxRecordAge: p.GiveUp.Age,
@@ -208,6 +212,7 @@ func (w *world) config(s *slot, wk *worker, store *redis.Store) consumer.Config 
 		if n.alive() {
 			w.history.Note(wk.name, "%s is stopped: %v", shard, cause)
 			w.reach("shard stopped")
+			w.stopsRightly(wk, shard, cause)
 			wk.stop()
 		}
 	}

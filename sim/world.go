@@ -22,11 +22,13 @@ const streamName = "orders"
 
 // world is everything in a run.
 type world struct {
-	plan    Plan
-	source  *source
-	weather weather
-	history *history.History
-	verbose bool
+	plan     Plan
+	source   *source
+	weather  weather
+	storms   *storms
+	arrivals arrivals
+	history  *history.History
+	verbose  bool
 
 	kinesis  *kinesisNode
 	redis    *redisNode
@@ -46,10 +48,12 @@ type world struct {
 
 	mu       sync.Mutex // guards all below
 	failures []string
-	actors   map[string]string // session → whose it is
-	effects  map[Fault]int     // how often each fault had one
-	reached  map[string]int    // how often other things happened
-	repaired time.Time         // when an operator did something last
+	actors   map[string]string    // session → whose it is
+	effects  map[Fault]int        // how often each fault had one
+	reached  map[string]int       // how often other things happened
+	repaired time.Time            // when an operator did something last
+	owned    map[string]ownership // by lease
+	shaken   time.Time            // when a worker started or was killed last
 }
 
 // happened counts that faults had an effect: a message was lost, a call failed.
@@ -118,17 +122,24 @@ func (w *world) logger(name string) *zap.Logger {
 	return zap.New(&noteCore{history: w.history, name: name})
 }
 
+// newWorld is the world of a plan, in which nothing runs yet.
+func newWorld(plan Plan, verbose bool, trace io.Writer) *world {
+	return &world{
+		plan: plan, source: newSource(plan.Seed, trace), history: history.New(), verbose: verbose,
+		redis: newRedis(), redisBusy: make(chan struct{}, 1), kinesisBusy: make(chan struct{}, 1),
+		actors: map[string]string{}, effects: map[Fault]int{}, reached: map[string]int{}, owned: map[string]ownership{},
+		storms:   &storms{begun: time.Now(), active: map[string]int{}, ended: map[string]time.Time{}},
+		arrivals: arrivals{puts: map[string]span{}},
+	}
+}
+
 // Run carries out a plan. It must be called in a bubble of testing/synctest,
 // by its first goroutine; it returns when every goroutine it started has ended.
 //
 // Verbose puts the logs of all nodes into the history. What crosses the links is
 // written to trace, unless that is nil.
 func Run(plan Plan, verbose bool, trace io.Writer) *Result {
-	w := &world{
-		plan: plan, source: newSource(plan.Seed, trace), history: history.New(), verbose: verbose,
-		redis: newRedis(), redisBusy: make(chan struct{}, 1), kinesisBusy: make(chan struct{}, 1),
-		actors: map[string]string{}, effects: map[Fault]int{}, reached: map[string]int{},
-	}
+	w := newWorld(plan, verbose, trace)
 	w.operator = w.newNode("operator")
 	w.life, w.end = context.WithCancel(context.Background())
 	begin := time.Now()
@@ -188,9 +199,11 @@ func (w *world) run() {
 	w.chaos()
 	w.canary()
 	w.settle()
+	w.level()
 	stop()
 	operator.Wait()
 	w.inspect()
+	w.orphans()
 	w.drain()
 	w.confess()
 }
@@ -277,22 +290,4 @@ func (w *world) stop() {
 	}
 	w.redis.mini.Close()
 	w.work.Wait()
-}
-
-// links are the names of all links that can be bad.
-func (w *world) links() []string {
-	out := []string{w.operator.name + ">kinesis"}
-	for _, wr := range w.writers {
-		wr.mu.Lock()
-		out = append(out, wr.node.name+">kinesis")
-		wr.mu.Unlock()
-	}
-	for _, s := range w.slots {
-		s.mu.Lock()
-		if s.worker != nil {
-			out = append(out, s.worker.name+">kinesis", s.worker.name+">redis")
-		}
-		s.mu.Unlock()
-	}
-	return out
 }

@@ -127,7 +127,10 @@ func (wr *writer) byProducer(ctx context.Context, n *node) {
 			// Not at one instant: what the producer's goroutine sees of a burst
 			// when it wakes up would be a matter of luck.
 			time.Sleep(w.source.until(w.source.dice(key(n.name, "gap")), 0, 500*time.Microsecond))
-			err := by.Put(ctx, producer.Record{Key: put.Key, HashKey: put.HashKey, Data: put.Data})
+			began := time.Now()
+			err := by.Put(ctx, producer.Record{Key: put.Key, HashKey: put.HashKey, Data: put.Data, Done: func(_ producer.Result, err error) {
+				w.promised(n, began, err)
+			}})
 			if err != nil && ctx.Err() == nil {
 				w.fail("%s: %v", n.name, err)
 			}

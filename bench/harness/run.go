@@ -295,23 +295,44 @@ func totalCPU(processes []*Process) float64 {
 	return sum
 }
 
-// Matches reports whether a row has a name that pattern selects: the name of
-// the row or of one of its lines, a prefix of it up to a slash or a dash, or a
-// glob. Several patterns are separated by commas.
-func (row Row) Matches(pattern string) bool {
+// Select returns the rows that pattern means, in their order: the one of which it
+// is the name, or the name of a line; if there is none, those with a name that
+// begins with it up to a slash or a dash, or that it matches as a glob. Several
+// patterns are separated by commas.
+func Select(rows []Row, pattern string) []Row {
+	meant := make([]bool, len(rows))
+	for one := range strings.SplitSeq(pattern, ",") {
+		one = strings.TrimSpace(one)
+		selects := func(name string) bool { return begins(name, one) }
+		if slices.ContainsFunc(rows, func(r Row) bool { return slices.Contains(r.names(), one) }) {
+			selects = func(name string) bool { return name == one }
+		}
+		for i, r := range rows {
+			meant[i] = meant[i] || slices.ContainsFunc(r.names(), selects)
+		}
+	}
+	var out []Row
+	for i, r := range rows {
+		if meant[i] {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// names are those of the row and of its lines.
+func (row Row) names() []string {
 	names := []string{row.Name}
 	for _, line := range row.Also {
 		names = append(names, line.Name)
 	}
-	for one := range strings.SplitSeq(pattern, ",") {
-		one = strings.TrimSpace(one)
-		for _, name := range names {
-			glob, _ := filepath.Match(one, name)
-			rest, prefix := strings.CutPrefix(name, one)
-			if one != "" && (glob || prefix && (rest == "" || strings.HasSuffix(one, "/") || rest[0] == '/' || rest[0] == '-')) {
-				return true
-			}
-		}
-	}
-	return false
+	return names
+}
+
+// begins reports whether a name begins with a pattern, up to a slash or a dash, or
+// matches it as a glob.
+func begins(name, pattern string) bool {
+	glob, _ := filepath.Match(pattern, name)
+	rest, prefix := strings.CutPrefix(name, pattern)
+	return pattern != "" && (glob || prefix && (rest == "" || strings.HasSuffix(pattern, "/") || rest[0] == '/' || rest[0] == '-'))
 }

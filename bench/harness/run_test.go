@@ -253,15 +253,36 @@ func TestProcessorTimeIsShownBesideTheOther(t *testing.T) {
 	}
 }
 
-func TestMatches(t *testing.T) {
+func TestSelect(t *testing.T) {
 	row := Row{Name: "server/put-record-async", Also: []Line{{Name: "server/put-record-sync"}}}
 	for pattern, want := range map[string]bool{
 		"server": true, "server/": true, "server/put": true, "server/put-record": true, "server/put-record-async": true,
 		"server/put-record-sync": true, "*/put-record*": true, "producer,server": true,
 		"server/put-rec": false, "serv": false, "put-record": false, "": false, "producer": false,
 	} {
-		if got := row.Matches(pattern); got != want {
+		if got := len(Select([]Row{row}, pattern)) == 1; got != want {
 			t.Errorf("-only %q selects it: %v, want %v", pattern, got, want)
+		}
+	}
+
+	rows := []Row{
+		{Name: "lease/save"}, {Name: "lease/save-1000"}, {Name: "scale/few", Also: []Line{{Name: "scale/few/join"}}}, {Name: "scale/few-more"},
+	}
+	for pattern, want := range map[string]string{
+		"lease/save":             "lease/save", // a row's name is that row's alone
+		"lease/save-1000":        "lease/save-1000",
+		"lease":                  "lease/save lease/save-1000",
+		"lease/save*":            "lease/save lease/save-1000",
+		"scale/few/join":         "scale/few",
+		"scale/few-more,lease":   "lease/save lease/save-1000 scale/few-more",
+		" scale/few, lease/save": "lease/save scale/few",
+	} {
+		var got []string
+		for _, r := range Select(rows, pattern) {
+			got = append(got, r.Name)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("-only %q selects %q, want %q", pattern, got, want)
 		}
 	}
 }

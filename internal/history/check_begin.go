@@ -50,8 +50,10 @@ func (j *judge) makings() []making {
 // which is what arrived before it began.
 //
 // A store that lost everything makes a group anew. A worker that knew the old one
-// begins where nothing is skipped; one that did not cannot tell it from a first
-// start, and what arrived before the new beginning may be skipped.
+// begins where nothing is skipped, and so does any other when one that knew it came
+// to the store before: the store remembers it. When nobody did, one that is new
+// cannot tell it from a first start, and what arrived before the new beginning may
+// be skipped.
 func (j *judge) beginning() {
 	all := j.makings()
 	var made []making
@@ -73,7 +75,7 @@ func (j *judge) beginning() {
 	slices.SortStableFunc(made, func(a, b making) int { return a.answer - b.answer })
 	for n, m := range made {
 		if n > 0 && m.since > j.skippable && j.knew(m) {
-			j.broken(H1, "%s, which had known the group, begins it anew %s, and skips what arrived in %d ms",
+			j.broken(H1, "%s, which knew that the group is not new, begins it anew %s, and skips what arrived in %d ms",
 				j.t.text(m.actor), j.when(m.call), m.since-j.skippable)
 			continue
 		}
@@ -82,8 +84,9 @@ func (j *judge) beginning() {
 	j.early(all)
 }
 
-// knew reports whether a worker that makes a group had an answer of the store
-// before the loss that made it necessary.
+// knew reports whether a worker that makes a group could know that there was one
+// before the loss that made it necessary: it had an answer of the store then, or
+// the store was told since by another who had.
 func (j *judge) knew(m making) bool {
 	loss := none
 	for e := range j.t.events[:m.call] {
@@ -93,6 +96,14 @@ func (j *judge) knew(m making) bool {
 	}
 	if loss == none {
 		return true
+	}
+	for _, ev := range j.t.events[loss:m.call] {
+		if ev.kind != kindActor {
+			continue
+		}
+		if a := j.t.actors[ev.i]; j.t.text(a.state) == "told" && a.began >= j.t.events[loss].at {
+			return true
+		}
 	}
 	for _, ev := range j.t.events[:loss] {
 		if ev.kind != kindAnswer {

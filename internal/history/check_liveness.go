@@ -32,7 +32,7 @@ func (j *judge) liveness() {
 				judged = true
 				j.allOwned(e, j.t.tables[ev.i], living)
 			}
-		case kindPut, kindEnd, kindDelivered, kindHandled, kindCall, kindAnswer, kindLost, kindHealed, kindNote, kindStream, kindRead:
+		case kindPut, kindEnd, kindDelivered, kindHandled, kindReturned, kindCall, kindAnswer, kindLost, kindHealed, kindNote, kindStream, kindRead:
 		}
 	}
 	if !judged {

@@ -1,5 +1,7 @@
 package history
 
+import "time"
+
 // claim is what is known of one tenure's right to deliver. Places of events are
 // numbers from 1, 0 for none.
 type claim struct {
@@ -9,10 +11,21 @@ type claim struct {
 	told    bool // it broke the rule
 
 	last    uint64 // height of the record delivered last, and 1
+	busy    bool   // a call of its handler has that record, as far as is known
 	resumed int    // the end of its worker's last hold, as far as it has been seen here
 	begun   uint64 // the height, and 1, of what was delivered last since then
 	over    bool   // the batch that it may have had then is over
 }
+
+const (
+	// wakes is how long after a hold a worker begins at the latest what it was
+	// about to begin.
+	wakes = 5 * time.Second
+	// reign is how many lease times one whose name another takes lives on at
+	// most. The other may need some to come to the store, and two after that the
+	// former gives up.
+	reign = 5
+)
 
 // title is a grant of a lease.
 type title struct {
@@ -27,7 +40,7 @@ func (j *judge) owners() {
 	o := ownersJudge{
 		j: j, claims: make([]claim, len(j.t.tenures)), numbers: j.tenureNumbers(),
 		titles: map[string][]title{}, top: map[string]title{}, branchOf: make([]int, len(j.t.calls)),
-		held: map[uint32]bool{}, resumed: map[uint32]int{}, superseded: map[uint32]bool{},
+		held: map[uint32]bool{}, resumed: map[uint32]int{}, superseded: map[uint32]int64{},
 	}
 	for e, ev := range j.t.events {
 		switch ev.kind {
@@ -43,6 +56,8 @@ func (j *judge) owners() {
 			o.delivered(e+1, &j.t.deliveries[ev.i])
 		case kindHandled:
 			o.handled(j.t.handlings[ev.i])
+		case kindReturned:
+			o.claims[j.t.returns[ev.i]].busy = false
 		}
 	}
 }
@@ -58,7 +73,7 @@ type ownersJudge struct {
 	held     map[uint32]bool    // by actor
 	resumed  map[uint32]int     // by actor: the end of its last hold
 
-	superseded map[uint32]bool // by actor
+	superseded map[uint32]int64 // by actor: when, in Unix nanoseconds
 }
 
 // answered takes the leases that were granted.
@@ -115,10 +130,10 @@ func (o *ownersJudge) unaware(c *claim, now int) bool {
 
 // unseen reports whether a worker need not have seen yet that another took its
 // name: when the lease was granted its own session had been ended, and its last
-// good beat was before that.
+// good beat was before that. It does not live on for long.
 func (o *ownersJudge) unseen(worker uint32, t title, now int) bool {
-	at := o.j.t.events
-	return o.superseded[worker] && at[now-1].at <= at[t.granted-1].at+int64(o.j.o.TTL)
+	at, ttl, since := o.j.t.events, int64(o.j.o.TTL), o.superseded[worker]
+	return since > 0 && at[now-1].at <= min(at[t.granted-1].at+ttl, since+reign*ttl)
 }
 
 // actor follows who is held.
@@ -129,16 +144,17 @@ func (o *ownersJudge) actor(now int, a actorChange) {
 	case "resumed":
 		o.held[a.name], o.resumed[a.name] = false, now
 	case "superseded":
-		o.superseded[a.name] = true
+		o.superseded[a.name] = o.j.t.events[now-1].at
+	case "told":
 	default: // another life
-		o.held[a.name], o.resumed[a.name], o.superseded[a.name] = false, 0, false
+		o.held[a.name], o.resumed[a.name], o.superseded[a.name] = false, 0, 0
 	}
 }
 
 func (o *ownersJudge) delivered(now int, d *delivery) {
 	j, c, u := o.j, &o.claims[d.tenure], o.j.t.tenures[d.tenure]
-	excused := o.excused(c, u.worker, j.height(d.place)+1)
-	c.last = j.height(d.place) + 1
+	excused := o.excused(c, now, u.worker, j.height(d.place)+1)
+	c.last, c.busy = j.height(d.place)+1, true
 	t := o.top[j.t.text(u.lease)]
 	if c.granted == 0 || c.told || excused || t.epoch <= u.epoch || o.unaware(c, now) || o.unseen(u.worker, t, now) {
 		return
@@ -150,9 +166,10 @@ func (o *ownersJudge) delivered(now int, d *delivery) {
 
 // excused reports whether a tenure may deliver a record because its worker is
 // held, or was when the batch began: it had seen that the lease was its own, and
-// could not see that time went on. That is one batch of each lease; a record
-// that is not behind the one before it belongs to the next.
-func (o *ownersJudge) excused(c *claim, worker uint32, height uint64) bool {
+// could not see that time went on. That is one batch of each lease, which was in
+// progress or begins at once; a record that is not behind the one before it belongs
+// to the next.
+func (o *ownersJudge) excused(c *claim, now int, worker uint32, height uint64) bool {
 	if o.held[worker] {
 		return true
 	}
@@ -161,7 +178,8 @@ func (o *ownersJudge) excused(c *claim, worker uint32, height uint64) bool {
 		return false
 	}
 	if c.resumed < end {
-		c.resumed, c.begun, c.over = end, 0, false
+		at := o.j.t.events
+		c.resumed, c.begun, c.over = end, 0, !c.busy && at[now-1].at > at[end-1].at+int64(wakes)
 	}
 	c.over = c.over || height <= c.begun
 	c.begun = height
@@ -172,6 +190,9 @@ func (o *ownersJudge) excused(c *claim, worker uint32, height uint64) bool {
 // that were given up before they were delivered do not.
 func (o *ownersJudge) handled(g handling) {
 	c, worker := &o.claims[g.tenure], o.j.t.tenures[g.tenure].worker
+	if o.j.height(g.place)+1 == c.last {
+		c.busy = false
+	}
 	if end := o.resumed[worker]; end > c.granted && !o.held[worker] && o.j.height(g.place) < c.last {
 		if c.resumed < end {
 			c.resumed, c.begun = end, 0

@@ -35,6 +35,35 @@ func (j *judge) loss() {
 			j.broken(H1, "put %d, acknowledged as %s in %s, is in %s", n, j.at(e.place), j.t.text(e.shard), j.t.text(at.shard.name))
 		}
 	}
+	if len(j.t.puts) > 0 && j.v.Sent == 0 {
+		j.broken(H1, "none of %d puts was acknowledged, so that nothing could be lost", len(j.t.puts))
+	}
+}
+
+// unsure counts the puts that failed and may have been written, and those of them
+// that were. Of one of them nothing can be said: it may have been lost on its way.
+func (j *judge) unsure() {
+	maybe := map[content]bool{}
+	for n, p := range j.t.puts {
+		if e := j.endOf[n]; e == none || j.t.ends[e].acked || !j.t.ends[e].maybe {
+			continue
+		}
+		j.v.Unsure++
+		if c := (content{p.key, p.sum}); j.like(c).n == 1 { // else the record may be another's
+			maybe[c] = true
+		}
+	}
+	if j.truth == nil {
+		return
+	}
+	for s := range j.truth.shards {
+		for _, u := range j.truth.shards[s].users {
+			if c := (content{u.key, u.sum}); maybe[c] {
+				delete(maybe, c)
+				j.v.Written++
+			}
+		}
+	}
 }
 
 // content judges H2: what was delivered is what was put, and what the stream has.
@@ -129,6 +158,11 @@ func (j *judge) likeTruth(d *delivery) {
 	case u.key != d.key || u.sum != d.sum || u.hash != d.hash:
 		j.v.Altered++
 		j.broken(H2, "altered: %s was delivered to %s with other bytes or keys than the stream has", j.at(d.place), j.who(d.tenure))
+	case d.arrival != 0:
+		if at, _ := j.arrival(d.place); at != d.arrival {
+			j.v.Altered++
+			j.broken(H2, "altered: %s was delivered to %s with a time of arrival that is %+d ms off", j.at(d.place), j.who(d.tenure), d.arrival-at)
+		}
 	}
 }
 

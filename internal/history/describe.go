@@ -40,6 +40,10 @@ func (b *describer) describe(ev event) {
 	case kindHandled:
 		g := t.handlings[ev.i]
 		b.tenure("handled", g.tenure, g.place)
+	case kindReturned:
+		u := t.tenures[t.returns[ev.i]]
+		b.by(u.worker)
+		b.say("returned from %s, epoch %s", shardOf(t.text(u.lease)), b.epoch(strconv.FormatUint(u.epoch, 10)))
 	case kindCall:
 		c := t.calls[ev.i]
 		b.by(c.actor)
@@ -52,7 +56,9 @@ func (b *describer) describe(ev event) {
 	case kindActor:
 		a := t.actors[ev.i]
 		b.by(a.name)
-		b.say("%s", t.text(a.state))
+		if b.say("%s", t.text(a.state)); t.text(a.state) == "told" {
+			b.say(" that the store lost what it had")
+		}
 	case kindLost:
 		x := t.losses[ev.i]
 		b.say("the store loses: %s", t.text(x.what))

@@ -16,11 +16,13 @@
 //     told, and some handler finished it. A tenure sends a position, or the end
 //     of its shard, when it has handled every user record from where it began
 //     up to there, acknowledged or not; records that it gave up count. A group
-//     that begins at a time may skip what arrived before; the time is not later
-//     than its making, and nobody who knew the group makes it anew at a later one
-//     ([Verdict].Skipped).
+//     that begins at a time may skip what arrived before ([Verdict].Skipped); the
+//     time is not later than its making, and nobody makes the group anew at a later
+//     one who knew it, or could know from the store ([History.LossSeen]). Of all
+//     puts one at least is acknowledged.
 //   - H2: a record delivered was put, and has the bytes, key and (out of an
-//     aggregate) explicit hash key that it was put with. It is one of the
+//     aggregate) explicit hash key that it was put with, and the time of arrival
+//     that the stream has, where that was told. It is one of the
 //     stream's user records, delivered with the shard that it is in; of an
 //     aggregate those members are user records that belong to the range of the
 //     shard.
@@ -38,9 +40,11 @@
 //     may be accepted again. Epochs rise with each acquisition, and nothing is
 //     delivered under one after a higher one of the lease was granted. A worker
 //     that was held ([History.Held]) may deliver, of each lease, the batch that
-//     it was about to; one that had the lease before the store lost something
-//     has a lease time and two beats to see it; one whose name another took
-//     ([History.Superseded]) has a lease time from the grant to the other.
+//     was in progress, or that it begins at once; one that had the lease before the
+//     store lost something has a lease time and two beats to see it; one whose name
+//     another took ([History.Superseded]) has a lease time from the grant to the
+//     other, and does not live on for long. Whoever gives a lease back has no call
+//     of a handler open ([History.Returned]).
 //   - H6: nothing is delivered of a shard before the completion of each of its
 //     parents began, if they have leases. A completion of which nobody knows the
 //     outcome counts when the child was granted after it began, or a table shows
@@ -61,9 +65,10 @@
 //     was granted with, and that position is not before one that an answer
 //     showed before the acquisition was asked for. Nothing is delivered that
 //     arrived before the group began. A lease is given back at the position of
-//     all that its tenure handled; with [Options].SaveLag what was handled is
-//     saved within that time, by a tenure that saves. So a crash repeats what was
-//     handled in that time, and a hand-over nothing.
+//     all that its tenure handled, and its worker says goodbye when all of that is
+//     saved; with [Options].SaveLag what was handled is saved within that time, by
+//     a tenure that saves. So a crash repeats what was handled in that time, and a
+//     hand-over nothing.
 //   - H12: a lease time and two beats after the faults, each unfinished lease
 //     whose parents are finished is owned by a living worker; and each
 //     acknowledged record is handled within a bound.

@@ -36,6 +36,9 @@ type Delivery struct {
 	// an aggregate and has one.
 	Key, HashKey string
 	Data         []byte
+	// Arrival is when the handler is told that the record arrived. The zero time
+	// says nothing.
+	Arrival time.Time
 }
 
 // Op is an operation of a lease store.

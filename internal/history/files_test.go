@@ -60,6 +60,51 @@ func TestHistoriesOfSeveralProcesses(t *testing.T) {
 	}
 }
 
+// What is judged by times and ends of calls is in files as it is in memory.
+func TestFilesTellAll(t *testing.T) {
+	for _, c := range []struct {
+		breaks Rule
+		tell   func(l *tale)
+	}{
+		{H5, func(l *tale) {
+			l.does("one", "a", 0)
+			l.returns("one", "a")
+			l.does("one", "a", 1)
+			l.releases("one", "a", 1)
+		}},
+		{H2, func(l *tale) {
+			l.does("one", "a", 0)
+			l.Delivered(Delivery{Worker: "one", Lease: prefix + "a", Epoch: 1, ID: l.ids[1], Key: "x", Data: data(1), Arrival: time.Unix(1, 0)})
+			l.handles("one", "a", 1)
+		}},
+		{H1, func(l *tale) {
+			l.does("one", "a", 0, 1)
+			l.StoreLost("all", time.Time{})
+			time.Sleep(time.Second)
+			l.LossSeen("one", time.Now())
+			l.makes("two", checkpoint.StartAt(time.Now()))("")
+		}},
+	} {
+		var file bytes.Buffer
+		synctest.Test(t, func(*testing.T) {
+			l := newTale()
+			l.History = NewRecorder(&file)
+			l.makes("one", checkpoint.Start())("")
+			l.puts("a", "x", "x")
+			l.acquires("one", "a", checkpoint.Start())
+			c.tell(l)
+			l.Stream(l.stream)
+		})
+		h, err := ReadHistories(&file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := h.Check(Options{Partial: []Rule{H7, H9, H12}}); v.Broken[c.breaks] == 0 || len(v.Broken) != 1 {
+			t.Errorf("want %s broken: %s", c.breaks, v)
+		}
+	}
+}
+
 func TestFilesOfKilledProcesses(t *testing.T) {
 	var file bytes.Buffer
 	h := NewRecorder(&file)
@@ -153,6 +198,7 @@ func TestTimeline(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 		l.acquires("one", "a", checkpoint.Start())
 		l.does("one", "a", 0)
+		l.returns("one", "a")
 		l.releases("one", "a", 0)
 		l.completes("one", "a", "b")
 		l.asks("two", "a")
@@ -163,6 +209,7 @@ func TestTimeline(t *testing.T) {
 		l.Failed(l.begins("y"), errors.New("refused"), false)
 		l.Crashed("one")
 		l.StoreLost("suffix", time.Now().Add(-time.Second))
+		l.LossSeen("two", time.Now())
 		l.Note("nemesis", "cuts %d links", 3)
 		l.done(l.owner("a", "", l.after(0)))
 		var b strings.Builder
@@ -174,6 +221,7 @@ func TestTimeline(t *testing.T) {
 			`   0.000000s  p              acknowledged: key "x" as 12:0 in a #0` + "\n",
 			`   1.500000s  one            is given 12:0 of a, epoch 1 key "x"` + "\n",
 			`   1.500000s  one            handled 12:0 of a, epoch 1` + "\n",
+			`   1.500000s  one            returned from a, epoch 1` + "\n",
 			`  one            answered acquire a granted with epoch 1 at START` + "\n",
 			`  one            calls save a at 12:0 and releases` + "\n",
 			`  one            calls complete a > b` + "\n",
@@ -184,6 +232,7 @@ func TestTimeline(t *testing.T) {
 			`  p              failed: key "y": refused #2` + "\n",
 			`  one            crashed` + "\n",
 			`                 the store loses: suffix since 0.500000s` + "\n",
+			`  two            told that the store lost what it had` + "\n",
 			`  nemesis        cuts 3 links` + "\n",
 			`                 TRIM_HORIZON of a read 1 records, 0s behind` + "\n",
 			`                 no fault from here on` + "\n",

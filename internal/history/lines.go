@@ -15,6 +15,7 @@ type line struct {
 	End       *endLine      `json:"end,omitempty"`
 	Delivered *deliveryLine `json:"delivered,omitempty"`
 	Handled   *handledLine  `json:"handled,omitempty"`
+	Returned  *returnedLine `json:"returned,omitempty"`
 	Call      *callLine     `json:"call,omitempty"`
 	Answer    *answerLine   `json:"answer,omitempty"`
 	Actor     *actorLine    `json:"actor,omitempty"`
@@ -55,6 +56,7 @@ type deliveryLine struct {
 	Key     string `json:"key"`
 	HashKey string `json:"hash,omitempty"`
 	Sum     sum    `json:"sum"`
+	Arrival int64  `json:"arrival,omitempty"` // Unix milliseconds, 0 when nothing was told
 }
 
 type handledLine struct {
@@ -62,6 +64,12 @@ type handledLine struct {
 	Lease  string `json:"lease"`
 	Epoch  uint64 `json:"epoch"`
 	ID     ID     `json:"id"`
+}
+
+type returnedLine struct {
+	Worker string `json:"worker"`
+	Lease  string `json:"lease"`
+	Epoch  uint64 `json:"epoch"`
 }
 
 type callLine struct {
@@ -77,7 +85,8 @@ type answerLine struct {
 
 type actorLine struct {
 	Name  string `json:"name"`
-	State string `json:"state"` // started, stopped, crashed, held, resumed, superseded
+	State string `json:"state"`           // started, stopped, crashed, held, resumed, superseded, told
+	Began int64  `json:"began,omitempty"` // Unix nanoseconds, of told
 }
 
 type lostLine struct {

@@ -116,6 +116,24 @@ func TestOneOwnerDelivers(t *testing.T) {
 
 		{"a batch while it is held", "", held(func(l *tale) { l.does("one", "a", 1); l.does("one", "a", 2); l.Resumed("one") })},
 		{"a batch when it goes on", "", held(func(l *tale) { l.Resumed("one"); time.Sleep(time.Second); l.given("one", "a", 1, 2) })},
+		{"a batch long after it went on", H5, held(func(l *tale) { l.Resumed("one"); time.Sleep(wakes + time.Millisecond); l.given("one", "a", 1, 2) })},
+		{"a batch that begins when it goes on, and takes long", "", held(func(l *tale) {
+			l.Resumed("one")
+			l.given("one", "a", 1)
+			time.Sleep(time.Minute)
+			l.given("one", "a", 2)
+		})},
+		{"the rest of a batch that was in progress, and takes long", "", overtaken(func(l *tale) { l.given("one", "a", 1); l.Held("one") }, func(l *tale) {
+			l.Resumed("one")
+			time.Sleep(time.Minute)
+			l.given("one", "a", 2)
+		})},
+		{"a batch long after the one in progress returned", H5, overtaken(func(l *tale) { l.given("one", "a", 1); l.Held("one") }, func(l *tale) {
+			l.Resumed("one")
+			l.returns("one", "a")
+			time.Sleep(time.Minute)
+			l.given("one", "a", 2)
+		})},
 		{"two batches when it goes on", H5, held(func(l *tale) { l.Resumed("one"); l.does("one", "a", 1); l.does("one", "a", 2) })},
 		{"a batch again when it goes on", H5, held(func(l *tale) { l.Resumed("one"); l.given("one", "a", 1, 2); l.given("one", "a", 1, 2) })},
 		{"the end of a batch when it goes on", "", overtaken(func(l *tale) { l.given("one", "a", 1); l.Held("one") }, func(l *tale) {
@@ -159,6 +177,58 @@ func TestOneOwnerDelivers(t *testing.T) {
 			l.does("one", "a", 0)
 			l.does("two", "a", 0, 1)
 			l.done(l.owner("a", "two", l.after(1)))
+		}},
+	})
+}
+
+// A lease is given back when no call of its handler is open any more.
+func TestCallsReturnBeforeTheLeaseIsGivenBack(t *testing.T) {
+	// A run in which one has two calls of its handler, and the lease goes to two.
+	run := func(first, second func(l *tale), leaves func(l *tale)) func(l *tale) {
+		return func(l *tale) {
+			l.puts("a", "x", "y")
+			l.acquires("one", "a", checkpoint.Start())
+			l.does("one", "a", 0)
+			first(l)
+			l.given("one", "a", 1)
+			second(l)
+			leaves(l)
+			l.acquires("two", "a", l.after(0))
+			l.does("two", "a", 1)
+			l.returns("two", "a")
+			l.saves("two", "a", 1)
+			l.done(l.owner("a", "two", l.after(1)))
+		}
+	}
+	returns := func(l *tale) { l.returns("one", "a") }
+	nothing := func(*tale) {}
+	releases := func(l *tale) { l.releases("one", "a", 0) }
+	bye := func(l *tale) {
+		l.saves("one", "a", 0)
+		l.Answered(l.Began(StoreCall{Actor: "one", Op: OpBye}), nil, nil)
+	}
+	try(t, []ruling{
+		{"both returned, and it releases", "", run(returns, returns, releases)},
+		{"both returned, and it says goodbye", "", run(returns, returns, bye)},
+		{"the first returned, and it releases", H5, run(returns, nothing, releases)},
+		{"the first returned, and it says goodbye", H5, run(returns, nothing, bye)},
+		{"the second returned, and it releases", "", run(nothing, returns, releases)},
+		{"nobody ever says so", "", run(nothing, nothing, releases)},
+		{"the first returned, and it only saves", "", run(returns, nothing, func(l *tale) { l.saves("one", "a", 0) })},
+		{"the first returned, and it dies", "", run(returns, nothing, func(l *tale) { l.Crashed("one"); bye(l) })},
+		{"the first returned, and another releases", "", run(returns, nothing, func(l *tale) {
+			l.acquires("three", "a", l.after(0))
+			l.releases("three", "a", 0)
+		})},
+		{"the first returned, and it ends the shard", H5, func(l *tale) {
+			l.puts("a", "x", "y")
+			l.split()
+			l.acquires("one", "a", checkpoint.Start())
+			l.does("one", "a", 0)
+			l.returns("one", "a")
+			l.does("one", "a", 1)
+			l.completes("one", "a", "b", "c")
+			l.done(l.owner("b", "one", checkpoint.Start()), l.owner("c", "two", checkpoint.Start()))
 		}},
 	})
 }

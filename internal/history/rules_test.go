@@ -67,6 +67,8 @@ func TestContent(t *testing.T) {
 	}
 	try(t, []ruling{
 		{"as it was put", "", other(func(*Delivery) {})},
+		{"when it arrived", "", other(func(d *Delivery) { d.Arrival = time.Now() })},
+		{"as if it had arrived earlier", H2, other(func(d *Delivery) { d.Arrival = time.Now().Add(-time.Millisecond) })},
 		{"other bytes", H2, other(func(d *Delivery) { d.Data = []byte("DATA-0") })},
 		{"another key", H2, other(func(d *Delivery) { d.Key = "X" })},
 		{"a hash key that it does not have", H2, other(func(d *Delivery) { d.HashKey = "7" })},
@@ -85,11 +87,12 @@ func TestContent(t *testing.T) {
 			l.Delivered(Delivery{Worker: "one", Lease: prefix + "a", Epoch: 1, ID: ID{l.ids[1].Sequence, 9}, Key: "y", Data: data(1)})
 		})},
 		{"written though the producer was told otherwise", "", func(l *tale) {
+			l.puts("a", "w")
 			n := l.begins("x")
 			l.Failed(n, errors.New("time-out"), true)
 			l.ids[n] = l.stored("a", "x", string(data(n)))
 			l.acquires("one", "a", checkpoint.Start())
-			l.does("one", "a", n)
+			l.does("one", "a", 0, n)
 			l.done()
 		}},
 		{"a shard's record delivered with another's", H2, func(l *tale) {
@@ -348,11 +351,12 @@ func TestPromises(t *testing.T) {
 		{"never ended by one that died", "", plain(func(l *tale) { l.begins("z"); l.Crashed("p") })},
 		{"never ended by one that came back", H10, plain(func(l *tale) { l.Crashed("p"); l.Started("p"); l.begins("z") })},
 		{"failed for good and delivered", H10, func(l *tale) {
+			l.puts("a", "w")
 			n := l.begins("x")
 			l.Failed(n, errors.New("refused"), false)
 			l.ids[n] = l.stored("a", "x", string(data(n)))
 			l.acquires("one", "a", checkpoint.Start())
-			l.does("one", "a", n)
+			l.does("one", "a", 0, n)
 			l.done()
 		}},
 		{"failed for good like another that was not", "", func(l *tale) {

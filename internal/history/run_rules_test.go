@@ -98,6 +98,7 @@ func TestLiveness(t *testing.T) {
 			l.Owners([]Owner{l.owner("a", "one", l.after(0))})
 		})},
 		{"owned by one who stopped", H12, healed(func(l *tale) {
+			l.saves("one", "a", 0)
 			l.Stopped("one")
 			l.Healed()
 			time.Sleep(13 * time.Second)
@@ -137,6 +138,48 @@ func TestLiveness(t *testing.T) {
 		{"handled late", H12, plain(func(l *tale) { l.Healed(); time.Sleep(21 * time.Second) })},
 		{"handled late, but not long after the faults", "", plain(func(l *tale) { time.Sleep(time.Hour); l.Healed(); time.Sleep(19 * time.Second) })},
 	})
+}
+
+// Where nothing was acknowledged nothing could be lost; and puts of which nobody
+// knows whether they were written are counted.
+func TestUnsure(t *testing.T) {
+	run := func(acked bool) Verdict {
+		return judged(t, func(l *tale) {
+			l.unacked("a", "x")
+			l.unacked("a", "y")
+			n := l.begins("z")
+			l.Failed(n, failure("time-out"), true) // and it is not there
+			l.ids[n] = l.ids[1]
+			if acked {
+				l.puts("a", "x")
+				l.ids[n] = l.ids[3]
+			}
+			l.acquires("one", "a", checkpoint.Start())
+			l.does("one", "a", 0, 1)
+			if acked {
+				l.does("one", "a", 3)
+			}
+			l.done()
+		})
+	}
+	if v := run(true); !v.OK() || v.Unsure != 3 || v.Written != 2 || v.Sent != 1 {
+		t.Errorf("%d unsure, %d written: %s", v.Unsure, v.Written, v)
+	}
+	if v := run(false); v.Broken[H1] != 1 || len(v.Broken) != 1 {
+		t.Errorf("nothing acknowledged: %s", v)
+	}
+	v := judged(t, func(l *tale) {
+		l.puts("a", "x")
+		for range 2 { // two of one content
+			l.Failed(l.Put(Put{Producer: "q", Key: "x", Data: data(0)}), failure("time-out"), true)
+		}
+		l.acquires("one", "a", checkpoint.Start())
+		l.does("one", "a", 0)
+		l.done()
+	})
+	if !v.OK() || v.Unsure != 2 || v.Written != 0 {
+		t.Errorf("copies: %d unsure, %d written: %s", v.Unsure, v.Written, v)
+	}
 }
 
 func TestVerdictInWords(t *testing.T) {

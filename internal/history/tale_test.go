@@ -131,6 +131,10 @@ func (l *tale) handles(worker, shard string, n ...int) {
 	}
 }
 
+func (l *tale) returns(worker, shard string) {
+	l.Returned(worker, prefix+shard, l.epochs[worker+shard])
+}
+
 // does is given and handles.
 func (l *tale) does(worker, shard string, n ...int) {
 	l.given(worker, shard, n...)

@@ -16,6 +16,7 @@ type trace struct {
 	ends       []end
 	deliveries []delivery
 	handlings  []handling
+	returns    []uint32 // tenures
 	calls      []call
 	answers    []answer
 	actors     []actorChange
@@ -41,6 +42,7 @@ const (
 	kindEnd
 	kindDelivered
 	kindHandled
+	kindReturned
 	kindCall
 	kindAnswer
 	kindActor
@@ -76,6 +78,7 @@ type delivery struct {
 	tenure, place uint32
 	key, hash     uint32 // names
 	sum           sum
+	arrival       int64 // Unix milliseconds, 0 when it was not told
 }
 
 type handling struct{ tenure, place uint32 }
@@ -92,7 +95,10 @@ type answer struct {
 	results []Result
 }
 
-type actorChange struct{ name, state uint32 }
+type actorChange struct {
+	name, state uint32
+	began       int64 // Unix nanoseconds, of one that was told
+}
 
 type lost struct {
 	what  uint32 // name
@@ -170,7 +176,7 @@ func (t *trace) apply(l *line) (at uint32, known bool) {
 	case l.Delivered != nil:
 		d := l.Delivered
 		at := t.place(d.ID)
-		t.deliveries = append(t.deliveries, delivery{t.tenure(d.Worker, d.Lease, d.Epoch), at, t.name(d.Key), t.name(d.HashKey), d.Sum})
+		t.deliveries = append(t.deliveries, delivery{t.tenure(d.Worker, d.Lease, d.Epoch), at, t.name(d.Key), t.name(d.HashKey), d.Sum, d.Arrival})
 		add(kindDelivered, len(t.deliveries)-1)
 		return at, true
 	case l.Handled != nil:
@@ -179,6 +185,10 @@ func (t *trace) apply(l *line) (at uint32, known bool) {
 		t.handlings = append(t.handlings, handling{t.tenure(d.Worker, d.Lease, d.Epoch), at})
 		add(kindHandled, len(t.handlings)-1)
 		return at, true
+	case l.Returned != nil:
+		d := l.Returned
+		t.returns = append(t.returns, t.tenure(d.Worker, d.Lease, d.Epoch))
+		add(kindReturned, len(t.returns)-1)
 	case l.Call != nil:
 		t.calls = append(t.calls, call{t.name(l.Call.Actor), l.Call.Op, t.items(l.Call.Items)})
 		add(kindCall, len(t.calls)-1)
@@ -186,7 +196,7 @@ func (t *trace) apply(l *line) (at uint32, known bool) {
 		t.answers = append(t.answers, answer{uint32(l.Answer.Call), t.name(l.Answer.Err), t.results(l.Answer.Results)})
 		add(kindAnswer, len(t.answers)-1)
 	case l.Actor != nil:
-		t.actors = append(t.actors, actorChange{t.name(l.Actor.Name), t.name(l.Actor.State)})
+		t.actors = append(t.actors, actorChange{t.name(l.Actor.Name), t.name(l.Actor.State), l.Actor.Began})
 		add(kindActor, len(t.actors)-1)
 	case l.Lost != nil:
 		t.losses = append(t.losses, lost{t.name(l.Lost.What), l.Lost.Since})

@@ -85,6 +85,11 @@ const mostExamples = 10
 type Verdict struct {
 	// Sent counts the acknowledged puts.
 	Sent int
+	// Unsure counts the puts that failed and may have been written, as their
+	// producer said. Written counts those of them that the stream has, as far as
+	// their key and bytes are no other's. A producer that says so of what it never
+	// sent has few that were written.
+	Unsure, Written int
 	// Handled counts the acknowledged puts that a handler finished.
 	Handled int
 	// Lost counts the acknowledged puts that no handler finished, but for those
@@ -103,7 +108,8 @@ type Verdict struct {
 	// producer, by the order of the puts.
 	OrderViolations int
 	// Altered counts deliveries whose key, hash key or bytes are not those put,
-	// or not those of an earlier delivery.
+	// or not those of an earlier delivery, or whose time of arrival is not the
+	// stream's.
 	Altered int
 	// Unknown counts records delivered that nobody put.
 	Unknown int
@@ -145,11 +151,12 @@ func (h *History) Check(o Options) Verdict {
 func check(t *trace, o Options) Verdict {
 	j := newJudge(t, o)
 	for _, judge := range []func(){
-		j.beginning,                   // check_begin.go
-		j.loss, j.content, j.promises, // check_records.go
+		j.beginning,                             // check_begin.go
+		j.loss, j.unsure, j.content, j.promises, // check_records.go
 		j.order,            // check_order.go
 		j.store,            // check_store.go
 		j.owners,           // check_owners.go
+		j.handlerCalls,     // check_calls.go
 		j.saves,            // check_saves.go
 		j.deliveries,       // check_tenures.go
 		j.cover, j.numbers, // check_stream.go

@@ -115,5 +115,47 @@ func consumerMutants() []Mutant {
 		New:    "\t\t\tif n := len(s.queue.records); n > s.batch {\n\t\t\t\ts.queue.records[0], s.queue.records[n-1] = s.queue.records[n-1], s.queue.records[0]\n\t\t\t}\n\t\t\ts.progress.retrying(attempts, v.err)\n\t\t\tif err := s.rest(ctx, d.pause); err != nil {\n\t\t\t\treturn err\n\t\t\t}\n",
 		Breaks: "nothing behind a failing record overtakes it",
 		Test:   Test{consumer, "TestVerdictsInARun/an_error_is_retried_with_the_same_records"}, Sim: true,
+	}, {
+		Name:   "count-the-attempts-of-another-record",
+		File:   "consumer/deliver.go",
+		Old:    "\t\t\tattempts = 0 // of the record that failed\n",
+		New:    "",
+		Breaks: "each record has MaxAttempts of its own",
+		Test:   Test{consumer, "TestVerdictsInARun/attempts_are_counted"}, Sim: true,
+	}, {
+		Name:   "count-on-after-giving-up",
+		File:   "consumer/deliver.go",
+		Old:    "v.failed, d.reason, v.err, attempts); err != nil {\n\t\t\t\treturn err\n\t\t\t}\n\t\t\tattempts, lastErr = 0, nil\n",
+		New:    "v.failed, d.reason, v.err, attempts); err != nil {\n\t\t\t\treturn err\n\t\t\t}\n\t\t\tlastErr = nil\n",
+		Breaks: "each record has MaxAttempts of its own",
+		Test:   Test{consumer, "TestRecordsThatEachDidNotComeToAreNotGivenUp"},
+	}, {
+		Name:   "stop-at-the-first-error",
+		File:   "consumer/verdict.go",
+		Old:    "\tcase v.named:\n\t\treturn decision{do: stepRetry, pause: v.after}\n",
+		New:    "\tcase !p.destination && !v.unseen:\n\t\treturn decision{do: stepStop, cause: v.err}\n\tcase v.named:\n\t\treturn decision{do: stepRetry, pause: v.after}\n",
+		Breaks: "what a handler failed with is tried again before the shard stops",
+		Test:   Test{consumer, "TestDecide/the_zero_configuration_retries"}, Sim: true,
+	}, {
+		Name:   "date-records-before-they-arrived",
+		File:   "consumer/unpack.go",
+		Old:    "Arrival: aws.ToTime(raw.ApproximateArrivalTimestamp)}\n",
+		New:    "Arrival: aws.ToTime(raw.ApproximateArrivalTimestamp).Add(-9 * time.Second)}\n",
+		Breaks: "a handler is told when a record arrived",
+		Test:   Test{consumer, "TestUnpack/records_as_they_are"}, Sim: true,
+	}, {
+		Name:   "leave-a-handler-behind-in-a-drain",
+		File:   "consumer/deliver.go",
+		Old:    "\tv := judge(callHandler(ctx, s.c.cfg.Handler, b), n)\n",
+		New:    "\treturned := make(chan error, 1)\n\tgo func() { returned <- callHandler(ctx, s.c.cfg.Handler, b) }()\n\tvar v verdict\n\tselect {\n\tcase err := <-returned:\n\t\tv = judge(err, n)\n\tcase <-s.held.Draining():\n\t\treturn verdict{failed: n, unseen: true, err: errDraining}\n\t}\n",
+		Breaks: "a shard is given away when its handler has returned",
+		Test:   Test{consumer, "TestDrain/lets_the_handler_finish"}, Sim: true,
+	}, {
+		Name:   "let-handlers-take-for-ever",
+		File:   "consumer/deliver.go",
+		Old:    "limit := s.c.cfg.HandlerTimeout; limit > 0 {\n",
+		New:    "limit := s.c.cfg.HandlerTimeout; limit > time.Hour {\n",
+		Breaks: "a handler is cancelled after HandlerTimeout",
+		Test:   Test{consumer, "TestHandlerTimeout"},
 	}}
 }

@@ -158,5 +158,47 @@ func leaseMutants() []Mutant {
 		New:    "\tif order >= 0 {\n",
 		Breaks: "the time that a group begins at stays what it was",
 		Test:   Test{"./checkpoint", "TestMemory/a_start_keeps_its_time"},
+	}, {
+		Name:   "drain-without-a-save",
+		File:   "lease/tenure.go",
+		Old:    "\tt.finish(release, func(err error) {\n",
+		New:    "\tif r.draining && t.over() == nil {\n\t\tr.settled(t, true, nil, time.Now())\n\t\treturn\n\t}\n\tt.finish(release, func(err error) {\n",
+		Breaks: "a planned hand-over repeats nothing",
+		Test:   Test{manager, "TestDrainSavesTheLastPositionAndReleases"}, Sim: true,
+	}, {
+		Name:   "save-positions-eight-seconds-late",
+		File:   "lease/saver.go",
+		Old:    "\treturn max(s.pace.interval(s.cfg)-now.Sub(s.since), 0), true\n",
+		New:    "\treturn max(8*time.Second-now.Sub(s.since), 0), true\n",
+		Breaks: "a crash costs the repeats of a save interval, no more",
+		Test:   Test{manager, "TestPositionsAreSavedTogether"}, Sim: true,
+	}, {
+		Name:   "work-on-under-a-name-that-was-taken",
+		File:   "lease/beat.go",
+		Old:    "\t\tr.paused = true\n\t\tr.cancelAll()\n\t}\n\tif now.Sub(r.superseded)",
+		New:    "\t\tr.paused = true\n\t}\n\tif now.Sub(r.superseded)",
+		Breaks: "of two workers with one name, the one that came first stops its handlers at its next beat",
+		Test:   Test{manager, "TestAWorkerGoesOnWhenTheOneThatTookItsNameDies"},
+	}, {
+		Name:   "plan-for-more-leases-than-a-worker-takes",
+		File:   "lease/plan.go",
+		Old:    "\treturn (st.session.MaxLeases == 0 || st.count < st.session.MaxLeases) &&\n",
+		New:    "\treturn (st.session.MaxLeases >= 0 || st.count < st.session.MaxLeases) &&\n",
+		Breaks: "no worker is given more leases than its MaxLeases",
+		Test:   Test{manager, "TestPlanKeepsToLimits"},
+	}, {
+		Name:   "take-more-leases-than-max-leases",
+		File:   "lease/assign.go",
+		Old:    "\tif r.cfg.MaxLeases > 0 {\n",
+		New:    "\tif r.cfg.MaxLeases < 0 {\n",
+		Breaks: "no worker holds more leases than its MaxLeases",
+		Test:   Test{manager, "TestLeasesThatNobodyTakesGoToThoseWithRoom"},
+	}, {
+		Name:   "ask-nobody-to-share",
+		File:   "lease/assign.go",
+		Old:    "\tfor _, s := range a.Move {\n",
+		New:    "\tfor _, s := range a.Move[:0] {\n",
+		Breaks: "a worker that joins gets its share of the leases",
+		Test:   Test{manager, "TestAWorkerAsksOnlyForItsShare"},
 	}}
 }

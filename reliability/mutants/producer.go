@@ -94,5 +94,12 @@ func producerMutants() []Mutant {
 		New:    "\t\tl.staleAt, l.stray = c.version, at.shard\n",
 		Breaks: "after a reshard aggregates are made for the new shards",
 		Test:   Test{producer, "TestListingOlderThanAnAnswerIsNotBelieved"}, Sim: true,
+	}, {
+		Name:   "say-that-one-in-five-failed",
+		File:   "producer/producer.go",
+		Old:    "\tp.mu.Lock()\n\tif p.isClosed {\n\t\tp.mu.Unlock()\n\t\treturn errClosedPut\n\t}\n\tif !p.core.room.take(r.size()) {\n\t\tw :=",
+		New:    "\tif len(r.Data)%5 == 3 && r.Done != nil {\n\t\tr.Done(Result{}, &RecordError{MaybeSent: true, Err: ErrExpired})\n\t\treturn nil\n\t}\n\tp.mu.Lock()\n\tif p.isClosed {\n\t\tp.mu.Unlock()\n\t\treturn errClosedPut\n\t}\n\tif !p.core.room.take(r.size()) {\n\t\tw :=",
+		Breaks: "a record fails when it was tried",
+		Test:   Test{producer, "TestDataThatLooksLikeAnAggregateArrivesAsItIs"}, Sim: true,
 	}}
 }

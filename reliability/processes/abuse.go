@@ -78,7 +78,8 @@ func (r *run) abuse(ctx context.Context, p *process, f fault) {
 		return
 	case actDrain:
 		r.add(func(c *counts) { c.Drains++ })
-		// A worker may not have been able to save: Redis may be away.
+		// A worker may not have been able to save, nor a producer to put: Redis or
+		// the server may be away.
 		if err := r.drain(p); err != nil && !unfinished(err) {
 			r.history.Note(controller, "%v: %v", f, err)
 			r.fleet.failed("%v", err)
@@ -108,7 +109,10 @@ func (r *run) drain(p *process) error {
 	} else {
 		r.history.Stopped(p.actor(life))
 	}
-	if err != nil {
+	switch {
+	case unfinished(err):
+		return fmt.Errorf("%s was asked to end and left work undone, and its log tells more: %w", p.name, err)
+	case err != nil:
 		return fmt.Errorf("%s was asked to end, and its log tells more: %w", p.name, err)
 	}
 	return nil

@@ -110,7 +110,18 @@ func (c config) validate() error {
 // we give it one lease time for each, because here a beat may wait for the
 // processor, and that others have it is no fault of ours.
 func (c config) options() history.Options {
-	return history.Options{TTL: c.ttl, Beat: c.ttl, Lag: c.settle}
+	return history.Options{TTL: c.ttl, Beat: c.ttl, Lag: c.settle, SaveLag: c.saveLag()}
+}
+
+// saveLag is how long what was handled waits until a save of it begins: the
+// interval of a worker, a call of the store that hangs and the pause after it, and
+// then as long as a machine may keep a process from running that nobody holds. The
+// checker counts anew for a worker that was held, and asks nothing of one that was
+// killed.
+func (c config) saveLag() time.Duration {
+	interval := min(max(c.ttl/10, 50*time.Millisecond), time.Second)
+	call := min(c.ttl/4, 5*time.Second)
+	return interval + 2*call + max(3*c.ttl, 3*time.Second)
 }
 
 // owned is how long after the mending every lease has an owner; the checker looks

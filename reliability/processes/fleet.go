@@ -4,7 +4,9 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -55,15 +57,30 @@ const (
 	redisNone     redisMode = "none"     // memory only
 )
 
-// buildPrograms builds shardrun and the node.
+// errNotBuilt is that there are no programs to run, and so no run.
+var errNotBuilt = errors.New("the programs cannot be built")
+
+// buildPrograms builds shardrun and the node into a directory, which it makes. When
+// that fails there is none.
 func buildPrograms(ctx context.Context, dir string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir,
-		"github.com/shardrun/shardrun/cmd/shardrun", "github.com/shardrun/shardrun/reliability/processes/node")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the programs: %w\n%s", err, out)
+	const server, node = module + "/cmd/shardrun", module + "/reliability/processes/node"
+	// Outside of the module the first one fails, and says what only those who know
+	// modules understand.
+	if out, err := exec.CommandContext(ctx, "go", "list", server, node).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: want the go command and, as the directory to run this in, the module %s; or -programs, a directory with the programs shardrun and node: %w\n%s",
+			errNotBuilt, module, err, bytes.TrimSpace(out))
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", dir, server, node).CombinedOutput(); err != nil {
+		return errors.Join(fmt.Errorf("%w: %w\n%s", errNotBuilt, err, bytes.TrimSpace(out)), os.RemoveAll(dir))
 	}
 	return nil
 }
+
+// module is where the programs are built.
+const module = "github.com/shardrun/shardrun"
 
 // newFleet is a fleet that has not started. Its processes end with ctx.
 func newFleet(ctx context.Context, cfg config, dir string, crashed func(actor string)) (*fleet, error) {

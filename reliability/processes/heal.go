@@ -14,7 +14,8 @@ import (
 	"github.com/shardrun/shardrun/lease"
 )
 
-// heal ends the load, waits until all that is in the stream was handled, ends the
+// heal ends the load, with the last records of each producer, which nothing keeps
+// from being written now, waits until all that is in the stream was handled, ends the
 // workers, and reads the truth. Trouble is what does not end as it should.
 func (r *run) heal(ctx context.Context) (trouble []string, err error) {
 	for _, p := range r.fleet.producers {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -59,11 +60,13 @@ func report(ctx context.Context, o options, out, progress io.Writer) (err error)
 			return err
 		}
 	}
+	made := true // the directory is ours
 	if o.dir == "" {
-		if o.dir, err = os.MkdirTemp("", "shardrun-processes-"); err != nil {
-			return err
-		}
-	} else if err := makeEmpty(o.dir); err != nil {
+		o.dir, err = os.MkdirTemp("", "shardrun-processes-")
+	} else {
+		made, err = makeEmpty(o.dir)
+	}
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(progress, "seed %d, for %v, in %s\n", o.seed, o.duration, o.dir)
@@ -71,7 +74,12 @@ func report(ctx context.Context, o options, out, progress io.Writer) (err error)
 	if ctx.Err() != nil {
 		return fmt.Errorf("interrupted, so nothing was judged and nothing counts (files are in %s)", o.dir)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errNotBuilt) && made:
+		return errors.Join(err, os.Remove(o.dir)) // there is nothing in it
+	case errors.Is(err, errNotBuilt):
+		return err
+	case err != nil:
 		return fmt.Errorf("%w (files are in %s)", err, o.dir)
 	}
 	if err := show(came, o, out); err != nil {
@@ -105,15 +113,15 @@ func show(came *outcome, o options, out io.Writer) error {
 }
 
 // makeEmpty makes a directory, or takes one in which nothing is.
-func makeEmpty(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+func makeEmpty(dir string) (made bool, err error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return true, os.MkdirAll(dir, 0o755)
 	}
 	entries, err := os.ReadDir(dir)
 	if err == nil && len(entries) > 0 {
 		err = cmdline.Wrong("-dir %s: want an empty directory", dir)
 	}
-	return err
+	return false, err
 }
 
 // recheck judges the histories of an earlier run.
@@ -126,7 +134,13 @@ func recheck(o options, out io.Writer) error {
 	if file.Ended == nil {
 		return unended(o, out)
 	}
-	came, err := judge(o.config, o.check)
+	names := file.Ended.Histories
+	if len(names) == 0 { // of an older run
+		if names, err = findHistories(o.check); err != nil {
+			return err
+		}
+	}
+	came, err := judge(o.config, o.check, names)
 	if err != nil {
 		return err
 	}
@@ -143,7 +157,11 @@ func recheck(o options, out io.Writer) error {
 // unended shows what there is of a run that did not come to its end.
 func unended(o options, out io.Writer) error {
 	if o.verbose {
-		h, err := readHistories(o.check)
+		names, err := findHistories(o.check)
+		if err != nil {
+			return err
+		}
+		h, err := readHistories(o.check, names)
 		if err != nil {
 			return err
 		}

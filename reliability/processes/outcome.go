@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,9 +27,9 @@ type outcome struct {
 // ok reports that nothing was wrong.
 func (o *outcome) ok() bool { return o.verdict.OK() && len(o.trouble) == 0 }
 
-// judge merges the histories in a directory and checks them.
-func judge(cfg config, dir string) (*outcome, error) {
-	merged, err := readHistories(dir)
+// judge merges the histories in a directory, of these names, and checks them.
+func judge(cfg config, dir string, names []string) (*outcome, error) {
+	merged, err := readHistories(dir, names)
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +39,8 @@ func judge(cfg config, dir string) (*outcome, error) {
 	}, nil
 }
 
-// readHistories merges the histories of a directory.
-func readHistories(dir string) (_ *history.History, err error) {
+// findHistories finds the names of the histories in a directory.
+func findHistories(dir string) ([]string, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*"+historySuffix))
 	if err != nil {
 		return nil, err
@@ -47,9 +48,21 @@ func readHistories(dir string) (_ *history.History, err error) {
 	if len(names) == 0 {
 		return nil, fmt.Errorf("%s has no histories (*%s)", dir, historySuffix)
 	}
+	for i := range names {
+		names[i] = filepath.Base(names[i])
+	}
+	return names, nil
+}
+
+// readHistories merges the histories of these names. Without one of them records
+// would look lost, or made up, so all must be there.
+func readHistories(dir string, names []string) (_ *history.History, err error) {
 	var files []io.Reader
 	for _, name := range names {
-		f, e := os.Open(name)
+		f, e := os.Open(filepath.Join(dir, name))
+		if errors.Is(e, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s has no %s, which %s lists as a history of the run: without it nothing can be judged", dir, name, runName)
+		}
 		if e != nil {
 			return nil, e
 		}
@@ -58,9 +71,24 @@ func readHistories(dir string) (_ *history.History, err error) {
 	}
 	h, err := history.ReadHistories(files...)
 	if err != nil {
-		return nil, fmt.Errorf("read the histories in %s: %w", dir, err)
+		return nil, fmt.Errorf("read the histories in %s: %w", dir, blame(dir, names, err))
 	}
 	return h, nil
+}
+
+// blame finds the file for which the histories cannot be read.
+func blame(dir string, names []string, err error) error {
+	for _, name := range names {
+		f, e := os.Open(filepath.Join(dir, name))
+		if e != nil {
+			return e
+		}
+		_, e = history.ReadHistories(f)
+		if e = errors.Join(e, f.Close()); e != nil {
+			return fmt.Errorf("%s: %w", name, e)
+		}
+	}
+	return err
 }
 
 // print writes the summary line, and a line for each violation.

@@ -51,17 +51,14 @@ type counts struct {
 // what came of it. An error means that it could not be judged.
 func execute(ctx context.Context, cfg config, dir string, progress io.Writer) (_ *outcome, err error) {
 	file := runOf(cfg)
-	if err := file.save(dir); err != nil {
-		return nil, err
-	}
 	if cfg.programs == "" {
 		cfg.programs = filepath.Join(dir, "bin")
-		if err := os.Mkdir(cfg.programs, 0o755); err != nil {
-			return nil, err
-		}
 		if err := buildPrograms(ctx, cfg.programs); err != nil {
 			return nil, err
 		}
+	}
+	if err := file.save(dir); err != nil {
+		return nil, err
 	}
 	r := &run{cfg: cfg, dir: dir}
 	if r.fleet, err = newFleet(ctx, cfg, dir, func(actor string) { r.history.Crashed(actor) }); err != nil {
@@ -85,11 +82,14 @@ func execute(ctx context.Context, cfg config, dir string, progress io.Writer) (_
 		return nil, err
 	}
 	file.Ended = &totals{Took: inSeconds(time.Since(start)), Counts: r.counted(), Trouble: trouble}
+	if file.Ended.Histories, err = findHistories(dir); err != nil {
+		return nil, err
+	}
 	if err := file.save(dir); err != nil {
 		return nil, err
 	}
 	fmt.Fprintln(progress, "all processes have ended; judging what they wrote")
-	o, err := judge(cfg, dir)
+	o, err := judge(cfg, dir, file.Ended.Histories)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,11 @@ func TestAShortRun(t *testing.T) {
 	if !errors.Is(err, errViolated) || !strings.Contains(again.String(), "VIOLATIONS\n  H1 ") {
 		t.Errorf("judged again without a record: %v\n%s", err, again.String())
 	}
-	h, err := readHistories(dir)
+	names, err := findHistories(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := readHistories(dir, names)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,8 @@ type runFile struct {
 type totals struct {
 	Took   seconds `json:"took_seconds"`
 	Counts counts  `json:"counts"`
+	// Histories are the names of the files that the processes wrote.
+	Histories []string `json:"histories"`
 	// Trouble is what was wrong beside what the histories tell.
 	Trouble []string `json:"trouble,omitempty"`
 }

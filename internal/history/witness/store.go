@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/internal/history"
@@ -51,6 +52,16 @@ func (s *store) answered(call, items int, err error) {
 		}
 	}
 	s.h.Answered(call, results, nil)
+}
+
+// Beat tells of an answer that the store lost what it had.
+func (s *store) Beat(ctx context.Context, group string, b lease.Beat) (lease.View, error) {
+	began := time.Now()
+	v, err := s.Store.Beat(ctx, group, b)
+	if errors.Is(err, lease.ErrStateLost) {
+		s.h.LossSeen(s.worker, began)
+	}
+	return v, err
 }
 
 func (s *store) Acquire(ctx context.Context, scope checkpoint.Scope, a lease.Acquire) ([]lease.Grant, error) {

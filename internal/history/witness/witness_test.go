@@ -314,6 +314,67 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// forgetful is a store that lost what it had.
+type forgetful struct {
+	lease.Store
+	err error
+}
+
+func (f forgetful) Beat(context.Context, string, lease.Beat) (lease.View, error) {
+	return lease.View{}, f.err
+}
+
+func TestALossThatABeatIsToldOf(t *testing.T) {
+	for _, err := range []error{nil, lease.ErrReset, fmt.Errorf("beat: %w", lease.ErrStateLost)} {
+		h := history.New()
+		if _, got := witness.Store(h, "w", forgetful{err: err}).Beat(t.Context(), "g", lease.Beat{}); !errors.Is(got, err) {
+			t.Errorf("answered %v, and it was %v", got, err)
+		}
+		var b strings.Builder
+		if err := h.Timeline(&b); err != nil {
+			t.Fatal(err)
+		}
+		if told := strings.Contains(b.String(), "told that the store lost what it had"); told != errors.Is(err, lease.ErrStateLost) {
+			t.Errorf("%v: told is %v", err, told)
+		}
+	}
+}
+
+// However a call of the handler ends, it is told.
+func TestCallsThatReturnAreTold(t *testing.T) {
+	inner := consumer.BatchFunc(func(_ context.Context, b *consumer.Batch) error {
+		switch b.Attempt {
+		case 1:
+			panic("the first")
+		case 2:
+			return errors.New("the second")
+		}
+		return nil
+	})
+	for name, wrap := range map[string]func(h *history.History) consumer.Handler{
+		"handler": func(h *history.History) consumer.Handler { return witness.Handler(h, "w", inner) },
+		"worker": func(h *history.History) consumer.Handler {
+			return witness.Worker(h, consumer.Config{WorkerName: "w", Handler: inner}).Handler
+		},
+	} {
+		h := history.New()
+		handler := wrap(h)
+		for n := range 3 {
+			func() {
+				defer func() { _ = recover() }()
+				_ = handler.Handle(t.Context(), &consumer.Batch{Lease: "s/a", Epoch: 3, Attempt: n + 1})
+			}()
+		}
+		var b strings.Builder
+		if err := h.Timeline(&b); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(b.String(), "returned from a, epoch 3\n"); n != 3 {
+			t.Errorf("%s: %d of 3 are told in\n%s", name, n, b.String())
+		}
+	}
+}
+
 func TestHandlerIsToldOfOnlyWhenItSucceeds(t *testing.T) {
 	h := history.New()
 	fail := errors.New("no")

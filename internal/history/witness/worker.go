@@ -17,11 +17,12 @@ func Worker(h *history.History, cfg consumer.Config) consumer.Config {
 	cfg.Store = &store{Store: cfg.Store, h: h, worker: cfg.WorkerName, granted: w.granted}
 	inner := cfg.Handler
 	cfg.Handler = consumer.BatchFunc(func(ctx context.Context, b *consumer.Batch) error {
+		defer h.Returned(cfg.WorkerName, b.Lease, b.Epoch) // also when it panics
 		w.given(b)
 		return inner.Handle(ctx, b)
 	})
-	// The hook tells how many records a verdict says are done, and is called
-	// before their position can be saved.
+	// The hooks tell how many records a verdict says are done, and which were given
+	// up. Both are called before the position behind them can be saved.
 	done, failed := cfg.Hooks.Batch, cfg.Hooks.Failed
 	cfg.Hooks.Batch = func(e consumer.BatchEvent) {
 		w.done(e)
@@ -104,6 +105,7 @@ func (w *worker) failed(f *consumer.Failure) {
 func Handler(h *history.History, name string, inner consumer.Handler) consumer.Handler {
 	return consumer.BatchFunc(func(ctx context.Context, b *consumer.Batch) error {
 		given := batch{tenure{b.Lease, b.Epoch}, make([]history.ID, len(b.Records))} // the handler may change b
+		defer h.Returned(name, given.lease, given.epoch)
 		for i := range b.Records {
 			given.ids[i] = ID(&b.Records[i])
 			h.Delivered(delivery(name, b, i))
@@ -122,6 +124,7 @@ func delivery(name string, b *consumer.Batch, i int) history.Delivery {
 	r := &b.Records[i]
 	return history.Delivery{
 		Worker: name, Lease: b.Lease, Epoch: b.Epoch, ID: ID(r), Key: r.Key, HashKey: r.HashKey, Data: r.Data,
+		Arrival: r.Arrival,
 	}
 }
 

@@ -55,6 +55,9 @@ func run(args []string, out io.Writer) error {
 		}
 		return ledger.Check(*file)
 	}
+	if verb == "" {
+		return cmdline.Wrong("the first argument is missing; want table, add or check")
+	}
 	if err := flags.Read([]string{verb}); errors.Is(err, cmdline.ErrHelp) {
 		return err
 	}

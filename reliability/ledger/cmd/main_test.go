@@ -13,7 +13,7 @@ import (
 func TestACommandLineThatMakesNoSenseIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "totals.json")
 	for line, want := range map[string]string{
-		"":                             `the first argument is ""; want table, add or check`,
+		"":                             `the first argument is missing; want table, add or check`,
 		"show":                         `the first argument is "show"; want table, add or check`,
 		"table all":                    `"all" is not a flag`,
 		"table -readme x":              "-readme does nothing without -write",

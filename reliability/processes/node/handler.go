@@ -14,11 +14,12 @@ import (
 
 // handler is what the user of a worker would write, on a bad day: it fails at
 // times, in the middle of a batch too, and at times it is so slow that its batch
-// is half done when the worker is killed, or handed on while the worker is held.
+// is half done when the worker is killed, or handed on while the worker is held;
+// and some of the slow calls do not hear that they should end.
 //
-// It tells the history itself what it was given and what it has handled, before
-// it returns. What the worker makes of its answer is judged by that, and is not
-// taken from the worker.
+// It tells the history itself what it was given, what it has handled, before it
+// returns, and that it returns. What the worker makes of its answer is judged by
+// that, and is not taken from the worker.
 type handler struct {
 	history *history.History
 	worker  string
@@ -35,14 +36,19 @@ const fresh = 20 * time.Second
 
 // handle is a [consumer.BatchFunc].
 func (h *handler) handle(ctx context.Context, b *consumer.Batch) error {
+	defer h.history.Returned(h.worker, b.Lease, b.Epoch)
 	for i := range b.Records {
 		r := &b.Records[i]
 		h.history.Delivered(history.Delivery{
 			Worker: h.worker, Lease: b.Lease, Epoch: b.Epoch, ID: witness.ID(r), Key: r.Key, HashKey: r.HashKey, Data: r.Data,
 		})
 	}
-	call, work := h.begin(b)
-	if err := sleep(ctx, work); err != nil {
+	call, work, deaf := h.begin(b)
+	hears := ctx
+	if deaf {
+		hears = context.WithoutCancel(ctx)
+	}
+	if err := errors.Join(sleep(hears, work), context.Cause(ctx)); err != nil {
 		return err
 	}
 	end := endOf(call, len(b.Records))
@@ -55,8 +61,9 @@ func (h *handler) handle(ctx context.Context, b *consumer.Batch) error {
 	return end.err
 }
 
-// begin numbers a call, from 0, and says how long it is to take.
-func (h *handler) begin(b *consumer.Batch) (call int, work time.Duration) {
+// begin numbers a call, from 0, and says how long it is to take, and whether it
+// does so even when it is told to end: the worker has to wait for it then.
+func (h *handler) begin(b *consumer.Batch) (call int, work time.Duration, deaf bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	call = h.calls
@@ -64,10 +71,10 @@ func (h *handler) begin(b *consumer.Batch) (call int, work time.Duration) {
 	if time.Since(b.Records[0].Arrival) < fresh {
 		work = time.Duration(h.rng.Int64N(int64(10 * time.Millisecond)))
 		if h.rng.IntN(6) == 0 {
-			work = time.Duration(h.rng.Int64N(int64(h.slow)))
+			work, deaf = time.Duration(h.rng.Int64N(int64(h.slow))), h.rng.IntN(2) == 0
 		}
 	}
-	return call, work
+	return call, work, deaf
 }
 
 // end is how a call of the handler ends.

@@ -116,6 +116,13 @@ func TestTheHandlerTellsWhatItHandledBeforeItReturns(t *testing.T) {
 				parts[handled] = true
 			}
 		}
+		var told strings.Builder
+		if err := h.Timeline(&told); err != nil {
+			t.Fatal(err)
+		}
+		if returned := strings.Count(told.String(), "returned from a"); returned != n*period {
+			t.Errorf("of %d calls %d are told to have returned", n*period, returned)
+		}
 		if failed != n*period/5 || len(parts) != n {
 			t.Errorf("%d calls failed, in %d places; want one in five, in each place of a batch", failed, len(parts))
 		}
@@ -124,10 +131,19 @@ func TestTheHandlerTellsWhatItHandledBeforeItReturns(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		before := h.Counts().Handled
-		b := consumer.Batch{Records: []consumer.Record{{Key: "k", Sequence: "1", Arrival: time.Now()}}}
-		if err := handle(ctx, &b); !errors.Is(err, context.Canceled) || h.Counts().Handled != before {
-			t.Errorf("a call that was cancelled: %v", err)
+		before, deaf := h.Counts().Handled, 0
+		for range 200 {
+			begun := time.Now()
+			b := consumer.Batch{Records: []consumer.Record{{Key: "k", Sequence: "1", Arrival: begun}}}
+			if err := handle(ctx, &b); !errors.Is(err, context.Canceled) || h.Counts().Handled != before {
+				t.Fatalf("a call that was cancelled: %v", err)
+			}
+			if time.Since(begun) > 0 {
+				deaf++
+			}
+		}
+		if deaf == 0 || deaf > 50 {
+			t.Errorf("of 200 calls that were cancelled %d took their time, want a few", deaf)
 		}
 	})
 }

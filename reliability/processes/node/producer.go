@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/shardrun/shardrun/internal/hashkey"
 	"github.com/shardrun/shardrun/internal/history/witness"
@@ -20,8 +23,12 @@ const (
 	// recordTTL is how long a record may wait, so that outages of the server
 	// let some expire.
 	recordTTL = 5 * time.Second
-	// closeTime is how long the last records may take.
-	closeTime = 2 * recordTTL
+	// closeTime is how long the end may take: until all that was put before has
+	// ended, then the last records, and a call for each that is under way when
+	// they expire.
+	closeTime = 4 * recordTTL
+	// farewells is how many records a producer puts when it is asked to end.
+	farewells = 60
 )
 
 // mostRate is how many records a second a producer can be asked for.
@@ -61,8 +68,42 @@ func producerFlags(flags *cmdline.Flags) role {
 		err = put(ctx, w, rng, *rate)
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 		defer cancel()
-		return errors.Join(err, p.Close(closing))
+		return errors.Join(err, n.end(closing, w, rng))
 	}}
+}
+
+// end ends a producer in peace: once all that it was given before has ended, it
+// puts a few records more. Whether those may fail, because the server is away,
+// knows who asked it to end.
+func (n *node) end(ctx context.Context, w witness.Producer, rng *rand.Rand) error {
+	if err := w.To.Flush(ctx); err != nil {
+		return errors.Join(err, w.To.Close(ctx))
+	}
+	var mu sync.Mutex // guards failed
+	var failed []error
+	done := func(_ producer.Result, err error) {
+		if err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			failed = append(failed, err)
+		}
+	}
+	var errs []error
+	for i := range farewells {
+		r := record(w.Name+" farewell", i, rng)
+		r.Done = done
+		errs = append(errs, w.Put(ctx, r))
+	}
+	if err := errors.Join(append(errs, w.To.Close(ctx))...); err != nil {
+		return err
+	}
+	// No Done is called after Close.
+	if len(failed) > 0 {
+		n.history.Note(n.name, "%d of the last %d records failed: %v", len(failed), farewells, failed[0])
+		n.log.Error("the last records failed", zap.Int("failed", len(failed)), zap.Int("of", farewells), zap.Error(failed[0]))
+		n.unfinished = true
+	}
+	return nil
 }
 
 // put puts records in small bursts, evenly, until ctx ends.

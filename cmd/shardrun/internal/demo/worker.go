@@ -69,6 +69,7 @@ func (r *run) handle(ctx context.Context, w *worker, b *consumer.Batch) error {
 	if err := r.gate.wait(ctx, b.Shard); err != nil {
 		return err
 	}
+	defer r.history.Returned(w.name, b.Lease, b.Epoch)
 	for i := range b.Records {
 		if i == len(b.Records)/2 && r.killer.strikes(w) {
 			return r.die(ctx, w)
