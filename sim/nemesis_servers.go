@@ -168,6 +168,7 @@ func (w *world) unsettle(ctx context.Context, a Action) {
 	case RedisClock:
 		ahead := time.Duration(a.Rate * float64(time.Hour)).Round(time.Second)
 		w.note("redis: its clock is now %v ahead", ahead)
+		w.history.ClockJumped()
 		w.redis.jump(ahead)
 	}
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/shardrun/shardrun/consumer"
@@ -23,8 +24,14 @@ type trial struct {
 	free  time.Time  // when the worker had nothing to do any more: the lease was acquired, or the last call ended
 }
 
-// mostAttempts is how often a record is tried.
-func (p *Plan) mostAttempts() int { return cmp.Or(p.GiveUp.Attempts, 10) }
+// mostAttempts is how often a record is tried: by default for ever, where nobody
+// takes what is given up.
+func (p *Plan) mostAttempts() int {
+	if p.GiveUp.Attempts == 0 && p.GiveUp.To == ToNobody {
+		return math.MaxInt
+	}
+	return cmp.Or(p.GiveUp.Attempts, 10)
+}
 
 // trial is that of a tenure. mu is held.
 func (wk *worker) trial(of tenure) *trial {

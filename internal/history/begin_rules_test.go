@@ -211,3 +211,27 @@ func TestTips(t *testing.T) {
 		})
 	}
 }
+
+// A request that arrived twice wrote a record before the group began, which skips
+// it, and once more since.
+func TestALateCopyOfWhatMayBeSkippedIsNotOutOfOrder(t *testing.T) {
+	v := judged(t, func(l *tale) {
+		l.History = New() // it did not begin yet
+		l.puts("a", "x")
+		time.Sleep(time.Minute)
+		from := checkpoint.StartAt(time.Now())
+		l.makes("one", from)("")
+		time.Sleep(time.Second)
+		l.puts("a", "x")
+		first := l.ids[0]
+		l.ids[0] = l.stored("a", "x", string(data(0)))
+		l.acquires("one", "a", from)
+		l.does("one", "a", 1, 0)
+		end := l.after(0)
+		l.ids[0] = first
+		l.done(l.owner("a", "one", end))
+	})
+	if !v.OK() {
+		t.Error(v)
+	}
+}

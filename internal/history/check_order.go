@@ -77,7 +77,8 @@ func (j *judge) putOrder(late map[int]bool) {
 		}
 		seen[n] = true
 		p := &j.t.puts[n]
-		if _, acked := j.acked(n); !acked || !p.ordered {
+		end, acked := j.acked(n)
+		if !acked || !p.ordered || j.outOfOrder(end.place) { // of what may be skipped a later copy may come
 			continue
 		}
 		l := lane{p.producer, p.key, p.hash}

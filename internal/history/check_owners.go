@@ -74,6 +74,7 @@ type ownersJudge struct {
 	resumed  map[uint32]int     // by actor: the end of its last hold
 
 	superseded map[uint32]int64 // by actor: when, in Unix nanoseconds
+	jumped     int64            // when the store's clock did last
 }
 
 // answered takes the leases that were granted.
@@ -136,6 +137,13 @@ func (o *ownersJudge) unseen(worker uint32, t title, now int) bool {
 	return since > 0 && at[now-1].at <= min(at[t.granted-1].at+ttl, since+reign*ttl)
 }
 
+// hurried reports whether the store's clock jumped shortly before a grant: the
+// lease of another that could not reach it may have ended early.
+func (o *ownersJudge) hurried(t title, now int) bool {
+	granted, ttl := o.j.t.events[t.granted-1].at, int64(o.j.o.TTL)
+	return o.jumped > 0 && granted <= o.jumped+ttl && o.j.t.events[now-1].at <= granted+ttl
+}
+
 // actor follows who is held.
 func (o *ownersJudge) actor(now int, a actorChange) {
 	switch o.j.t.text(a.state) {
@@ -145,6 +153,8 @@ func (o *ownersJudge) actor(now int, a actorChange) {
 		o.held[a.name], o.resumed[a.name] = false, now
 	case "superseded":
 		o.superseded[a.name] = o.j.t.events[now-1].at
+	case "jumped":
+		o.jumped = o.j.t.events[now-1].at
 	case "told":
 	default: // another life
 		o.held[a.name], o.resumed[a.name], o.superseded[a.name] = false, 0, 0
@@ -156,7 +166,10 @@ func (o *ownersJudge) delivered(now int, d *delivery) {
 	excused := o.excused(c, now, u.worker, j.height(d.place)+1)
 	c.last, c.busy = j.height(d.place)+1, true
 	t := o.top[j.t.text(u.lease)]
-	if c.granted == 0 || c.told || excused || t.epoch <= u.epoch || o.unaware(c, now) || o.unseen(u.worker, t, now) {
+	if c.granted == 0 || c.told || excused || t.epoch <= u.epoch {
+		return
+	}
+	if o.unaware(c, now) || o.unseen(u.worker, t, now) || o.hurried(t, now) {
 		return
 	}
 	c.told = true

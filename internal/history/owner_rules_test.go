@@ -114,6 +114,19 @@ func TestOneOwnerDelivers(t *testing.T) {
 			l.done()
 		}},
 
+		{"after a grant that followed a jump of the clock", "", overtaken(func(l *tale) { l.ClockJumped() }, func(l *tale) {
+			time.Sleep(5 * time.Second)
+			l.does("one", "a", 1)
+		})},
+		{"long after a grant that followed a jump of the clock", H5, overtaken(func(l *tale) { l.ClockJumped() }, func(l *tale) {
+			time.Sleep(11 * time.Second)
+			l.does("one", "a", 1)
+		})},
+		{"after a grant long after a jump of the clock", H5, overtaken(func(l *tale) {
+			l.ClockJumped()
+			time.Sleep(11 * time.Second)
+		}, func(l *tale) { l.does("one", "a", 1) })},
+
 		{"a batch while it is held", "", held(func(l *tale) { l.does("one", "a", 1); l.does("one", "a", 2); l.Resumed("one") })},
 		{"a batch when it goes on", "", held(func(l *tale) { l.Resumed("one"); time.Sleep(time.Second); l.given("one", "a", 1, 2) })},
 		{"a batch long after it went on", H5, held(func(l *tale) { l.Resumed("one"); time.Sleep(wakes + time.Millisecond); l.given("one", "a", 1, 2) })},

@@ -104,6 +104,13 @@ func (h *History) Superseded(actor string) {
 	h.add(line{Actor: &actorLine{Name: actor, State: "superseded"}})
 }
 
+// ClockJumped notes that the clock of the store is about to jump. Each jump ends
+// leases by up to half a lease time early, of those that cannot reach the store
+// then, and do not know.
+func (h *History) ClockJumped() {
+	h.add(line{Actor: &actorLine{Name: "store", State: "jumped"}})
+}
+
 // LossSeen notes that a worker that knew the group was told by the store, in
 // answer to a beat begun then, that what the store had was lost: the store
 // remembers that the group is not new, and says so to all who come.
