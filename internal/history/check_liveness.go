@@ -6,8 +6,9 @@ import (
 )
 
 // liveness judges H12: when no fault is active any more, every lease that can be
-// worked on is owned by a living worker within the lease time and two beats, and
-// everything acknowledged is handled within the bound.
+// worked on is owned by a living worker within the lease time and two beats, of
+// its birth if that was later, and everything acknowledged is handled within the
+// bound.
 func (j *judge) liveness() {
 	healed := slices.IndexFunc(j.t.events, func(e event) bool { return e.kind == kindHealed })
 	if healed < 0 {
@@ -16,6 +17,7 @@ func (j *judge) liveness() {
 	}
 	due := j.t.events[healed].at + int64(j.o.TTL+2*j.o.Beat)
 	living := map[uint32]bool{} // actors that were told of
+	born := map[string]int64{}  // by lease: when its last parent was completed
 	judged := false
 	for e, ev := range j.t.events {
 		switch ev.kind {
@@ -30,9 +32,18 @@ func (j *judge) liveness() {
 		case kindOwners:
 			if !judged && e > healed && ev.at > due {
 				judged = true
-				j.allOwned(e, j.t.tables[ev.i], living)
+				for lease, at := range born {
+					if ev.at > at+due-j.t.events[healed].at {
+						delete(born, lease)
+					}
+				}
+				j.allOwned(e, j.t.tables[ev.i], living, born)
 			}
-		case kindPut, kindEnd, kindDelivered, kindHandled, kindReturned, kindCall, kindAnswer, kindLost, kindHealed, kindNote, kindStream, kindRead:
+		case kindCall:
+			j.born(j.t.calls[ev.i].items, ev.at, born)
+		case kindAnswer:
+			j.born(j.t.calls[j.t.answers[ev.i].call].items, ev.at, born)
+		case kindPut, kindEnd, kindDelivered, kindHandled, kindReturned, kindLost, kindHealed, kindNote, kindStream, kindRead:
 		}
 	}
 	if !judged {
@@ -43,7 +54,17 @@ func (j *judge) liveness() {
 	}
 }
 
-func (j *judge) allOwned(e int, table []Owner, living map[uint32]bool) {
+// born notes the leases that a completion makes, or makes ready, at a time.
+func (*judge) born(items []Item, at int64, born map[string]int64) {
+	for _, item := range items {
+		for _, child := range item.Children {
+			born[child] = at
+		}
+	}
+}
+
+// allOwned judges a table, but for leases that were born just now.
+func (j *judge) allOwned(e int, table []Owner, living map[uint32]bool, born map[string]int64) {
 	finished := map[string]bool{}
 	for _, o := range table {
 		finished[o.Lease] = o.Position.IsEnd()
@@ -53,6 +74,9 @@ func (j *judge) allOwned(e int, table []Owner, living map[uint32]bool) {
 		dead[j.t.text(name)] = !lives
 	}
 	for _, o := range table {
+		if _, young := born[o.Lease]; young {
+			continue
+		}
 		startable := !slices.ContainsFunc(o.Parents, func(p string) bool { return !finished[p] })
 		switch {
 		case finished[o.Lease] || !startable:

@@ -76,6 +76,16 @@ func TestLiveness(t *testing.T) {
 			tell(l)
 		}
 	}
+	// A shard is split, and ends so long after the faults.
+	born := func(l *tale, after, before time.Duration) {
+		l.split()
+		l.Stream(l.stream)
+		l.Healed()
+		time.Sleep(after)
+		l.completes("one", "a", "b", "c")
+		time.Sleep(before)
+		l.Owners([]Owner{l.owner("b", "", checkpoint.Start()), l.owner("c", "one", checkpoint.Start())})
+	}
 	// The lease time is 8 s and a beat 2 s.
 	try(t, []ruling{
 		{"owned in time", "", healed(func(l *tale) {
@@ -91,6 +101,8 @@ func TestLiveness(t *testing.T) {
 			time.Sleep(13 * time.Second)
 			l.Owners([]Owner{l.owner("a", "", l.after(0))})
 		})},
+		{"born just now, and owned by nobody", "", healed(func(l *tale) { born(l, 12*time.Second, time.Second) })},
+		{"born a while ago, and owned by nobody", H12, healed(func(l *tale) { born(l, 0, 13*time.Second) })},
 		{"owned by one who died", H12, healed(func(l *tale) {
 			l.Crashed("one")
 			l.Healed()
