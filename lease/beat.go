@@ -133,7 +133,7 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 // runners are cancelled, and their positions dropped.
 func (r *run) restart(incarnation string, err error, now time.Time) {
 	r.log.Error("the group's state was lost; joining the new one", zap.String("incarnation", incarnation), zap.Error(err))
-	for _, t := range r.inOrder() {
+	for _, t := range r.inOrder(all) {
 		t.lose(err)
 	}
 	r.scope.Incarnation, r.count, r.seen, r.synced, r.stateLost = incarnation, 0, 0, false, true

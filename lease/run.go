@@ -242,7 +242,7 @@ func (r *run) drain(now time.Time) {
 	r.log.Info("drain", zap.Int("leases", len(r.tenures)))
 	r.draining, r.drainBy = true, now.Add(r.cfg.DrainTimeout)
 	r.saveBy = r.drainBy.Add(r.ttl)
-	for _, t := range r.inOrder() {
+	for _, t := range r.inOrder(all) {
 		t.drain()
 	}
 	r.beatSoon(now) // tells the others

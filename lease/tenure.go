@@ -1,9 +1,11 @@
 package lease
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -131,20 +133,26 @@ func (r *run) completed(t *tenure, children []Row) {
 
 // cancelAll cancels all runners, because their leases may not be ours.
 func (r *run) cancelAll() {
-	for _, t := range r.inOrder() {
+	for _, t := range r.inOrder(all) {
 		t.cancel(ErrLost)
 	}
 }
 
-// inOrder are the tenures by name. What is told to all of them is told in an
-// order that a simulation can repeat.
-func (r *run) inOrder() []*tenure {
-	out := make([]*tenure, 0, len(r.tenures))
-	for _, name := range sortedKeys(r.tenures) {
-		out = append(out, r.tenures[name])
+// inOrder are the tenures that match, by name. What is told to several of them is
+// told in an order that a simulation can repeat.
+func (r *run) inOrder(match func(*tenure) bool) []*tenure {
+	var out []*tenure
+	for _, t := range r.tenures {
+		if match(t) {
+			out = append(out, t)
+		}
 	}
+	slices.SortFunc(out, func(a, b *tenure) int { return cmp.Compare(a.lease.Name, b.lease.Name) })
 	return out
 }
+
+// all matches every tenure.
+func all(*tenure) bool { return true }
 
 // running reports whether a runner has not returned.
 func (r *run) running() bool {
@@ -160,19 +168,15 @@ func (r *run) running() bool {
 func (r *run) checkTenures(now time.Time) {
 	if r.draining && !r.drainBy.IsZero() && !now.Before(r.drainBy) {
 		r.drainBy = time.Time{}
-		for _, t := range r.inOrder() {
-			if t.running {
-				t.log.Warn("runner did not return in time; cancelled")
-				t.cancel(ErrDrainTimeout)
-			}
+		for _, t := range r.inOrder(func(t *tenure) bool { return t.running }) {
+			t.log.Warn("runner did not return in time; cancelled")
+			t.cancel(ErrDrainTimeout)
 		}
 	}
-	for _, t := range r.inOrder() {
-		if !t.handoffBy.IsZero() && !now.Before(t.handoffBy) {
-			t.handoffBy, t.keep = time.Time{}, true
-			t.log.Warn("hand-over takes too long; refused")
-			r.refuse(t, t.wish)
-		}
+	for _, t := range r.inOrder(func(t *tenure) bool { return !t.handoffBy.IsZero() && !now.Before(t.handoffBy) }) {
+		t.handoffBy, t.keep = time.Time{}, true
+		t.log.Warn("hand-over takes too long; refused")
+		r.refuse(t, t.wish)
 	}
 }
 
@@ -180,14 +184,8 @@ func (r *run) checkTenures(now time.Time) {
 // far as it was sent after the last call about each lease, and drops what is
 // over or gone.
 func (r *run) reconcile(no uint64, gone []string) {
-	for _, t := range r.inOrder() {
-		row, known := r.table.leases[t.lease.Name]
-		if t.completing.Load() {
-			continue // the call that is on its way tells what became of the lease
-		}
-		if t.since < no && t.running && t.over() == nil && (!known || row.Token != t.lease.Token) {
-			t.lose(ErrLost)
-		}
+	for _, t := range r.inOrder(func(t *tenure) bool { return r.lacks(t, no) }) {
+		t.lose(ErrLost)
 	}
 	for name, row := range r.table.leases {
 		if row.Finished() && r.tenures[name] == nil && r.touched[name] < no {
@@ -198,6 +196,14 @@ func (r *run) reconcile(no uint64, gone []string) {
 		r.forget(name)
 	}
 	maps.DeleteFunc(r.asking, func(_ string, sent uint64) bool { return sent < no })
+}
+
+// lacks reports whether the table, by beat number no, does not show a lease that
+// runs here as ours. While it is being completed, the call that is on its way tells
+// what became of it.
+func (r *run) lacks(t *tenure, no uint64) bool {
+	row, known := r.table.leases[t.lease.Name]
+	return !t.completing.Load() && t.since < no && t.running && t.over() == nil && (!known || row.Token != t.lease.Token)
 }
 
 // forget drops what is known of a lease that will not be taken again.
