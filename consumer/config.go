@@ -117,7 +117,9 @@ type Config struct {
 	// crash. Defaults to a tenth of LeaseTTL, from 50 ms to 1 s.
 	CheckpointInterval time.Duration
 	// DrainTimeout is how long handlers may take to finish once Run's context
-	// is cancelled; then theirs is, with ErrDraining. Defaults to 30 s.
+	// is cancelled; then theirs is, with ErrDraining. When the last has
+	// returned, positions are tried to be saved for one LeaseTTL. Defaults to
+	// 30 s.
 	DrainTimeout time.Duration
 	// HandoffTime is how long a handler may take to finish when another worker
 	// is to get the shard; otherwise the shard stays. Defaults to 5 s.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/checkpoint"
 )
 
 const (
@@ -41,6 +43,8 @@ func (r *run) fleet(now time.Time) Fleet {
 		}
 		if t := r.tenures[name]; t != nil {
 			l.Token = t.lease.Token
+		} else if r.acquiring[name] {
+			l.Token = checkpoint.Token(r.session) // it counts before it is granted
 		}
 		if _, sent := r.asking[name]; sent {
 			l.Want, l.WantUntil = r.session, f.Now+r.wishTime().Milliseconds()

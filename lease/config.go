@@ -65,7 +65,8 @@ type Config struct {
 	HandoffTime time.Duration
 	// DrainTimeout is how long runners may take to return when the manager
 	// ends; then their contexts are cancelled. Positions that cannot be saved
-	// are given up one lease time later. Defaults to 30 s.
+	// are given up one lease time after the last runner returned. Defaults to
+	// 30 s.
 	DrainTimeout time.Duration
 	// JoinTimeout is how long the store may be out of reach at the start
 	// before Run fails. Defaults to 30 s.

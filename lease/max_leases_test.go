@@ -17,6 +17,26 @@ func (idler) Acquire(context.Context, checkpoint.Scope, lease.Acquire) ([]lease.
 	return nil, errors.New("no leases today")
 }
 
+// What is being acquired counts, though it is not granted yet: more leases may come
+// free meanwhile, here those of the worker whose name was taken.
+func TestLeasesOnTheirWayCount(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, w *world) {
+		w.start("a", func(c *lease.Config) { c.MaxLeases = 2 })
+		wait(3 * time.Second)
+		expectCounts(t, w, map[string]int{"a": 2})
+		twin := w.start("a", func(c *lease.Config) {
+			c.Store, c.MaxLeases = lateGrants{c.Store, 200 * time.Millisecond}, 2
+		})
+		for range 100 {
+			wait(10 * time.Millisecond)
+			if n := len(twin.Status().Held); n > 2 {
+				t.Fatalf("it has %d leases, and may hold 2", n)
+			}
+		}
+		expectCounts(t, w, map[string]int{"a": 2})
+	})
+}
+
 // Leases that their planned owner leaves alone are taken by others, in turn; and
 // those take no more of them than they may hold, whatever is left alone then.
 func TestLeasesThatNobodyTakesGoToThoseWithRoom(t *testing.T) {

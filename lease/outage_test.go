@@ -186,6 +186,48 @@ func TestADrainEndsThoughPositionsCannotBeSaved(t *testing.T) {
 	})
 }
 
+// A store that is out of reach when a worker is asked to end may be back soon.
+func TestADrainAfterAnOutageSavesPositions(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, w *world) {
+		a := w.start("a")
+		wait(3 * time.Second)
+		a.gate.set(true)
+		wait(1500 * time.Millisecond) // its runners are cancelled
+		a.stop()
+		wait(200 * time.Millisecond)
+		a.gate.set(false)
+		if err := a.drain(); err != nil {
+			t.Errorf("the store was back after 200 ms: %v", err)
+		}
+	})
+}
+
+// A lease that was asked for is between two runners while its position is saved.
+// When that fails for too long, it goes on where the store has it.
+func TestALeaseWhosePositionCannotBeSavedGetsARunnerAgain(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, w *world) {
+		f := &faulty{}
+		w.start("a", func(c *lease.Config) {
+			f.Store = c.Store
+			c.Store = f
+		})
+		wait(3 * time.Second)
+		f.limit(-1)
+		w.start("b")
+		for began := time.Now(); len(w.owners()) == 2; wait(10 * time.Millisecond) {
+			if time.Since(began) > 10*time.Second {
+				t.Fatal("no lease is asked for")
+			}
+		}
+		for began := time.Now(); len(w.owners()) < 2; wait(10 * time.Millisecond) {
+			if time.Since(began) > 2*w.ttl {
+				t.Fatal("a lease is without a runner for more than two lease times")
+			}
+		}
+		f.limit(0)
+	})
+}
+
 func TestPositionsThatWereSavedAreKeptWhenTheirCallFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, lease.NewMemory(), 300)

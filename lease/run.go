@@ -241,7 +241,7 @@ func (r *run) planSoon(at time.Time) {
 func (r *run) drain(now time.Time) {
 	r.log.Info("drain", zap.Int("leases", len(r.tenures)))
 	r.draining, r.drainBy = true, now.Add(r.cfg.DrainTimeout)
-	r.saveBy = r.drainBy.Add(r.ttl)
+	r.saveBy = now.Add(r.ttl)
 	for _, t := range r.inOrder(all) {
 		t.drain()
 	}
@@ -259,9 +259,8 @@ func (r *run) fail(err error) {
 // leave says goodbye when nothing is held any more.
 func (r *run) leave(now time.Time) {
 	if r.running() {
-		r.saveBy = later(r.saveBy, now.Add(r.ttl)) // the last one to return has its time too
-	} else if r.fatal != nil || r.paused || !now.Before(r.saveBy) {
-		// The leases ran out, or the store answers beats and takes no position.
+		r.saveBy = now.Add(r.ttl) // from when the last one returns
+	} else if r.fatal != nil || !now.Before(r.saveBy) {
 		r.saver.abandon()
 	}
 	if r.leaving || r.beating || len(r.tenures) > 0 || len(r.acquiring) > 0 {

@@ -27,6 +27,7 @@ type tenure struct {
 	handoffBy time.Time // when the hand-over is refused, zero when none is under way
 	wish      string    // the session that the hand-over is for
 	keep      bool      // the hand-over was refused: keep the lease when the runner returns
+	saveBy    time.Time // when its last position is given up, zero while it runs
 }
 
 // begin starts the runner of a lease that was granted.
@@ -178,6 +179,23 @@ func (r *run) checkTenures(now time.Time) {
 		t.log.Warn("hand-over takes too long; refused")
 		r.refuse(t, t.wish)
 	}
+	for _, t := range r.inOrder(func(t *tenure) bool { return r.stuck(t, now) }) {
+		t.log.Error("the last position cannot be saved; given up, and what is behind the stored one is delivered again")
+		t.end(ErrLost)
+	}
+}
+
+// stuck reports whether a store that answers beats has not taken the last position
+// of a runner that returned for a lease time. The lease would have no runner for as
+// long; it gets one where the stored position is.
+func (r *run) stuck(t *tenure, now time.Time) bool {
+	if t.running || r.draining || t.over() != nil {
+		return false
+	}
+	if r.paused || t.saveBy.IsZero() {
+		t.saveBy = now.Add(r.ttl)
+	}
+	return !now.Before(t.saveBy)
 }
 
 // reconcile compares what this worker runs with what beat number no said, as
