@@ -27,6 +27,9 @@ func (w *world) torment(ctx context.Context) {
 
 // do carries out one action from its beginning to its end.
 func (w *world) do(ctx context.Context, a Action, dice *rand.Rand) {
+	if a.Fault == Reshard {
+		w.awaitRush(ctx, a, dice)
+	}
 	defer w.storms.begin(string(a.Fault))()
 	switch a.Fault {
 	case LinkDelay, LinkDrop, LinkLoseReply, LinkReset, LinkDuplicate, LinkCut:

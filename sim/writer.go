@@ -29,10 +29,11 @@ type writer struct {
 
 	mu     sync.Mutex // guards all below
 	starts int
-	number int           // of records so far
-	node   *node         // of the process that runs
-	end    func()        // ends it
-	rest   time.Duration // how long the next one waits
+	number int             // of records so far
+	node   *node           // of the process that runs
+	end    func()          // ends it
+	rest   time.Duration   // how long the next one waits
+	rushes []chan struct{} // what waits for the next burst, which will be a rush
 }
 
 // write puts records until ctx ends, and then sees to it that all are settled.
@@ -82,8 +83,9 @@ func (wr *writer) crash(after time.Duration) {
 	wr.end()
 }
 
-// bursts calls put with each burst of records until ctx ends.
-func (wr *writer) bursts(ctx context.Context, n *node, put func([]history.Put)) {
+// bursts calls put with each burst of records until ctx ends. For a rush, begun is
+// to be called in its midst.
+func (wr *writer) bursts(ctx context.Context, n *node, put func(burst []history.Put, begun func())) {
 	w, spec := wr.world, wr.spec
 	for {
 		dice := w.source.dice(key(spec.Name, "burst"))
@@ -91,7 +93,11 @@ func (wr *writer) bursts(ctx context.Context, n *node, put func([]history.Put)) 
 			return
 		}
 		var burst []history.Put
-		for range 1 + dice.IntN(spec.Burst) {
+		most, begun := 1+dice.IntN(spec.Burst), wr.rush()
+		if begun != nil {
+			most = rushRecords
+		}
+		for range most {
 			wr.number++
 			p := history.Put{Producer: n.name, Key: fmt.Sprintf("%s-key-%d", spec.Name, dice.IntN(spec.Keys))}
 			if spec.HashKeys {
@@ -105,7 +111,7 @@ func (wr *writer) bursts(ctx context.Context, n *node, put func([]history.Put)) 
 			p.Data = []byte(text + strings.Repeat("x", size))
 			burst = append(burst, p)
 		}
-		put(burst)
+		put(burst, begun)
 	}
 }
 
@@ -122,11 +128,19 @@ func (wr *writer) byProducer(ctx context.Context, n *node) {
 		return
 	}
 	by := witness.Producer{To: p, History: w.history, Name: n.name, Ordered: spec.Ordered}
-	wr.bursts(ctx, n, func(burst []history.Put) {
-		for _, put := range burst {
+	wr.bursts(ctx, n, func(burst []history.Put, begun func()) {
+		gap := 500 * time.Microsecond
+		if begun != nil {
+			gap = rushGap
+		}
+		for i, put := range burst {
 			// Not at one instant: what the producer's goroutine sees of a burst
 			// when it wakes up would be a matter of luck.
-			time.Sleep(w.source.until(w.source.dice(key(n.name, "gap")), 0, 500*time.Microsecond))
+			time.Sleep(w.source.until(w.source.dice(key(n.name, "gap")), 0, gap))
+			if begun != nil && i == rushBefore {
+				w.reach("resharded in a rush")
+				begun()
+			}
 			began := time.Now()
 			err := by.Put(ctx, producer.Record{Key: put.Key, HashKey: put.HashKey, Data: put.Data, Done: func(_ producer.Result, err error) {
 				w.promised(n, began, err)
@@ -153,7 +167,7 @@ func (wr *writer) byProducer(ctx context.Context, n *node) {
 // byHand puts with the SDK client, as most programs do.
 func (wr *writer) byHand(ctx context.Context, n *node) {
 	w, client := wr.world, wr.world.client(n)
-	wr.bursts(ctx, n, func(burst []history.Put) {
+	wr.bursts(ctx, n, func(burst []history.Put, _ func()) { // it never rushes
 		switch wr.spec.Kind {
 		case ByPutRecords:
 			w.putRecords(client, burst)
