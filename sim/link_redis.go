@@ -143,12 +143,14 @@ func (c *conn) carry() {
 	}
 }
 
-// collect takes what the server writes, at once: the server must not wait.
+// collect takes what the server writes, at once: the server must not wait. When the
+// node has closed its end, whether anything comes before the other is closed too is
+// a matter of luck, so that nothing is drawn for it.
 func (c *conn) collect() {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := c.far.Read(buf)
-		if n > 0 && !c.hushed() {
+		if n > 0 && !c.hushed() && !c.abandoned() {
 			r := c.world.weather.on(c.name)
 			if r.cut {
 				c.world.happened(LinkCut)

@@ -14,6 +14,16 @@ func (c *conn) Close() error {
 	return nil
 }
 
+// abandoned reports whether the node has closed its end.
+func (c *conn) abandoned() bool {
+	select {
+	case <-c.left:
+		return true
+	default:
+		return false
+	}
+}
+
 // Write implements [net.Conn]. It never waits, because go-redis writes under a lock:
 // what a paused node writes is sent when it goes on.
 func (c *conn) Write(p []byte) (int, error) {
