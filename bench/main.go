@@ -125,6 +125,9 @@ func choose(rows []harness.Row, c choice) ([]harness.Row, error) {
 		return rows, nil
 	}
 	for part := range strings.SplitSeq(c.only, ",") {
+		if _, err := filepath.Match(strings.TrimSpace(part), ""); err != nil {
+			return nil, cmdline.Wrong("-only %q: the glob is malformed; want names, prefixes (server) or globs (*/drain*), and -list shows the rows", part)
+		}
 		meant := harness.Select(rows, part)
 		runs := func(r harness.Row) bool { return !r.FullOnly || r.Missing != "" }
 		switch {

@@ -63,6 +63,8 @@ func TestACommandLineThatMakesNoSenseIsRefused(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"-only nothing":        `-only "nothing": no such row; -list shows them`,
+		"-only server/[":       `-only "server/[": the glob is malformed; want names`,
+		"-only server,[a":      `-only "[a": the glob is malformed`,
 		"-only server,nothing": `-only "nothing": no such row`,
 		"-only server,":        `-only "": no such row`,
 		"-only=":               "-only is empty",

@@ -110,7 +110,7 @@ func (r *run) wanted(f Fleet, a Assignment, now time.Time) []string {
 		case planned[l.Name] && r.overdue(f, l, now):
 			mine[l.Name] = true
 		}
-		if !planned[l.Name] {
+		if !planned[l.Name] && !r.acquiring[l.Name] {
 			delete(r.idle, l.Name)
 		}
 	}

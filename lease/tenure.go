@@ -179,6 +179,11 @@ func (r *run) checkTenures(now time.Time) {
 		t.log.Warn("hand-over takes too long; refused")
 		r.refuse(t, t.wish)
 	}
+	for _, t := range r.tenures {
+		if !t.running && (r.paused || t.saveBy.IsZero()) {
+			t.saveBy = now.Add(r.ttl)
+		}
+	}
 	for _, t := range r.inOrder(func(t *tenure) bool { return r.stuck(t, now) }) {
 		t.log.Error("the last position cannot be saved; given up, and what is behind the stored one is delivered again")
 		t.end(ErrLost)
@@ -189,13 +194,7 @@ func (r *run) checkTenures(now time.Time) {
 // of a runner that returned for a lease time. The lease would have no runner for as
 // long; it gets one where the stored position is.
 func (r *run) stuck(t *tenure, now time.Time) bool {
-	if t.running || r.draining || t.over() != nil {
-		return false
-	}
-	if r.paused || t.saveBy.IsZero() {
-		t.saveBy = now.Add(r.ttl)
-	}
-	return !now.Before(t.saveBy)
+	return !t.running && !r.draining && t.over() == nil && !now.Before(t.saveBy)
 }
 
 // reconcile compares what this worker runs with what beat number no said, as

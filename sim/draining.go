@@ -2,7 +2,13 @@ package sim
 
 import (
 	"cmp"
+	"errors"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/lease"
 )
 
 // drainTime is how long handlers may take once a worker is told to stop.
@@ -41,6 +47,47 @@ func (w *world) drains(wk *worker) {
 	}
 	if took > 2*time.Second {
 		w.fail("%s: drained in peace, and takes %v", wk.name, took)
+	}
+}
+
+// robbedBy notes that a store, by its answer, may have taken leases from a worker,
+// so that it can save nothing more of them.
+func (wk *worker) robbedBy(err error) {
+	for _, reason := range []error{
+		checkpoint.ErrFenced, checkpoint.ErrNotFound, lease.ErrReset, lease.ErrStateLost, lease.ErrGone, lease.ErrSuperseded,
+	} {
+		if errors.Is(err, reason) {
+			wk.robbed()
+		}
+	}
+}
+
+func (wk *worker) robbed() {
+	wk.mu.Lock()
+	defer wk.mu.Unlock()
+	wk.lost = true
+}
+
+// patient fails the run when a worker that ends gives up positions that it could not
+// save, earlier than a lease time after it was told to: the store may be back by
+// then. What was taken from it, it cannot save.
+func (w *world) patient(wk *worker, err error) {
+	wk.mu.Lock()
+	told, lost := wk.told, wk.lost
+	wk.mu.Unlock()
+	if err == nil || !strings.Contains(err.Error(), "were not saved") || lost || told.IsZero() {
+		return
+	}
+	took := time.Since(told)
+	forgets := func(name string) bool {
+		return slices.Contains([]Fault{RedisSuffix, RedisAll, RedisGone, RedisClock}, Fault(name))
+	}
+	if w.storms.lull(forgets) < took+2*w.plan.TTL {
+		return
+	}
+	w.reach("drained in a storm")
+	if took < w.plan.TTL {
+		w.fail("%s gives up positions %v after it was told to stop: %v", wk.name, took, err)
 	}
 }
 

@@ -104,6 +104,33 @@ func TestMostLeases(t *testing.T) {
 	}
 }
 
+// Nor has it more while grants are on their way and the leases of a worker whose name
+// it took come free.
+func TestMostLeasesOfTwins(t *testing.T) {
+	twins := 0
+	for seed := uint64(1); seed <= 6; seed++ {
+		seedEverything(t, seed)
+		plan := NewPlan(seed, 90*time.Second)
+		plan.Faults, plan.Workers, plan.Shards, plan.MaxLeases, plan.TTL, plan.Joins = []Fault{LinkDelay, WorkerCrash, WorkerTwin}, 2, 4, 2, 3*time.Second, 0
+		plan.Actions = []Action{{At: time.Second, Fault: WorkerCrash, Target: 1, For: 80 * time.Second}} // two leases are free
+		for at := 5 * time.Second; at < 80*time.Second; at += 15 * time.Second {
+			for link := range 8 { // all, whatever their names are by then
+				plan.Actions = append(plan.Actions, Action{At: at, Fault: LinkDelay, Target: link, For: 14 * time.Second, Rate: 0.5})
+			}
+			plan.Actions = append(plan.Actions, Action{At: at + 5*time.Second, Fault: WorkerTwin, For: 8 * time.Second})
+		}
+		var r *Result
+		synctest.Test(t, func(*testing.T) { r = Run(plan, false, nil) })
+		if !r.OK() {
+			t.Errorf("seed %d: %v", seed, r)
+		}
+		twins += r.Effects[WorkerTwin]
+	}
+	if twins < 12 {
+		t.Errorf("%d twins", twins)
+	}
+}
+
 // Handlers that take long when their worker is told to stop are cancelled when their
 // time is over.
 func TestDrainTimeout(t *testing.T) {

@@ -29,7 +29,9 @@ func ifAlive[T any](n *node, call func() (T, error)) (T, error) {
 func (m mortal) Beat(ctx context.Context, group string, b lease.Beat) (lease.View, error) {
 	return ifAlive(m.worker.node, func() (lease.View, error) {
 		m.world.runs(b.Session.ID, m.worker.name)
-		return m.Store.Beat(ctx, group, b)
+		v, err := m.Store.Beat(ctx, group, b)
+		m.worker.robbedBy(err)
+		return v, err
 	})
 }
 
@@ -42,6 +44,9 @@ func (m mortal) Acquire(ctx context.Context, s checkpoint.Scope, a lease.Acquire
 				m.world.acquires(m.worker, a.Names[i])
 			}
 		}
+		if m.world.plan.MaxLeases > 0 {
+			m.world.bounded()
+		}
 		return grants, err
 	})
 }
@@ -49,7 +54,9 @@ func (m mortal) Acquire(ctx context.Context, s checkpoint.Scope, a lease.Acquire
 func (m mortal) Save(ctx context.Context, s checkpoint.Scope, u ...checkpoint.Update) ([]checkpoint.Outcome, error) {
 	return ifAlive(m.worker.node, func() ([]checkpoint.Outcome, error) {
 		outcomes, err := m.Store.Save(ctx, s, u...)
+		m.worker.robbedBy(err)
 		for i, o := range outcomes {
+			m.worker.robbedBy(o.Err)
 			if u[i].Release && o.Err == nil {
 				m.world.givesBack(m.worker, u[i].Lease)
 			}
@@ -60,6 +67,7 @@ func (m mortal) Save(ctx context.Context, s checkpoint.Scope, u ...checkpoint.Up
 
 func (m mortal) Complete(ctx context.Context, s checkpoint.Scope, c lease.Completion) error {
 	_, err := ifAlive(m.worker.node, func() (struct{}, error) { return struct{}{}, m.Store.Complete(ctx, s, c) })
+	m.worker.robbedBy(err)
 	if err == nil {
 		m.world.givesBack(m.worker, c.Name)
 	}

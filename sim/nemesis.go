@@ -27,8 +27,9 @@ func (w *world) torment(ctx context.Context) {
 
 // do carries out one action from its beginning to its end.
 func (w *world) do(ctx context.Context, a Action, dice *rand.Rand) {
+	var r *rush
 	if a.Fault == Reshard {
-		w.awaitRush(ctx, a, dice)
+		r = w.awaitRush(ctx, a, dice)
 	}
 	defer w.storms.begin(string(a.Fault))()
 	switch a.Fault {
@@ -43,7 +44,9 @@ func (w *world) do(ctx context.Context, a Action, dice *rand.Rand) {
 	case RedisDown, RedisSuffix, RedisAll, RedisGone, RedisClock:
 		w.unsettle(ctx, a)
 	case Reshard:
-		w.reshard(ctx, dice)
+		if w.reshard(ctx, dice) && r.lasts() {
+			w.reach("resharded in a rush")
+		}
 	}
 }
 

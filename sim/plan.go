@@ -131,11 +131,12 @@ func NewPlan(seed uint64, length time.Duration, with ...Fault) Plan {
 	return p
 }
 
-// draw decides about options.
+// draw decides about options. No two of the times that may begin at one instant in
+// a worker are equal, for they would end at one instant too.
 func (p *Plan) draw(dice *rand.Rand) {
-	p.Window = []time.Duration{0, 0, 0, 500 * time.Millisecond}[dice.IntN(4)]
-	p.Interval = []time.Duration{0, 0, 50 * time.Millisecond, p.TTL / 3}[dice.IntN(4)]
-	p.Handoff = []time.Duration{0, 0, 300 * time.Millisecond}[dice.IntN(3)]
+	p.Window = []time.Duration{0, 0, 0, 509 * time.Millisecond}[dice.IntN(4)]
+	p.Interval = []time.Duration{0, 0, 53 * time.Millisecond, p.TTL * 10 / 29}[dice.IntN(4)]
+	p.Handoff = []time.Duration{0, 0, 311 * time.Millisecond}[dice.IntN(3)]
 	p.Page = []int{0, 0, 20}[dice.IntN(3)]
 	p.Budget = []int64{0, 0, 1 << 20}[dice.IntN(3)]
 	p.Rates = dice.IntN(4) == 0
@@ -143,8 +144,8 @@ func (p *Plan) draw(dice *rand.Rand) {
 	if p.Start == AtTimestamp || dice.IntN(2) == 0 {
 		p.Joins = draw(dice, time.Second, 30*time.Second)
 	}
-	p.Timeout = []time.Duration{0, 0, time.Second}[dice.IntN(3)]
-	p.Drain = []time.Duration{0, 200 * time.Millisecond}[dice.IntN(2)]
+	p.Timeout = []time.Duration{0, 0, 1013 * time.Millisecond}[dice.IntN(3)]
+	p.Drain = []time.Duration{0, 211 * time.Millisecond}[dice.IntN(2)]
 	p.BatchBytes = []int{0, 0, 2 << 10}[dice.IntN(3)]
 	p.MaxLeases = []int{0, 0, 1 + (mostShards+p.Workers-1)/p.Workers}[dice.IntN(3)]
 	p.Reads = []float64{0, 0, -1, 2}[dice.IntN(4)]

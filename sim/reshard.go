@@ -15,16 +15,16 @@ import (
 // mostShards bounds the open shards of a run.
 const mostShards = 6
 
-// reshard splits, merges or scales. That it is refused, or that its answer is
-// lost, is no fault of anybody.
-func (w *world) reshard(ctx context.Context, dice *rand.Rand) {
+// reshard splits, merges or scales, and reports whether that was answered well. That
+// it is refused, or that its answer is lost, is no fault of anybody.
+func (w *world) reshard(ctx context.Context, dice *rand.Rand) bool {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	client := w.client(w.operator)
 	open, err := openShards(ctx, client)
 	if err != nil {
 		w.note("reshard: %v", err)
-		return
+		return false
 	}
 	i := dice.IntN(len(open))
 	what := dice.IntN(5)
@@ -52,9 +52,11 @@ func (w *world) reshard(ctx context.Context, dice *rand.Rand) {
 		})
 		w.note("merge %s and %s: %v", *a.ShardId, *b.ShardId, err)
 	}
-	if err == nil {
-		w.happened(Reshard)
+	if err != nil {
+		return false
 	}
+	w.happened(Reshard)
+	return true
 }
 
 // between is a hash key at which a shard can be split.

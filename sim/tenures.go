@@ -28,6 +28,9 @@ func (w *world) acquires(wk *worker, name string) {
 	was, shaken := w.owned[name], w.shaken
 	w.owned[name] = ownership{worker: wk}
 	w.mu.Unlock()
+	if was.worker != nil && was.worker != wk {
+		was.worker.robbed()
+	}
 	if !was.died.IsZero() {
 		w.reach("lease of the dead taken")
 		w.failsOver(name, shaken)

@@ -45,6 +45,7 @@ type worker struct {
 	twin    bool              // another has its WorkerName
 	stopped bool              // a shard is stopped, or Run has ended, until somebody starts the worker anew
 	told    time.Time         // when it was told to stop
+	lost    bool              // the store may have taken leases from it
 }
 
 // tenure is an ownership of a lease.
@@ -171,6 +172,7 @@ func (w *world) start(s *slot, name string) {
 		if n.alive() {
 			w.history.Note(wk.name, "ended: %v", err)
 			w.history.Stopped(wk.name)
+			w.patient(wk, err)
 		}
 		wk.err = err
 		if err == nil || !n.alive() || ctx.Err() != nil {

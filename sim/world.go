@@ -200,6 +200,7 @@ func (w *world) run() {
 	w.canary()
 	w.settle()
 	w.level()
+	w.look()
 	stop()
 	operator.Wait()
 	w.inspect()

@@ -29,11 +29,11 @@ type writer struct {
 
 	mu     sync.Mutex // guards all below
 	starts int
-	number int             // of records so far
-	node   *node           // of the process that runs
-	end    func()          // ends it
-	rest   time.Duration   // how long the next one waits
-	rushes []chan struct{} // what waits for the next burst, which will be a rush
+	number int           // of records so far
+	node   *node         // of the process that runs
+	end    func()        // ends it
+	rest   time.Duration // how long the next one waits
+	rushes []*rush       // what waits for the next burst
 }
 
 // write puts records until ctx ends, and then sees to it that all are settled.
@@ -83,9 +83,9 @@ func (wr *writer) crash(after time.Duration) {
 	wr.end()
 }
 
-// bursts calls put with each burst of records until ctx ends. For a rush, begun is
-// to be called in its midst.
-func (wr *writer) bursts(ctx context.Context, n *node, put func(burst []history.Put, begun func())) {
+// bursts calls put with each burst of records until ctx ends, and the rushes that
+// it is for.
+func (wr *writer) bursts(ctx context.Context, n *node, put func([]history.Put, []*rush)) {
 	w, spec := wr.world, wr.spec
 	for {
 		dice := w.source.dice(key(spec.Name, "burst"))
@@ -93,8 +93,8 @@ func (wr *writer) bursts(ctx context.Context, n *node, put func(burst []history.
 			return
 		}
 		var burst []history.Put
-		most, begun := 1+dice.IntN(spec.Burst), wr.rush()
-		if begun != nil {
+		most, rushes := 1+dice.IntN(spec.Burst), wr.takeRushes()
+		if len(rushes) > 0 {
 			most = rushRecords
 		}
 		for range most {
@@ -111,7 +111,7 @@ func (wr *writer) bursts(ctx context.Context, n *node, put func(burst []history.
 			p.Data = []byte(text + strings.Repeat("x", size))
 			burst = append(burst, p)
 		}
-		put(burst, begun)
+		put(burst, rushes)
 	}
 }
 
@@ -128,18 +128,23 @@ func (wr *writer) byProducer(ctx context.Context, n *node) {
 		return
 	}
 	by := witness.Producer{To: p, History: w.history, Name: n.name, Ordered: spec.Ordered}
-	wr.bursts(ctx, n, func(burst []history.Put, begun func()) {
+	wr.bursts(ctx, n, func(burst []history.Put, rushes []*rush) {
 		gap := 500 * time.Microsecond
-		if begun != nil {
+		if len(rushes) > 0 {
 			gap = rushGap
+			defer w.hurry(n, w.source.dice(key(n.name, "hurry")))()
 		}
 		for i, put := range burst {
 			// Not at one instant: what the producer's goroutine sees of a burst
 			// when it wakes up would be a matter of luck.
 			time.Sleep(w.source.until(w.source.dice(key(n.name, "gap")), 0, gap))
-			if begun != nil && i == rushBefore {
-				w.reach("resharded in a rush")
-				begun()
+			for _, r := range rushes {
+				switch i {
+				case rushBefore:
+					close(r.begun)
+				case rushRecords - 1:
+					close(r.ended)
+				}
 			}
 			began := time.Now()
 			err := by.Put(ctx, producer.Record{Key: put.Key, HashKey: put.HashKey, Data: put.Data, Done: func(_ producer.Result, err error) {
@@ -167,7 +172,7 @@ func (wr *writer) byProducer(ctx context.Context, n *node) {
 // byHand puts with the SDK client, as most programs do.
 func (wr *writer) byHand(ctx context.Context, n *node) {
 	w, client := wr.world, wr.world.client(n)
-	wr.bursts(ctx, n, func(burst []history.Put, _ func()) { // it never rushes
+	wr.bursts(ctx, n, func(burst []history.Put, _ []*rush) { // it never rushes
 		switch wr.spec.Kind {
 		case ByPutRecords:
 			w.putRecords(client, burst)

@@ -105,8 +105,8 @@ func (r *runner) row(ctx context.Context, row Row) []Outcome {
 	entrants := make([]*entrant, len(row.Contestants))
 	for i, c := range row.Contestants {
 		entrants[i] = r.enter(ctx, c)
-		if err := entrants[i].err; err != nil && ctx.Err() == nil {
-			r.say(row, c.Name, "is out: %s", oneLine(err.Error()))
+		if entrants[i].err != nil {
+			r.sayOut(ctx, row, entrants[i])
 		}
 	}
 	defer func() {
@@ -134,7 +134,7 @@ func (r *runner) row(ctx context.Context, row Row) []Outcome {
 			sample, disturbed, err := r.turn(ctx, row, e, &patience)
 			if err != nil {
 				e.err = fmt.Errorf("run %d: %w", round+1, err)
-				r.say(row, e.Name, "is out: %s", oneLine(e.err.Error()))
+				r.sayOut(ctx, row, e)
 				continue
 			}
 			noisy = noisy || disturbed
@@ -162,6 +162,13 @@ func noise(disturbed bool) string {
 
 func (r *runner) say(row Row, contestant, format string, args ...any) {
 	fmt.Fprintf(r.options.Progress, "%s: %s %s\n", row.Name, contestant, fmt.Sprintf(format, args...))
+}
+
+// sayOut tells why a contestant is out. In a run that is interrupted none is.
+func (r *runner) sayOut(ctx context.Context, row Row, e *entrant) {
+	if ctx.Err() == nil {
+		r.say(row, e.Name, "is out: %s", oneLine(e.err.Error()))
+	}
 }
 
 // enter sets a contestant up and warms it.

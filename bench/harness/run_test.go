@@ -94,7 +94,7 @@ func TestOursThatFailsIsAnError(t *testing.T) {
 func TestAnInterruptedRunHasTheRowsThatWereFinished(t *testing.T) {
 	var log []string
 	ctx, cancel := context.WithCancel(t.Context())
-	first, second, third := turns(&log, map[string][]float64{"a": {1, 2, 3}}, "a"), turns(&log, nil, "b"), turns(&log, nil, "c")
+	first, second, third := turns(&log, map[string][]float64{"a": {1, 2, 3}}, "a", "none"), turns(&log, nil, "b"), turns(&log, nil, "c")
 	first.Name, second.Name, third.Name = "group/first", "group/second", "group/third"
 	second.Contestants[0].Setup = func(context.Context, *Env) (Bench, error) {
 		return Bench{Run: func(ctx context.Context) (Sample, error) {
@@ -109,6 +109,9 @@ func TestAnInterruptedRunHasTheRowsThatWereFinished(t *testing.T) {
 	}
 	if !strings.Contains(progress.String(), "group/second: work (2 of 3)\n") || strings.Contains(progress.String(), "group/third") {
 		t.Errorf("it told\n%s", progress.String())
+	}
+	if told := progress.String(); strings.Count(told, "is out") != 1 || !strings.Contains(told, "group/first: none is out: cannot be had\n") {
+		t.Errorf("an interrupt is told as the failure of a contestant, or another failure is not told:\n%s", told)
 	}
 }
 

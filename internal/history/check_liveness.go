@@ -6,8 +6,8 @@ import (
 )
 
 // liveness judges H12: when no fault is active any more, every lease that can be
-// worked on is owned by a living worker within the lease time and two beats, of
-// its birth if that was later, and everything acknowledged is handled within the
+// worked on is owned by a living worker within the lease time and two beats, of when
+// it came free if that was later, and everything acknowledged is handled within the
 // bound.
 func (j *judge) liveness() {
 	healed := slices.IndexFunc(j.t.events, func(e event) bool { return e.kind == kindHealed })
@@ -15,74 +15,94 @@ func (j *judge) liveness() {
 		j.broken(H12, "the end of the faults was not recorded")
 		return
 	}
-	due := j.t.events[healed].at + int64(j.o.TTL+2*j.o.Beat)
-	living := map[uint32]bool{} // actors that were told of
-	born := map[string]int64{}  // by lease: when its last parent was completed
-	judged := false
+	l := livenessJudge{
+		j: j, since: j.t.events[healed].at, within: int64(j.o.TTL + 2*j.o.Beat),
+		living: map[uint32]bool{}, freed: map[string]int64{}, told: map[string]bool{},
+	}
 	for e, ev := range j.t.events {
 		switch ev.kind {
 		case kindActor:
-			a := j.t.actors[ev.i]
-			switch j.t.text(a.state) {
-			case "started":
-				living[a.name] = true
-			case "stopped", "crashed":
-				living[a.name] = false
-			}
+			l.actor(j.t.actors[ev.i], ev.at)
 		case kindOwners:
-			if !judged && e > healed && ev.at > due {
-				judged = true
-				for lease, at := range born {
-					if ev.at > at+due-j.t.events[healed].at {
-						delete(born, lease)
-					}
-				}
-				j.allOwned(e, j.t.tables[ev.i], living, born)
+			if e > healed && ev.at > l.since+l.within {
+				l.judged = true
+				l.allOwned(e, j.t.tables[ev.i])
 			}
 		case kindCall:
-			j.born(j.t.calls[ev.i].items, ev.at, born)
+			l.frees(&j.t.calls[ev.i], ev.at)
 		case kindAnswer:
-			j.born(j.t.calls[j.t.answers[ev.i].call].items, ev.at, born)
+			l.frees(&j.t.calls[j.t.answers[ev.i].call], ev.at)
 		case kindPut, kindEnd, kindDelivered, kindHandled, kindReturned, kindLost, kindHealed, kindNote, kindStream, kindRead:
 		}
 	}
-	if !judged {
-		j.broken(H12, "no lease table was recorded later than %s after the faults", j.o.TTL+2*j.o.Beat)
+	if !l.judged {
+		j.broken(H12, "no lease table was recorded later than %s after the faults", time.Duration(l.within))
 	}
 	if j.o.Lag > 0 {
 		j.handledInTime(j.t.events[healed].at)
 	}
 }
 
-// born notes the leases that a completion makes, or makes ready, at a time.
-func (*judge) born(items []Item, at int64, born map[string]int64) {
-	for _, item := range items {
+// livenessJudge goes through the events once.
+type livenessJudge struct {
+	j      *judge
+	since  int64            // when the faults ended, or a worker later; Unix nanoseconds
+	within int64            // how long a lease may be without an owner
+	living map[uint32]bool  // actors that were told of
+	freed  map[string]int64 // by lease: when it was given back, or its last parent completed
+	told   map[string]bool  // by lease
+	judged bool             // some table was
+}
+
+// actor follows who lives. When one ends after the faults, the others have as long
+// again.
+func (l *livenessJudge) actor(a actorChange, at int64) {
+	switch l.j.t.text(a.state) {
+	case "started":
+		l.living[a.name] = true
+	case "stopped", "crashed":
+		l.living[a.name] = false
+		l.since = max(l.since, at)
+	case "told":
+		l.since = max(l.since, at)
+	}
+}
+
+// frees notes the leases that a call gives back, makes, or makes ready, which may
+// have been at its beginning or at its answer.
+func (l *livenessJudge) frees(c *call, at int64) {
+	for _, item := range c.items {
+		if c.op == OpSave && item.Release {
+			l.freed[item.Lease] = at
+		}
 		for _, child := range item.Children {
-			born[child] = at
+			l.freed[child] = at
 		}
 	}
 }
 
-// allOwned judges a table, but for leases that were born just now.
-func (j *judge) allOwned(e int, table []Owner, living map[uint32]bool, born map[string]int64) {
+// allOwned judges a table.
+func (l *livenessJudge) allOwned(e int, table []Owner) {
+	j, now := l.j, l.j.t.events[e].at
 	finished := map[string]bool{}
 	for _, o := range table {
 		finished[o.Lease] = o.Position.IsEnd()
 	}
 	dead := map[string]bool{}
-	for name, lives := range living {
+	for name, lives := range l.living {
 		dead[j.t.text(name)] = !lives
 	}
 	for _, o := range table {
-		if _, young := born[o.Lease]; young {
+		waits := slices.ContainsFunc(o.Parents, func(p string) bool { return !finished[p] })
+		if finished[o.Lease] || waits || l.told[o.Lease] || now <= max(l.since, l.freed[o.Lease])+l.within {
 			continue
 		}
-		startable := !slices.ContainsFunc(o.Parents, func(p string) bool { return !finished[p] })
-		switch {
-		case finished[o.Lease] || !startable:
-		case o.Worker == "":
+		if l.told[o.Lease] = o.Worker == "" || dead[o.Worker]; !l.told[o.Lease] {
+			continue
+		}
+		if o.Worker == "" {
 			j.broken(H12, "nobody owns %s %s", shardOf(o.Lease), j.when(e))
-		case dead[o.Worker]:
+		} else {
 			j.broken(H12, "%s is owned %s by %s, which is dead", shardOf(o.Lease), j.when(e), o.Worker)
 		}
 	}

@@ -103,6 +103,36 @@ func TestLiveness(t *testing.T) {
 		})},
 		{"born just now, and owned by nobody", "", healed(func(l *tale) { born(l, 12*time.Second, time.Second) })},
 		{"born a while ago, and owned by nobody", H12, healed(func(l *tale) { born(l, 0, 13*time.Second) })},
+		{"handed over just now", "", healed(func(l *tale) {
+			l.Started("two")
+			l.Healed()
+			time.Sleep(13 * time.Second)
+			l.releases("one", "a", 0)
+			l.Owners([]Owner{l.owner("a", "", l.after(0))})
+			time.Sleep(2 * time.Millisecond)
+			l.acquires("two", "a", l.after(0))
+			l.Owners([]Owner{l.owner("a", "two", l.after(0))})
+		})},
+		{"given back, and taken by nobody", H12, healed(func(l *tale) {
+			l.Started("two")
+			l.Healed()
+			time.Sleep(13 * time.Second)
+			l.Owners([]Owner{l.owner("a", "one", l.after(0))})
+			l.releases("one", "a", 0)
+			time.Sleep(13 * time.Second)
+			l.Owners([]Owner{l.owner("a", "", l.after(0))})
+		})},
+		{"one is started anew after the faults", "", healed(func(l *tale) {
+			l.Healed()
+			time.Sleep(13 * time.Second)
+			l.Owners([]Owner{l.owner("a", "one", l.after(0))})
+			l.releases("one", "a", 0)
+			l.Stopped("one")
+			time.Sleep(11 * time.Second)
+			l.Owners([]Owner{l.owner("a", "", l.after(0))})
+			time.Sleep(2 * time.Second)
+			l.Owners([]Owner{l.owner("a", "two", l.after(0))})
+		})},
 		{"owned by one who died", H12, healed(func(l *tale) {
 			l.Crashed("one")
 			l.Healed()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,13 +17,13 @@ import (
 
 // Result is what one execution of a suite ran.
 type Result struct {
-	// Suite names it, in lower case and the same each time. Required.
+	// Suite names it, the same each time, as [CheckName] accepts. Required.
 	Suite string
 	// Runs is how many runs it made (seeds, clones, targets …), Failures how
 	// many of them found something wrong.
 	Runs, Failures uint64
-	// Counts says how much was run, by unit in the plural: "records", "kills".
-	// A unit that ends in "seconds" is shown in minutes or hours.
+	// Counts says how much was run, by unit in the plural: "records", "kills", as
+	// [CheckName] accepts. A unit that ends in "seconds" is shown in minutes or hours.
 	Counts map[string]uint64
 }
 
@@ -101,13 +102,40 @@ func Read(file string) (*Ledger, error) {
 	return &l, nil
 }
 
+// inNames are the characters of the names of suites and units. None of them ends a
+// cell or a line of a table in Markdown.
+const inNames = "abcdefghijklmnopqrstuvwxyz0123456789 -_.,:()+/"
+
+// CheckName refuses what cannot name a suite or a unit: those stand in a table, a
+// line for each suite.
+func CheckName(name string) error {
+	other := func(r rune) bool { return !strings.ContainsRune(inNames, r) }
+	if name == "" || name != strings.TrimSpace(name) || strings.ContainsFunc(name, other) {
+		return errors.New("want a name of lower case letters, digits, spaces in between, and -_.,:()+/")
+	}
+	return nil
+}
+
+// check refuses a result that makes no sense.
+func (r Result) check() error {
+	if err := CheckName(r.Suite); err != nil {
+		return fmt.Errorf("suite %q: %w", r.Suite, err)
+	}
+	for _, unit := range slices.Sorted(maps.Keys(r.Counts)) {
+		if err := CheckName(unit); err != nil {
+			return fmt.Errorf("suite %s, unit %q: %w", r.Suite, unit, err)
+		}
+	}
+	if r.Failures > r.Runs {
+		return fmt.Errorf("suite %s: %d failures in %d runs", r.Suite, r.Failures, r.Runs)
+	}
+	return nil
+}
+
 // add adds a result at a time.
 func (l *Ledger) add(r Result, now time.Time) error {
-	switch {
-	case r.Suite == "" || r.Suite != strings.ToLower(strings.TrimSpace(r.Suite)):
-		return fmt.Errorf("suite %q: want a name in lower case", r.Suite)
-	case r.Failures > r.Runs:
-		return fmt.Errorf("suite %s: %d failures in %d runs", r.Suite, r.Failures, r.Runs)
+	if err := r.check(); err != nil {
+		return err
 	}
 	at, ok := slices.BinarySearchFunc(l.Suites, r.Suite, func(e Entry, name string) int { return strings.Compare(e.Suite, name) })
 	if !ok {

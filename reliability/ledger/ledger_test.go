@@ -88,6 +88,10 @@ func TestAddRefuses(t *testing.T) {
 	for name, r := range map[string]Result{
 		"no name":                 {Runs: 1},
 		"capitals":                {Suite: "Sim", Runs: 1},
+		"two cells":               {Suite: "a|b", Runs: 1},
+		"two lines":               {Suite: "a\nb", Runs: 1},
+		"a blank behind it":       {Suite: "sim ", Runs: 1},
+		"a unit of two cells":     {Suite: "sim", Runs: 1, Counts: map[string]uint64{"a|b": 1}},
 		"more failures than runs": {Suite: "sim", Runs: 1, Failures: 2},
 	} {
 		if err := Add(file, r); err == nil {
@@ -99,6 +103,22 @@ func TestAddRefuses(t *testing.T) {
 	}
 	if err := Add(file, Result{Suite: "sim", Runs: 1}); err == nil {
 		t.Error("a file of a later form was written over")
+	}
+}
+
+func TestNamesOfSuitesAndUnits(t *testing.T) {
+	for _, name := range []string{
+		"simulation", "processes, kill server", "mutants in the simulation", "power failures", "losses of the store",
+		"v1.2: a/b (x86_64) + c-d",
+	} {
+		if err := CheckName(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", " ", " a", "a\t", "a|b", "a\nb", "A", "é", "a`b", "a<b", "a\\"} {
+		if err := CheckName(name); err == nil || !strings.Contains(err.Error(), "want a name of lower case letters, digits, spaces in between, and -_.,:()+/") {
+			t.Errorf("%q: %v", name, err)
+		}
 	}
 }
 

@@ -115,7 +115,8 @@ func leaseMutants() []Mutant {
 		Old:    "\tr.term.renew(r.beatStart, r.ttl)\n",
 		New:    "\tr.term.renew(now, r.ttl)\n",
 		Breaks: "a beat that was answered late does not prolong the lease",
-		Test:   Test{manager, "TestALateAnswerDoesNotProlongTheLease"}, Sim: true,
+		// In the simulation it takes a late answer, and then a link that is cut.
+		Test: Test{manager, "TestALateAnswerDoesNotProlongTheLease"},
 	}, {
 		Name:   "forget-that-the-state-was-lost",
 		File:   "lease/discover.go",
@@ -200,5 +201,26 @@ func leaseMutants() []Mutant {
 		New:    "\tfor _, s := range a.Move[:0] {\n",
 		Breaks: "a worker that joins gets its share of the leases",
 		Test:   Test{manager, "TestAWorkerAsksOnlyForItsShare"},
+	}, {
+		Name:   "count-leases-when-they-are-granted",
+		File:   "lease/assign.go",
+		Old:    "\t\t} else if r.acquiring[name] {\n",
+		New:    "\t\t} else if r.acquiring[name] && r.draining {\n",
+		Breaks: "no worker holds more leases than its MaxLeases, those on their way among them",
+		Test:   Test{manager, "TestLeasesOnTheirWayCount"},
+	}, {
+		Name:   "give-up-positions-of-paused-leases",
+		File:   "lease/run.go",
+		Old:    "\t} else if r.fatal != nil || !now.Before(r.saveBy) {\n",
+		New:    "\t} else if r.fatal != nil || r.paused || !now.Before(r.saveBy) {\n",
+		Breaks: "a worker that is asked to end tries for a lease time to save what was handled",
+		Test:   Test{manager, "TestADrainAfterAnOutageSavesPositions"}, Sim: true,
+	}, {
+		Name:   "wait-for-ever-for-the-last-position",
+		File:   "lease/tenure.go",
+		Old:    "\treturn !t.running && !r.draining && t.over() == nil && !now.Before(t.saveBy)\n",
+		New:    "\treturn !t.running && r.draining && t.over() == nil && !now.Before(t.saveBy)\n",
+		Breaks: "a lease whose last position cannot be saved has a runner again after a lease time",
+		Test:   Test{manager, "TestALeaseWhosePositionCannotBeSavedGetsARunnerAgain"},
 	}}
 }

@@ -140,6 +140,9 @@ func recheck(o options, out io.Writer) error {
 			return err
 		}
 	}
+	if err := checkWhole(o.check, names, file.Ended.Events); err != nil {
+		return err
+	}
 	came, err := judge(o.config, o.check, names)
 	if err != nil {
 		return err

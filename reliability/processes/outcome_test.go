@@ -5,55 +5,10 @@ package main
 import (
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/shardrun/shardrun/internal/history"
 )
-
-// A history that is missing would make records look lost, and one that cannot be
-// read hides what it tells: neither is judged, and the file is named.
-func TestHistoriesThatCannotBeJudgedAreNamed(t *testing.T) {
-	for name, test := range map[string]struct {
-		damage func(file string) error
-		want   string
-	}{
-		"missing": {os.Remove, "has no worker-1.2.history.jsonl, which run.json lists as a history of the run"},
-		"broken": {func(file string) error {
-			return os.WriteFile(file, []byte("{\"n\":1,\"at\":1,\"begin\":{}}\n{\"n\":2,\n{\"n\":3,\"at\":3,\"healed\":true}\n"), 0o600)
-		}, "worker-1.2.history.jsonl: line 2: "},
-		"not a history": {func(file string) error { return os.WriteFile(file, []byte("{\"n\":7}\n"), 0o600) }, "worker-1.2.history.jsonl: line 1: "},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			for _, name := range []string{"worker-1.1", "worker-1.2", "worker-2.1"} {
-				var text strings.Builder
-				history.NewRecorder(&text).Started(name)
-				if err := os.WriteFile(filepath.Join(dir, name+historySuffix), []byte(text.String()), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			names, err := findHistories(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			file := runOf(config{ttl: time.Second, settle: time.Minute})
-			file.Ended = &totals{Histories: names}
-			if err := file.save(dir); err != nil {
-				t.Fatal(err)
-			}
-			if err := test.damage(filepath.Join(dir, "worker-1.2"+historySuffix)); err != nil {
-				t.Fatal(err)
-			}
-			err = command(t.Context(), []string{"-check", dir}, io.Discard, io.Discard)
-			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("judged with %v, want %q", err, test.want)
-			}
-		})
-	}
-}
 
 // A program that was built elsewhere says what it needs to build the others, and
 // leaves nothing behind.

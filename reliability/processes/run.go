@@ -85,6 +85,9 @@ func execute(ctx context.Context, cfg config, dir string, progress io.Writer) (_
 	if file.Ended.Histories, err = findHistories(dir); err != nil {
 		return nil, err
 	}
+	if file.Ended.Events, err = countEvents(dir, file.Ended.Histories); err != nil {
+		return nil, err
+	}
 	if err := file.save(dir); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -62,6 +63,22 @@ func TestAShortRun(t *testing.T) {
 		t.Errorf("judged again: %v\n%s\nwant\n%s", err, again.String(), text.String())
 	}
 
+	// What it left is counted, so that what is taken out is missed.
+	worker := filepath.Join(dir, "worker-1.1"+historySuffix)
+	whole, err := os.ReadFile(worker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(worker, whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := command(t.Context(), []string{"-check", dir}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "are missing") {
+		t.Errorf("judged again with half of a history: %v", err)
+	}
+	if err := os.WriteFile(worker, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+
 	strikeOut(t, dir)
 	again.Reset()
 	err = command(t.Context(), []string{"-check", dir}, &again, io.Discard)
@@ -82,7 +99,8 @@ func TestAShortRun(t *testing.T) {
 	}
 }
 
-// strikeOut takes the handling of one acknowledged record out of all histories.
+// strikeOut takes the handling of one acknowledged record out of all histories, and
+// leaves notes where it stood: they have all their events, as far as one can tell.
 func strikeOut(t *testing.T, dir string) {
 	t.Helper()
 	type id struct {
@@ -90,6 +108,8 @@ func strikeOut(t *testing.T, dir string) {
 		Sub uint64 `json:"sub"`
 	}
 	type line struct {
+		N   int   `json:"n"`
+		At  int64 `json:"at"`
 		End *struct {
 			Acked bool `json:"acked"`
 			ID    id   `json:"id"`
@@ -111,9 +131,10 @@ func strikeOut(t *testing.T, dir string) {
 		var out strings.Builder
 		for text := range strings.Lines(string(b)) {
 			var l line
-			if err := json.Unmarshal([]byte(text), &l); err != nil || f(l) { // an unfinished line stays
-				out.WriteString(text)
+			if err := json.Unmarshal([]byte(text), &l); err == nil && !f(l) { // an unfinished line stays
+				text = fmt.Sprintf("{\"n\":%d,\"at\":%d,\"note\":{}}\n", l.N, l.At)
 			}
+			out.WriteString(text)
 		}
 		if err := os.WriteFile(name, []byte(out.String()), 0o600); err != nil {
 			t.Fatal(err)

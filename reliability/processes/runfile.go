@@ -43,6 +43,8 @@ type totals struct {
 	Counts counts  `json:"counts"`
 	// Histories are the names of the files that the processes wrote.
 	Histories []string `json:"histories"`
+	// Events are how many there are in each of them. Older runs did not count.
+	Events map[string]int `json:"events,omitempty"`
 	// Trouble is what was wrong beside what the histories tell.
 	Trouble []string `json:"trouble,omitempty"`
 }

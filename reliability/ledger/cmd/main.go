@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,14 +48,14 @@ func run(args []string, out io.Writer) error {
 		if err := errors.Join(flags.Read(args), flags.Without("write", "readme")); err != nil {
 			return err
 		}
-		return table(*file, *readme, *write, out)
+		return located(flags, table(*file, *readme, *write, out))
 	case "add":
-		return add(flags, file, args)
+		return located(flags, add(flags, file, args))
 	case "check":
 		if err := flags.Read(args); err != nil {
 			return err
 		}
-		return ledger.Check(*file)
+		return located(flags, ledger.Check(*file))
 	}
 	if verb == "" {
 		return cmdline.Wrong("the first argument is missing; want table, add or check")
@@ -64,12 +66,21 @@ func run(args []string, out io.Writer) error {
 	return cmdline.Wrong("the first argument is %q; want table, add or check", verb)
 }
 
+// located adds to the error of a total that is not there where it is looked for.
+func located(flags *cmdline.Flags, err error) error {
+	if errors.Is(err, fs.ErrNotExist) && !slices.Contains(flags.Given(), "ledger") {
+		return fmt.Errorf("%w: run this at the root of the checkout, or give -ledger", err)
+	}
+	return err
+}
+
 // add adds to the total.
 func add(flags *cmdline.Flags, file *string, args []string) error {
 	r := ledger.Result{Counts: counts{}}
+	r.Runs = 1
 	flags.StringVar(&r.Suite, "suite", "", "name of the suite, in lower case")
-	flags.Uint64Var(&r.Runs, "runs", 1, "runs made")
-	flags.Uint64Var(&r.Failures, "failures", 0, "runs that found something wrong")
+	flags.Var(number{&r.Runs, 1}, "runs", "runs made, as a `number`")
+	flags.Var(number{&r.Failures, 0}, "failures", "runs that found something wrong, as a `number`")
 	flags.Var(counts(r.Counts), "count", "`UNIT=N`: how much was run (repeatable)")
 	if err := flags.Read(args); err != nil {
 		return err
@@ -77,11 +88,9 @@ func add(flags *cmdline.Flags, file *string, args []string) error {
 	if err := flags.Need("suite"); err != nil {
 		return err
 	}
-	switch {
-	case r.Suite != strings.ToLower(strings.TrimSpace(r.Suite)):
-		return cmdline.Wrong("-suite %q: want a name in lower case", r.Suite)
-	case r.Runs == 0:
-		return cmdline.Wrong("-runs 0: want at least 1")
+	switch err := ledger.CheckName(r.Suite); {
+	case err != nil:
+		return cmdline.Wrong("-suite %q: %v", r.Suite, err)
 	case r.Failures > r.Runs:
 		return cmdline.Wrong("-failures %d: want at most -runs, %d", r.Failures, r.Runs)
 	}
@@ -117,11 +126,36 @@ type counts map[string]uint64
 func (c counts) String() string { return "" }
 
 func (c counts) Set(s string) error {
-	unit, number, ok := strings.Cut(s, "=")
-	n, err := strconv.ParseUint(number, 10, 64)
+	unit, many, ok := strings.Cut(s, "=")
+	n, err := strconv.ParseUint(many, 10, 64)
 	if !ok || unit == "" || err != nil {
 		return errors.New("want UNIT=N, as in executions=123456")
 	}
+	if err := ledger.CheckName(unit); err != nil {
+		return fmt.Errorf("the unit %q: %w", unit, err)
+	}
 	c[unit] += n
+	return nil
+}
+
+// number is a flag for how many there are of something, at least a few.
+type number struct {
+	n     *uint64
+	least uint64
+}
+
+func (f number) String() string {
+	if f.n == nil { // as package flag asks for what is no default
+		return "0"
+	}
+	return strconv.FormatUint(*f.n, 10)
+}
+
+func (f number) Set(s string) error {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n < f.least {
+		return fmt.Errorf("want a whole number, at least %d", f.least)
+	}
+	*f.n = n
 	return nil
 }

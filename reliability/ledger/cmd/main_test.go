@@ -19,15 +19,22 @@ func TestACommandLineThatMakesNoSenseIsRefused(t *testing.T) {
 		"table -readme x":              "-readme does nothing without -write",
 		"table -suite x":               "not defined: -suite",
 		"add":                          "-suite is missing: name of the suite",
-		"add -suite Sim":               `-suite "Sim": want a name in lower case`,
-		"add -suite sim -runs 0":       "-runs 0: want at least 1",
-		"add -suite sim -runs -1":      `invalid value "-1" for flag -runs`,
+		"add -suite Sim":               `-suite "Sim": want a name of lower case letters, digits, spaces in between, and -_.,:()+/`,
+		"add -suite a|b":               `-suite "a|b": want a name of `,
+		"add -suite a\\nb":             `-suite "a\nb": want a name of `,
+		"add -suite sim -runs 0":       `invalid value "0" for flag -runs: want a whole number, at least 1`,
+		"add -suite sim -runs -3":      `invalid value "-3" for flag -runs: want a whole number, at least 1`,
+		"add -suite sim -failures x":   `invalid value "x" for flag -failures: want a whole number, at least 0`,
 		"add -suite sim -failures 2":   "-failures 2: want at most -runs, 1",
 		"add -suite sim -count kills":  "want UNIT=N",
 		"add -suite sim -count kills=": "want UNIT=N",
+		"add -suite sim -count a|b=1":  `the unit "a|b": want a name of `,
 		"check now":                    `"now" is not a flag`,
 	} {
 		args := strings.Fields(line)
+		for i := range args {
+			args[i] = strings.ReplaceAll(args[i], `\n`, "\n")
+		}
 		if len(args) > 0 && args[0] != "show" {
 			args = append([]string{args[0], "-ledger", file}, args[1:]...)
 		}
@@ -65,5 +72,19 @@ func TestWhatIsAddedIsInTheTable(t *testing.T) {
 	}
 	if err := run([]string{"check", "-ledger", filepath.Dir(file)}, io.Discard); err == nil {
 		t.Error("a directory can be added to")
+	}
+}
+
+// Who runs this elsewhere is told where it wants to be run.
+func TestElsewhereTheErrorSaysWhere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const hint = "run this at the root of the checkout, or give -ledger"
+	for line, hinted := range map[string]bool{
+		"table": true, "check": true, "add -suite sim": true, "table -ledger mine.json": false,
+	} {
+		err := run(strings.Fields(line), io.Discard)
+		if err == nil || strings.Contains(err.Error(), hint) != hinted {
+			t.Errorf("%s: it is told %v", line, err)
+		}
 	}
 }

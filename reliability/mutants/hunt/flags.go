@@ -42,7 +42,7 @@ func parse(args []string) (options, error) {
 	var o options
 	f := cmdline.New("hunt", about)
 	f.StringVar(&o.only, "only", "", "hunt the mutant of this `name`, or those whose names contain this")
-	f.StringVar(&o.run, "run", "", "run the tests of the package that match this `pattern` instead of the one in the gallery")
+	f.StringVar(&o.run, "run", "", "with -only: run the tests of the package that match this `pattern` instead of the one in the gallery")
 	f.BoolVar(&o.list, "list", false, "name the mutants, and hunt none")
 	f.IntVar(&o.jobs, "jobs", 1, "mutants hunted at a time")
 	f.BoolVar(&o.sim, "sim", false, "hunt in the simulation, those that it should find")
@@ -80,6 +80,8 @@ func check(f *cmdline.Flags, o options) error {
 		return cmdline.Wrong("-run does nothing with -sim, which runs the simulation; -seed chooses a run of it")
 	case given("run") && (err != nil || o.run == ""):
 		return cmdline.Wrong("-run %q: want a pattern of tests, as go test takes", o.run)
+	case given("run") && !given("only"):
+		return cmdline.Wrong("-run is of one mutant; name it with -only")
 	case given("only") && o.only == "":
 		return cmdline.Wrong("-only is empty: want a name; -list names the mutants")
 	case given("seed") && o.seed == 0:

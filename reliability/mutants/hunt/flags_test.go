@@ -23,6 +23,7 @@ func TestACommandLineThatMakesNoSenseIsRefused(t *testing.T) {
 		"-only=":                            "-only is empty: want a name",
 		"-run=":                             `-run "": want a pattern`,
 		"-run (":                            `-run "(": want a pattern`,
+		"-run .":                            "-run is of one mutant; name it with -only",
 		"-run . -sim":                       "-run does nothing with -sim",
 		"-seed 3":                           "-seed does nothing without -sim",
 		"-sim -seed 3":                      "-seed is of one mutant; name it with -only",
@@ -92,6 +93,15 @@ func TestAHuntThatIsInterruptedHasWhatItFound(t *testing.T) {
 	err = hunt(ctx, options{jobs: 1, limit: time.Second, out: out}, mutants.Gallery()[:1], &told, &told)
 	if _, missing := os.Stat(out); err == nil || missing == nil {
 		t.Errorf("interrupted, it ends with %v and wrote its table: %v", err, missing == nil)
+	}
+}
+
+// What is summed up is the time that the whole hunt took, as a clock on the wall
+// has it: that of the tests on the code without mutants, which come first, too.
+func TestTheSummaryTellsAllOfTheTime(t *testing.T) {
+	got := summary(75, 162, 2, 97*time.Second, 10*time.Minute+9*time.Second)
+	if want := "75 of 162 mutants hunted in 10m9s (1m37s of it on the code without them), 2 survived"; got != want {
+		t.Errorf("it is %q, want %q", got, want)
 	}
 }
 

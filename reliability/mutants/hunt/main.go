@@ -93,19 +93,20 @@ func hunt(ctx context.Context, o options, gallery []mutants.Mutant, out, progres
 	if err := o.checkFiles(); err != nil {
 		return err
 	}
+	began := time.Now()
 	if err := h.checkBaseline(ctx, gallery); err != nil {
 		if ctx.Err() != nil {
 			return errors.New("interrupted before the hunt began")
 		}
 		return err
 	}
-	began := time.Now()
+	baseline := time.Since(began)
 	results, err := h.huntAll(ctx, gallery)
 	survived := survivors(results)
 	for _, r := range survived {
 		fmt.Fprintf(out, "SURVIVED  %s: %s: %s\n", r.mutant.Name, r.mutant.Breaks, r.how)
 	}
-	fmt.Fprintf(out, "%d of %d mutants hunted in %v, %d survived\n", len(results), len(gallery), time.Since(began).Round(time.Second), len(survived))
+	fmt.Fprintln(out, summary(len(results), len(gallery), len(survived), baseline, time.Since(began)))
 	if ctx.Err() != nil {
 		return errors.New("interrupted, so nothing was written")
 	}
@@ -119,6 +120,13 @@ func hunt(ctx context.Context, o options, gallery []mutants.Mutant, out, progres
 		return errors.New("a mutant that survives is a hole in the tests")
 	}
 	return nil
+}
+
+// summary is the line that sums up a hunt. What it took begins with the
+// baseline, the tests on the code as it is.
+func summary(hunted, all, survived int, baseline, took time.Duration) string {
+	return fmt.Sprintf("%d of %d mutants hunted in %v (%v of it on the code without them), %d survived",
+		hunted, all, took.Round(time.Second), baseline.Round(time.Second), survived)
 }
 
 // survivors are those that nothing found.
