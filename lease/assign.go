@@ -58,7 +58,8 @@ func (r *run) fleet(now time.Time) Fleet {
 			delete(r.asked, name)
 		}
 	}
-	f.Rebalance = r.quiet(now, f.Sessions) && !now.Before(r.askDue)
+	// A lease whose parents are not known yet is in nobody's count.
+	f.Rebalance = r.quiet(now, f.Sessions) && !now.Before(r.askDue) && !r.table.unknown()
 	return f
 }
 

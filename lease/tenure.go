@@ -124,7 +124,7 @@ func (r *run) settled(t *tenure, released bool, err error, now time.Time) {
 // completed has the children planned at once, without waiting for the runner.
 func (r *run) completed(t *tenure, children []Row) {
 	for _, c := range children {
-		if _, known := r.table.leases[c.Name]; !known {
+		if r.table.leases[c.Name].Epoch == 0 { // a beat may have told of it already
 			r.table.learn(c.Name, c.Shard)
 		}
 	}

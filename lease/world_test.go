@@ -114,6 +114,13 @@ func (w *world) run(ctx context.Context, worker string, h *lease.Held) error {
 	}
 }
 
+// count is the highest number of a shard that was handled.
+func (w *world) count(id string) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.handled[lease.Name(stream, id)]
+}
+
 func (w *world) unlessDeaf(c <-chan struct{}) <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()

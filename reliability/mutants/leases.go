@@ -209,6 +209,13 @@ func leaseMutants() []Mutant {
 		Breaks: "no worker holds more leases than its MaxLeases, those on their way among them",
 		Test:   Test{manager, "TestLeasesOnTheirWayCount"},
 	}, {
+		Name:   "ask-before-children-are-known",
+		File:   "lease/assign.go",
+		Old:    "\tf.Rebalance = r.quiet(now, f.Sessions) && !now.Before(r.askDue) && !r.table.unknown()\n",
+		New:    "\tf.Rebalance = r.quiet(now, f.Sessions) && !now.Before(r.askDue)\n",
+		Breaks: "no lease moves without gain",
+		Test:   Test{manager, "TestNothingIsAskedForBeforeChildrenAreKnown"},
+	}, {
 		Name:   "give-up-positions-of-paused-leases",
 		File:   "lease/run.go",
 		Old:    "\t} else if r.fatal != nil || !now.Before(r.saveBy) {\n",
