@@ -74,7 +74,7 @@ func Kinds() []Kind {
 		{Fault: RedisAll, What: "while workers run", Every: 150 * time.Second},
 		{Fault: RedisGone, What: "everything, and no worker is left to remember it; a group that starts at the tip may skip what came before", Every: 2 * time.Minute},
 		{Fault: RedisClock, What: "jumps by up to an hour", Every: time.Minute},
-		{Fault: Reshard, What: "splits, merges, UpdateShardCount", Every: 25 * time.Second},
+		{Fault: Reshard, What: "splits, merges, UpdateShardCount; some while a producer is in a rush, over a bad link", Every: 25 * time.Second},
 	}
 }
 

@@ -96,7 +96,14 @@ func (c *conns) bound(dial dialer) dialer {
 			ctx, cancel = context.WithTimeout(ctx, limit)
 			defer cancel()
 		}
-		return dial(ctx, network, addr)
+		if err := ctx.Err(); err != nil {
+			return nil, err // a watch that ends is not connected again
+		}
+		conn, err := dial(ctx, network, addr)
+		if l, watches := ctx.Value(lineKey{}).(*line); watches && err == nil {
+			l.takes(conn)
+		}
+		return conn, err
 	}
 }
 
@@ -160,46 +167,4 @@ func (db *DB) Run(ctx context.Context, s Script, group, incarnation string, args
 		return Reply{}, err
 	}
 	return ParseReply(v)
-}
-
-// Watch calls notify when something is announced, and once when it has
-// subscribed, until ctx ends or the connection breaks.
-func (db *DB) Watch(ctx context.Context, group string, notify func()) error {
-	if err := ValidateGroup(group); err != nil {
-		return err
-	}
-	sub := db.calls.client.Subscribe(ctx, Channel(group))
-	closed := make(chan struct{})
-	// A read is not ended by its context, but by closing the connection.
-	stop := context.AfterFunc(ctx, func() {
-		defer close(closed)
-		_ = sub.Close() // the end of the watch either way
-	})
-	err := receive(ctx, sub, notify)
-	if stop() {
-		_ = sub.Close() // the end of the watch either way
-	} else {
-		<-closed
-	}
-	return cmp.Or(ctx.Err(), err)
-}
-
-func receive(ctx context.Context, sub *redis.PubSub, notify func()) error {
-	for pinged := false; ; {
-		msg, err := sub.ReceiveTimeout(ctx, silence)
-		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && !pinged && ctx.Err() == nil {
-			if err := sub.Ping(ctx); err != nil {
-				return fmt.Errorf("watch: ping: %w", err)
-			}
-			pinged = true
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("watch: %w", err)
-		}
-		pinged = false
-		if _, pong := msg.(*redis.Pong); !pong {
-			notify()
-		}
-	}
 }

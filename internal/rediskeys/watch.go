@@ -1,0 +1,80 @@
+package rediskeys
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Watch calls notify when something is announced, and once when it has
+// subscribed, until ctx ends or the connection breaks.
+func (db *DB) Watch(ctx context.Context, group string, notify func()) error {
+	if err := ValidateGroup(group); err != nil {
+		return err
+	}
+	l := &line{}
+	stop := context.AfterFunc(ctx, l.end)
+	defer stop()
+	lined := context.WithValue(ctx, lineKey{}, l)
+	sub := db.calls.client.Subscribe(lined, Channel(group))
+	err := receive(lined, sub, notify)
+	_ = sub.Close() // the end of the watch either way
+	return cmp.Or(ctx.Err(), err)
+}
+
+// line is the connection of a watch. A read is not ended by its context, but by
+// closing the connection; and to close the subscription waits for reads, while it
+// connects.
+type line struct {
+	mu    sync.Mutex // guards all below
+	conn  net.Conn
+	ended bool
+}
+
+// lineKey is the key of the line in the context of a watch.
+type lineKey struct{}
+
+// takes takes a new connection, the former one being broken.
+func (l *line) takes(conn net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn = conn
+	if l.ended {
+		_ = conn.Close() // nobody reads it
+	}
+}
+
+// end breaks the connection.
+func (l *line) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	if l.conn != nil {
+		_ = l.conn.Close() // the end of the watch either way
+	}
+}
+
+func receive(ctx context.Context, sub *redis.PubSub, notify func()) error {
+	for pinged := false; ; {
+		msg, err := sub.ReceiveTimeout(ctx, silence)
+		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && !pinged && ctx.Err() == nil {
+			if err := sub.Ping(ctx); err != nil {
+				return fmt.Errorf("watch: ping: %w", err)
+			}
+			pinged = true
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("watch: %w", err)
+		}
+		pinged = false
+		if _, pong := msg.(*redis.Pong); !pong {
+			notify()
+		}
+	}
+}
