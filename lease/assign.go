@@ -33,10 +33,12 @@ const (
 func (r *run) fleet(now time.Time) Fleet {
 	at := r.table.time(now.Add(-r.jitter))
 	f := Fleet{Sessions: r.table.living(at), Now: r.table.time(now), Keep: map[string]bool{}}
+	whole := true // every lease is in somebody's count, or free
 	for name, l := range r.table.leases {
 		if l.Epoch == 0 {
 			shard, known := r.table.shards[name]
 			if !known {
+				whole = false
 				continue // its parents are on their way
 			}
 			l.Shard = shard
@@ -58,8 +60,7 @@ func (r *run) fleet(now time.Time) Fleet {
 			delete(r.asked, name)
 		}
 	}
-	// A lease whose parents are not known yet is in nobody's count.
-	f.Rebalance = r.quiet(now, f.Sessions) && !now.Before(r.askDue) && !r.table.unknown()
+	f.Rebalance = whole && r.quiet(now, f.Sessions) && !now.Before(r.askDue)
 	return f
 }
 

@@ -63,8 +63,6 @@ func (l *livenessJudge) actor(a actorChange, at int64) {
 	case "stopped", "crashed":
 		l.living[a.name] = false
 		l.since = max(l.since, at)
-	case "told":
-		l.since = max(l.since, at)
 	}
 }
 

@@ -17,13 +17,18 @@ func (db *DB) Watch(ctx context.Context, group string, notify func()) error {
 	if err := ValidateGroup(group); err != nil {
 		return err
 	}
-	l := &line{}
-	stop := context.AfterFunc(ctx, l.end)
-	defer stop()
+	l, ended := &line{}, make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		l.end()
+	})
 	lined := context.WithValue(ctx, lineKey{}, l)
 	sub := db.calls.client.Subscribe(lined, Channel(group))
 	err := receive(lined, sub, notify)
 	_ = sub.Close() // the end of the watch either way
+	if !stop() {
+		<-ended
+	}
 	return cmp.Or(ctx.Err(), err)
 }
 
@@ -42,9 +47,10 @@ type lineKey struct{}
 // takes takes a new connection, the former one being broken.
 func (l *line) takes(conn net.Conn) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.conn = conn
-	if l.ended {
+	ended := l.ended
+	l.mu.Unlock()
+	if ended {
 		_ = conn.Close() // nobody reads it
 	}
 }
@@ -52,10 +58,11 @@ func (l *line) takes(conn net.Conn) {
 // end breaks the connection.
 func (l *line) end() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.ended = true
-	if l.conn != nil {
-		_ = l.conn.Close() // the end of the watch either way
+	conn := l.conn
+	l.mu.Unlock()
+	if conn != nil {
+		_ = conn.Close() // the end of the watch either way; TLS says goodbye, which may take a while
 	}
 }
 
