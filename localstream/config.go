@@ -59,9 +59,10 @@ const (
 	// shards, are limited all the same.
 	LimitsOff Limits = iota
 	// LimitsAWS: per shard, writes of 1,000 records and 1 MiB a second, reads of
-	// 5 calls and 2 MiB a second. What is above is refused with
-	// ProvisionedThroughputExceededException. Rates of the control plane and
-	// the number of scalings a day are not limited yet.
+	// 5 calls and 2 MiB a second, and 5 iterators a second. What is above is
+	// refused with ProvisionedThroughputExceededException. Calls of the other
+	// operations are limited for an account in a region, as AWS documents it,
+	// with LimitExceededException. The number of scalings a day is not limited yet.
 	LimitsAWS
 )
 

@@ -38,8 +38,9 @@ type Fault struct {
 	// Stream is the name of the stream. Empty means any.
 	Stream string
 	// Shard is the id of the shard, such as "shardId-000000000000", for
-	// PutRecord, PutRecords, GetShardIterator and GetRecords. Empty means the
-	// fault is not about a shard. Drop, Delay and LoseReply need it empty in
+	// PutRecord, PutRecords, GetShardIterator and GetRecords. [EveryShard] means
+	// any: each record that PutRecords puts is then hit by itself. Empty means
+	// the fault is not about a shard. Drop, Delay and LoseReply need it empty in
 	// PutRecord and PutRecords.
 	Shard string
 	// Count is how many requests (or records of a shard) are hit. Negative
@@ -90,6 +91,18 @@ func (f *faults) remove(gone *Fault) {
 	}
 }
 
+// EveryShard is the [Fault].Shard that fits every shard.
+const EveryShard = "*"
+
+// shardOperations are the operations that are about one shard.
+var shardOperations = []string{"PutRecord", "PutRecords", "GetShardIterator", "GetRecords"}
+
+// fits reports whether the fault is about such a request, or such a record.
+func (f *Fault) fits(operation, stream, shard string) bool {
+	return (f.Operation == "" || f.Operation == operation) && (f.Stream == "" || f.Stream == stream) &&
+		(f.Shard == shard || f.Shard == EveryShard && shard != anyShard)
+}
+
 // anyShard asks for the faults that are not about a shard.
 const anyShard = ""
 
@@ -98,7 +111,7 @@ func (f *faults) take(operation, stream, shard string) (Fault, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, w := range f.waiting {
-		if w.Shard != shard || w.Operation != "" && w.Operation != operation || w.Stream != "" && w.Stream != stream {
+		if !w.fits(operation, stream, shard) {
 			continue
 		}
 		if w.Count--; w.Count == 0 {

@@ -7,12 +7,15 @@ import (
 	"github.com/shardrun/shardrun/localstream/internal/state"
 )
 
-// The rates of a shard in AWS.
+// The rates of a shard, and of a stream, in AWS. Those of accounts stand in the
+// table of operations.
 const (
 	shardWriteRecords = 1000    // a second
 	shardWriteBytes   = 1 << 20 // a second
 	shardReadCalls    = 5       // a second
 	shardReadBytes    = 2 << 20 // a second
+	shardIterators    = 5       // a second
+	streamLists       = 1000    // calls of ListShards for a stream, a second
 )
 
 // bucket holds what may still be spent. It fills at a rate, up to what one
@@ -33,7 +36,7 @@ func (b *bucket) fill(rate float64, now time.Time) {
 }
 
 // shardRates is what a shard has left of its rates.
-type shardRates struct{ records, written, calls, read bucket }
+type shardRates struct{ records, written, calls, read, iterators bucket }
 
 // rates is what the shards of a stream have left of their rates. The zero
 // value is ready.
@@ -84,6 +87,19 @@ func (r *rates) mayRead(shard uint32, now time.Time) bool {
 		return false
 	}
 	s.calls.left--
+	return true
+}
+
+// iterator spends a call of GetShardIterator, and reports whether it may be.
+func (r *rates) iterator(shard uint32, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := &r.of(shard).iterators
+	b.fill(shardIterators, now)
+	if b.left < 1 {
+		return false
+	}
+	b.left--
 	return true
 }
 

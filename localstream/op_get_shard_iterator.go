@@ -32,6 +32,9 @@ func (c *call) getShardIterator(ctx context.Context, in *kinesis.GetShardIterato
 	if err != nil {
 		return nil, err
 	}
+	if c.server.cfg.Limits == LimitsAWS && !st.rates.iterator(sh.Number, now) {
+		return nil, rateExceeded(st.key, state.ShardID(sh.Number))
+	}
 	from, err := v.startOf(st, sh, in, now)
 	if err != nil {
 		return nil, err

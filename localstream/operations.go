@@ -15,11 +15,11 @@ import (
 // the functions that check and run it. README.md has the same list in words.
 func operations() []*operation {
 	return []*operation{
-		emulated("CreateStream", partial, (*checker).createStream, none((*call).createStream)),
-		emulated("DeleteStream", full, (*checker).deleteStream, none((*call).deleteStream)),
-		emulated("DescribeStream", full, (*checker).describeStream, shape((*call).describeStream)),
-		emulated("DescribeStreamSummary", full, (*checker).describeStreamSummary, shape((*call).describeStreamSummary)),
-		emulated("ListStreams", full, (*checker).listStreams, shape((*call).listStreams)),
+		emulated("CreateStream", partial, (*checker).createStream, none((*call).createStream)).atMost(5),
+		emulated("DeleteStream", full, (*checker).deleteStream, none((*call).deleteStream)).atMost(5),
+		emulated("DescribeStream", full, (*checker).describeStream, shape((*call).describeStream)).atMost(10),
+		emulated("DescribeStreamSummary", full, (*checker).describeStreamSummary, shape((*call).describeStreamSummary)).atMost(20),
+		emulated("ListStreams", full, (*checker).listStreams, shape((*call).listStreams)).atMost(5),
 		emulated("ListShards", full, (*checker).listShards, shape((*call).listShards)),
 
 		emulated("PutRecord", full, (*checker).putRecord, answer((*call).putRecord)).upTo(recordBodyBytes),
@@ -27,9 +27,9 @@ func operations() []*operation {
 		emulated("GetShardIterator", full, (*checker).getShardIterator, shape((*call).getShardIterator)),
 		emulated("GetRecords", full, (*checker).getRecords, answer((*call).getRecords)),
 
-		emulated("SplitShard", full, (*checker).splitShard, none((*call).splitShard)),
-		emulated("MergeShards", full, (*checker).mergeShards, none((*call).mergeShards)),
-		emulated("UpdateShardCount", full, (*checker).updateShardCount, shape((*call).updateShardCount)),
+		emulated("SplitShard", full, (*checker).splitShard, none((*call).splitShard)).atMost(5),
+		emulated("MergeShards", full, (*checker).mergeShards, none((*call).mergeShards)).atMost(5),
+		emulated("UpdateShardCount", full, (*checker).updateShardCount, shape((*call).updateShardCount)).atMost(10),
 
 		emulated("IncreaseStreamRetentionPeriod", full, (*checker).increaseRetention, none((*call).increaseRetention)),
 		emulated("DecreaseStreamRetentionPeriod", full, (*checker).decreaseRetention, none((*call).decreaseRetention)),
@@ -96,9 +96,12 @@ type operation struct {
 	name    string
 	support support
 	maxBody int64
-	input   reflect.Type                                               // the input struct of the SDK
-	check   func(c *checker, in any)                                   // these two are nil for one that is
-	run     func(ctx context.Context, c *call, in any) (output, error) // not emulated
+	// perSecond is how many calls an account may make where the rates of AWS
+	// apply; 0 is any number.
+	perSecond float64
+	input     reflect.Type                                               // the input struct of the SDK
+	check     func(c *checker, in any)                                   // these two are nil for one that is
+	run       func(ctx context.Context, c *call, in any) (output, error) // not emulated
 }
 
 // call is one request on its way through an operation.
@@ -154,12 +157,23 @@ func emulated[I any](name string, s support, check func(*checker, *I), run runne
 	return &operation{
 		name: name, support: s, maxBody: defaultBodyBytes, input: reflect.TypeFor[I](),
 		check: func(c *checker, in any) { check(c, in.(*I)) },
-		run:   func(ctx context.Context, c *call, in any) (output, error) { return run(c, ctx, in.(*I)) },
+		run: func(ctx context.Context, c *call, in any) (output, error) {
+			if err := c.admit(); err != nil {
+				return output{}, err
+			}
+			return run(c, ctx, in.(*I))
+		},
 	}
 }
 
 func missing[I any](name string) *operation {
 	return &operation{name: name, support: not, maxBody: defaultBodyBytes, input: reflect.TypeFor[I]()}
+}
+
+// atMost says how many calls a second AWS allows an account.
+func (op *operation) atMost(perSecond float64) *operation {
+	op.perSecond = perSecond
+	return op
 }
 
 func (op *operation) upTo(bytes int64) *operation {

@@ -32,6 +32,7 @@ type Server struct {
 	buffers    sync.Pool // of *buffers, for requests and answers
 	sealer     *sealer
 	faults     faults
+	calls      callRates
 	ids        *requestIDs
 	inFlight   *budget
 

@@ -142,6 +142,7 @@ func TestServeRefusesBadFlags(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--durability":       {"--durability", "maybe"},
 		"--limits":           {"--limits", "some"},
+		"--fault":            {"--fault", "op=PutRecords,kind=explode"},
 		"--shard-limit":      {"--shard-limit", "-1"},
 		"--create-delay":     {"--create-delay", "-1s"},
 		"--log-level":        {"--log-level", "loud"},

@@ -25,6 +25,7 @@ type serveFlags struct {
 	limits      string
 	logLevel    string
 	shardLimit  int
+	faults      []string
 	config      localstream.Config
 }
 
@@ -60,9 +61,10 @@ its region.`,
 	flags.DurationVar(&f.config.UpdateDelay, "update-delay", 0, "how long a reshard leaves the stream UPDATING")
 	flags.DurationVar(&f.config.DeleteDelay, "delete-delay", 0, "how long a deleted stream is DELETING")
 	flags.DurationVar(&f.config.ConsumerDelay, "consumer-delay", 0, "how long a new consumer is CREATING")
-	flags.StringVar(&f.limits, "limits", "off", "rate limits of shards: off, or aws")
+	flags.StringVar(&f.limits, "limits", "off", "rates of shards and of calls: off, or aws")
 	flags.StringSliceVar(&f.config.AllowHosts, "allow-host", nil, "name that clients may use for this server, besides localhost and addresses (repeatable)")
 	flags.StringSliceVar(&f.config.AllowOrigins, "allow-origin", nil, "web origin that browsers may call from (repeatable)")
+	flags.StringArrayVar(&f.faults, "fault", nil, "make something go wrong, as op=PutRecords,shard=*,kind=throttle,count=3 (repeatable)")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error, on standard error")
 	return c
 }
@@ -70,6 +72,10 @@ its region.`,
 // serve runs the server until ctx ends.
 func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 	cfg, err := f.localstream(a)
+	if err != nil {
+		return err
+	}
+	faults, err := parseFaults(f.faults)
 	if err != nil {
 		return err
 	}
@@ -83,6 +89,9 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
+	for _, fault := range faults {
+		server.Inject(fault)
+	}
 
 	ready := struct {
 		Listening  string `json:"listening"`
@@ -154,6 +163,18 @@ func (f serveFlags) localstream(a *app) (localstream.Config, error) {
 	cfg.Logger = newLogger(zapcore.AddSync(a.err), level)
 	cfg.Version = version()
 	return cfg, nil
+}
+
+// parseFaults reads the lines of --fault.
+func parseFaults(lines []string) ([]localstream.Fault, error) {
+	faults := make([]localstream.Fault, len(lines))
+	for i, line := range lines {
+		var err error
+		if faults[i], err = localstream.ParseFault(line); err != nil {
+			return nil, usagef("--fault: %w", err)
+		}
+	}
+	return faults, nil
 }
 
 // checkListen refuses an address that other machines can reach, unless that
