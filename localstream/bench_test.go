@@ -65,9 +65,7 @@ func recordsBody(n, size int) []byte {
 	for i := range n {
 		in.Records = append(in.Records, types.PutRecordsRequestEntry{PartitionKey: aws.String(fmt.Sprint("key-", i)), Data: bytes.Repeat([]byte{byte(i)}, size)})
 	}
-	var j wire.JSON
-	in.Serialize(&j)
-	return j.Bytes()
+	return wire.AsJSON.AppendShape(nil, in)
 }
 
 // BenchmarkPutRecords is the server's side of 500 records of 1 KiB, from four

@@ -14,7 +14,6 @@ import (
 // The wire names of the API.
 const (
 	targetPrefix = "Kinesis_20131202."
-	contentJSON  = "application/x-amz-json-1.1"
 	contentOld   = "application/json"
 	healthPath   = "/_shardrun/health"
 )
@@ -22,7 +21,7 @@ const (
 // buffers are the memory of one request, used again for the next.
 type buffers struct {
 	request wire.Buffers
-	answer  wire.JSON
+	answer  []byte
 }
 
 // Handler serves the API, and a health page at /_shardrun/health. It refuses
@@ -44,7 +43,8 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodPost:
 		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "Unable to determine service/operation name to be authorized")
 	case !s.enter():
-		s.writeError(w, unavailable())
+		encoding, _ := encodingOf(contentType(r))
+		s.writeError(w, encoding, unavailable())
 	default:
 		defer s.requests.Done()
 		s.servePost(w, r)
@@ -55,41 +55,53 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 // that of AWS.
 func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 	name, ours := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
-	op := s.operations[name]
-	switch contentType(r) {
-	case contentJSON:
-	case contentOld:
+	var op *operation // nil if it is unknown
+	if ours {
+		op = s.operations[name]
+	}
+	content := contentType(r)
+	encoding, known := encodingOf(content)
+	switch {
+	case known:
+	case r.ContentLength == 0:
+		s.writeError(w, wire.AsCBOR, noBody(op))
+		return
+	case content == contentOld:
 		s.serveOld(w, r)
 		return
+	case content != "" && op != nil:
+		s.writeXML(w, http.StatusNotFound, typeUnknownOperation, "")
+		return
 	default:
-		if r.Header.Get("Content-Type") != "" && ours && op != nil {
-			s.writeXML(w, http.StatusNotFound, typeUnknownOperation, "")
-			return
-		}
 		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "Unable to determine service/operation name to be authorized")
 		return
 	}
-	if !ours {
-		s.writeError(w, &apiError{Type: typeUnknownOperation, Status: http.StatusBadRequest})
-		return
-	}
 	b := s.buffers.Get().(*buffers)
-	defer s.recycle(b)
+	defer s.buffers.Put(b)
 	share := &share{server: s}
 	defer share.free()
-	out, err := s.serve(w, r, b, share, op)
+	out, err := s.serve(w, r, b, &call{server: s, op: op, encoding: encoding, scope: s.scopeOf(r), share: share})
 	if errors.Is(err, errDropped) {
 		panic(http.ErrAbortHandler) // the way to make net/http cut a connection
 	}
 	if err != nil {
-		s.writeError(w, err)
+		s.writeError(w, encoding, err)
 		return
 	}
-	s.writeAnswer(w, b, out)
+	s.writeAnswer(w, encoding, b, out)
 }
 
-// serve reads, checks and runs a request. A nil op is unknown.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, share *share, op *operation) (output, error) {
+// noBody is the error of a request that has nothing in it.
+func noBody(op *operation) *apiError {
+	if op == nil {
+		return &apiError{Type: typeUnknownOperation, Status: http.StatusBadRequest}
+	}
+	return serializationError(&wire.SerializationError{})
+}
+
+// serve reads, checks and runs a request. A nil operation is unknown.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, c *call) (output, error) {
+	op := c.op
 	limit := bodyLimit{bytes: defaultBodyBytes}
 	if op != nil {
 		limit.bytes = op.maxBody
@@ -100,12 +112,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, share
 	if e, ok := errors.AsType[*apiError](unsigned); ok && limit.bytes > unsignedBodyBytes && r.ContentLength <= limit.bytes {
 		limit = bodyLimit{unsignedBodyBytes, e}
 	}
-	if err := s.readBody(w, r, b, share, limit); err != nil {
+	if err := s.readBody(w, r, b, c.share, limit); err != nil {
 		return output{}, err
 	}
 	if op == nil || op.support == not { // nothing needs what is in the body
 		switch {
-		case !json.Valid(b.request.Body):
+		case len(b.request.Body) == 0:
+			return output{}, noBody(op)
+		case !c.encoding.Valid(b.request.Body):
 			return output{}, serializationError(&wire.SerializationError{})
 		case op == nil:
 			return output{}, &apiError{Type: typeUnknownOperation, Status: http.StatusBadRequest}
@@ -115,7 +129,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, share
 		return output{}, clientError(typeUnknownOperation, "%s is not emulated by localstream yet", op.name)
 	}
 	in := reflect.New(op.input).Interface()
-	bad, _ := errors.AsType[*wire.SerializationError](s.decoder.JSON(&b.request, in))
+	bad, _ := errors.AsType[*wire.SerializationError](s.decoder.Decode(c.encoding, &b.request, in))
 	if bad != nil && bad.Message == "" {
 		return output{}, serializationError(bad)
 	}
@@ -130,7 +144,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, share
 	if err := violations.err(); err != nil {
 		return output{}, err
 	}
-	c := &call{server: s, op: op, scope: s.scopeOf(r), share: share}
 	out, err := op.run(r.Context(), c, in)
 	if c.loseReply {
 		return output{}, errDropped
@@ -138,10 +151,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, share
 	return out, err
 }
 
-// recycle keeps the memory of a request for the next one.
-func (s *Server) recycle(b *buffers) {
-	b.answer.Reset()
-	s.buffers.Put(b)
+// encodingOf is the encoding of a content type. One that is unknown is answered
+// in JSON, if at all.
+func encodingOf(content string) (e wire.Encoding, known bool) {
+	for _, e := range []wire.Encoding{wire.AsJSON, wire.AsCBOR} {
+		if e.ContentType() == content {
+			return e, true
+		}
+	}
+	return wire.AsJSON, false
 }
 
 // contentType is the media type of a request, without parameters.
@@ -154,12 +172,12 @@ func contentType(r *http.Request) string {
 // Kinesis does not have.
 func (s *Server) serveOld(w http.ResponseWriter, r *http.Request) {
 	b := s.buffers.Get().(*buffers)
-	defer s.recycle(b)
+	defer s.buffers.Put(b)
 	share := &share{server: s}
 	defer share.free()
 	kind, member := typeUnknownOperation, "message"
 	if err := s.readBody(w, r, b, share, bodyLimit{bytes: defaultBodyBytes}); err != nil {
-		s.writeError(w, err)
+		s.writeError(w, wire.AsJSON, err)
 		return
 	}
 	if body := b.request.Body; len(body) > 0 && !json.Valid(body) {

@@ -44,6 +44,12 @@ func TestFrontDoor(t *testing.T) {
 	}
 	const missing = `{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}`
 	const listed = `{"HasMoreStreams":false,"StreamNames":[],"StreamSummaries":[]}`
+	const listedCBOR = "\xbf\x6eHasMoreStreams\xf4\x6bStreamNames\x9f\xff\x6fStreamSummaries\x9f\xff\xff"
+	const unknownCBOR, serializationCBOR = "\xbf\x66__type\x78\x19UnknownOperationException\xff", "\xbf\x66__type\x76SerializationException\xff"
+	long := func(text string) string { return "\x78" + string([]byte{byte(len(text))}) + text } // of 24 to 255 bytes
+	cbor := func(changes ...string) map[string]string {
+		return ok(append([]string{"Content-Type", contentCBOR}, changes...)...)
+	}
 	tests := []struct {
 		name   string
 		req    request
@@ -58,11 +64,11 @@ func TestFrontDoor(t *testing.T) {
 		{"no content type", request{header: ok("Content-Type", ""), body: "{}"}, 403, deniedXML},
 		{"a form", request{header: ok("Content-Type", "text/plain", "X-Amz-Target", ""), body: "{}"}, 403, deniedXML},
 		{"a wrong content type", request{header: ok("Content-Type", "application/x-amz-json-1.0"), body: "{}"}, 404, "<UnknownOperationException/>\n"},
-		{"an encoding to come", request{header: ok("Content-Type", "application/x-amz-cbor-1.1"), body: "\xa0"}, 404, "<UnknownOperationException/>\n"},
 		{"no target", request{header: ok("X-Amz-Target", ""), body: "{}"}, 400, `{"__type":"UnknownOperationException"}`},
 		{"an unknown target", request{header: ok("X-Amz-Target", targetPrefix+"ListStream"), body: "{}"}, 400, `{"__type":"UnknownOperationException"}`},
 		{"an unknown target with a bad body", request{header: ok("X-Amz-Target", targetPrefix+"ListStream"), body: "{"}, 400, `{"__type":"SerializationException"}`},
 		{"no body", request{header: ok()}, 400, `{"__type":"SerializationException"}`},
+		{"no body for an unknown target", request{header: ok("X-Amz-Target", "")}, 400, `{"__type":"UnknownOperationException"}`},
 		{"a body that is not JSON", request{header: ok(), body: "hello"}, 400, `{"__type":"SerializationException"}`},
 		{"a body that is not JSON, without a signature", request{header: ok("Authorization", ""), body: "hello"}, 400, `{"__type":"SerializationException"}`},
 		{"a wrong type", request{header: ok(), body: `{"Limit":"1"}`}, 400, `{"__type":"SerializationException","Message":"class java.lang.String can not be converted to an Integer"}`},
@@ -70,6 +76,27 @@ func TestFrontDoor(t *testing.T) {
 		{"application/json, not JSON", request{header: ok("Content-Type", "application/json"), body: "hello"}, 200,
 			`{"Output":{"__type":"com.amazon.coral.service#SerializationException","Message":null},"Version":"1.0"}`},
 		{"a compressed body", request{header: ok("Content-Encoding", "gzip"), body: "{}"}, 400, `{"__type":"SerializationException"}`},
+
+		{"CBOR", request{header: cbor(), body: "\xa0"}, 200, listedCBOR},
+		{"CBOR, with a parameter", request{header: cbor("Content-Type", contentCBOR+";charset=utf-8"), body: "\xbf\xff"}, 200, listedCBOR},
+		{"CBOR of the wrong type", request{header: cbor(), body: "\xa1\x65Limit\x611"}, 400,
+			"\xbf\x66__type\x76SerializationException\x67Message" + long("class java.lang.String can not be converted to an Integer") + "\xff"},
+		{"CBOR out of bounds", request{header: cbor(), body: "\xa1\x65Limit\x00"}, 400,
+			"\xbf\x66__type\x73ValidationException\x67message" +
+				long("1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1") + "\xff"},
+		{"not CBOR", request{header: cbor(), body: "{}"}, 400, serializationCBOR},
+		{"not CBOR, without a signature", request{header: cbor("Authorization", ""), body: "{}"}, 400, serializationCBOR},
+		{"CBOR without a body", request{header: cbor()}, 400, serializationCBOR},
+		{"CBOR without a body or a target", request{header: cbor("X-Amz-Target", "")}, 400, unknownCBOR},
+		{"CBOR without a target", request{header: cbor("X-Amz-Target", ""), body: "\xa0"}, 400, unknownCBOR},
+		{"CBOR for an unknown target", request{header: cbor("X-Amz-Target", targetPrefix+"ListStream"), body: "\xa0"}, 400, unknownCBOR},
+		{"CBOR for an unknown target with a bad body", request{header: cbor("X-Amz-Target", targetPrefix+"ListStream"), body: "\xa1"}, 400, serializationCBOR},
+		{"CBOR without a signature", request{header: cbor("Authorization", ""), body: "\xa0"}, 400,
+			"\xbf\x66__type\x78\x23MissingAuthenticationTokenException\x67message\x78\x1cMissing Authentication Token\xff"},
+		{"CBOR that is compressed", request{header: cbor("Content-Encoding", "gzip"), body: "\xa0"}, 400, serializationCBOR},
+		{"no body, of no type", request{header: ok("Content-Type", "")}, 400, serializationCBOR},
+		{"no body, of another type", request{header: ok("Content-Type", "text/plain", "X-Amz-Target", "")}, 400, unknownCBOR},
+		{"no body, application/json", request{header: ok("Content-Type", "application/json")}, 400, serializationCBOR},
 
 		{"no signature", request{header: ok("Authorization", ""), body: "{}"}, 400, missing},
 		{"an empty signature", request{header: ok("Authorization", "X", "X-Amz-Date", ""), body: "{}"}, 400,
@@ -102,6 +129,9 @@ func TestFrontDoor(t *testing.T) {
 			resp, body := do(t, url, tt.req)
 			if resp.StatusCode != tt.status || tt.body != "" && body != tt.body {
 				t.Errorf("got %d %s\nwant %d %s", resp.StatusCode, body, tt.status, tt.body)
+			}
+			if want := map[byte]string{'\xbf': contentCBOR, '{': contentJSON, '<': ""}; len(tt.body) > 0 && !strings.HasPrefix(tt.body, `{"Output"`) {
+				equal(t, "content type", resp.Header.Get("Content-Type"), want[tt.body[0]])
 			}
 			if id := resp.Header.Get("x-amzn-RequestId"); !regexp.MustCompile(`^[a-f0-9]{8}-[a-f0-9]{4}-4[a-f0-9]{3}-[89ab][a-f0-9]{3}-[a-f0-9]{12}$`).MatchString(id) {
 				t.Errorf("request id %q", id)

@@ -13,6 +13,12 @@ import (
 	"github.com/aws/smithy-go"
 )
 
+// The content types of the two encodings.
+const (
+	contentJSON = "application/x-amz-json-1.1"
+	contentCBOR = "application/x-amz-cbor-1.1"
+)
+
 // harness is a server, a client of it, and a stream "s".
 type harness struct {
 	*testing.T

@@ -106,10 +106,11 @@ type operation struct {
 
 // call is one request on its way through an operation.
 type call struct {
-	server *Server
-	op     *operation
-	scope  state.Scope // of the caller
-	share  *share      // of the bytes in flight
+	server   *Server
+	op       *operation
+	encoding wire.Encoding // of the request, and of its answer
+	scope    state.Scope   // of the caller
+	share    *share        // of the bytes in flight
 	// loseReply is set by a fault: what was done stays, but no answer is sent.
 	loseReply bool
 }

@@ -19,24 +19,24 @@ import (
 	"github.com/shardrun/shardrun/localstream/internal/wire"
 )
 
-func (s *Server) writeAnswer(w http.ResponseWriter, b *buffers, out output) {
-	b.answer.Reset()
+func (s *Server) writeAnswer(w http.ResponseWriter, e wire.Encoding, b *buffers, out output) {
+	b.answer = b.answer[:0]
 	switch {
 	case out.answer != nil:
-		b.answer.Write(out.answer)
+		b.answer = e.Append(b.answer, out.answer)
 	case out.shape != nil:
-		out.shape.Serialize(&b.answer)
+		b.answer = e.AppendShape(b.answer, out.shape)
 	}
-	s.write(w, http.StatusOK, contentJSON, b.answer.Bytes())
+	s.write(w, http.StatusOK, e.ContentType(), b.answer)
 }
 
 func serializationError(err *wire.SerializationError) *apiError {
 	return &apiError{Type: typeSerialization, Message: err.Message, Status: http.StatusBadRequest}
 }
 
-// writeError answers with an error of the API. Any other error is one of the
-// server's own.
-func (s *Server) writeError(w http.ResponseWriter, err error) {
+// writeError answers with an error of the API, in the encoding of the request.
+// Any other error is one of the server's own.
+func (s *Server) writeError(w http.ResponseWriter, encoding wire.Encoding, err error) {
 	e, ok := errors.AsType[*apiError](err)
 	switch {
 	case ok:
@@ -52,7 +52,7 @@ func (s *Server) writeError(w http.ResponseWriter, err error) {
 	if e.Type == typeSerialization {
 		body.Member = "Message"
 	}
-	s.write(w, e.Status, contentJSON, body.AppendJSON(nil))
+	s.write(w, e.Status, encoding.ContentType(), encoding.Append(nil, &body))
 }
 
 // writeXML answers in the way AWS does before it knows the protocol.
@@ -129,7 +129,7 @@ func (s *Server) serveHealth(w http.ResponseWriter) {
 	}
 	b, err := json.Marshal(health)
 	if err != nil {
-		s.writeError(w, err)
+		s.writeError(w, wire.AsJSON, err)
 		return
 	}
 	s.write(w, http.StatusOK, contentOld, append(b, '\n'))

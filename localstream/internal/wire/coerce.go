@@ -1,17 +1,13 @@
 package wire
 
 import (
-	"bytes"
-	"encoding/base64"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // SerializationError is a body that could not be read as the input of its
-// operation. An empty Message means that it is not even JSON. The texts are
+// operation. An empty Message means that it is not even of its encoding. The texts are
 // those of AWS, slips included.
 type SerializationError struct{ Message string }
 
@@ -36,24 +32,36 @@ const (
 	toStructure = "structure"
 )
 
-// mismatch is the error of a value, whose first byte is c, in the place of
-// something else.
-func mismatch(c byte, target string) error {
-	var class string
-	switch c {
-	case '[':
+// found is what stands in the place of something else.
+type found uint8
+
+const (
+	nothing found = iota // that is of the encoding
+	aList
+	anObject
+	aString
+	aBoolean
+	aNumber
+	aBlob // in CBOR only
+)
+
+// classes are the names that AWS has for what it found.
+var classes = [...]string{
+	aString:  "java.lang.String",
+	aBoolean: "java.lang.Boolean",
+	aNumber:  "com.amazon.coral.value.json.numbers.TruncatingBigNumber",
+	aBlob:    "java.nio.HeapByteBuffer",
+}
+
+// mismatch is the error of a value in the place of something else.
+func mismatch(f found, target string) error {
+	switch f {
+	case nothing:
+		return errSyntax
+	case aList:
 		return &SerializationError{"Start of list found where not expected"}
-	case '{':
+	case anObject:
 		return &SerializationError{"Start of structure or map found where not expected."}
-	case '"':
-		class = "java.lang.String"
-	case 't', 'f':
-		class = "java.lang.Boolean"
-	default:
-		if c != '-' && (c < '0' || c > '9') {
-			return errSyntax
-		}
-		class = "com.amazon.coral.value.json.numbers.TruncatingBigNumber"
 	}
 	switch target {
 	case toList:
@@ -63,111 +71,38 @@ func mismatch(c byte, target string) error {
 	case toStructure:
 		return &SerializationError{"Expected null"}
 	}
-	return &SerializationError{"class " + class + " can not be converted to " + target}
+	return &SerializationError{"class " + classes[f] + " can not be converted to " + target}
 }
 
-// text reads a string member.
-func (s *scanner) text() (string, error) {
-	if c := s.peek(); c != '"' {
-		return "", mismatch(c, toString)
-	}
-	b, err := s.str()
-	return string(b), err
-}
-
-// boolean reads a boolean member. AWS takes some strings too.
-func (s *scanner) boolean() (bool, error) {
-	switch c := s.peek(); c {
-	case 't':
-		return true, s.literal("true")
-	case 'f':
-		return false, s.literal("false")
-	case '"':
-		b, err := s.str()
-		if err != nil {
-			return false, err
-		}
-		switch v := strings.ToUpper(echo(b)); v {
-		case "TRUE", "1", "YES":
-			return true, nil
-		case "FALSE", "0", "NO":
-			return false, nil
-		default:
-			return false, &SerializationError{"'" + v + "' can not be converted to an Boolean"}
-		}
+// spelled is the boolean that a string stands for. AWS takes some.
+func spelled(b []byte) (bool, error) {
+	switch v := strings.ToUpper(echo(b)); v {
+	case "TRUE", "1", "YES":
+		return true, nil
+	case "FALSE", "0", "NO":
+		return false, nil
 	default:
-		return false, mismatch(c, toBoolean)
+		return false, &SerializationError{"'" + v + "' can not be converted to an Boolean"}
 	}
 }
 
-// integer reads an integer member: fractions are rounded down, values out of
-// range are clamped.
-func (s *scanner) integer(target string, least, most int64) (int64, error) {
-	if c := s.peek(); c != '-' && (c < '0' || c > '9') {
-		return 0, mismatch(c, target)
-	}
-	b, err := s.number()
-	if err != nil {
-		return 0, err
-	}
-	if n, err := strconv.ParseInt(string(b), 10, 64); err == nil {
-		return min(max(n, least), most), nil
-	}
-	f, _ := strconv.ParseFloat(string(b), 64) // out of range gives ±Inf, which is clamped
-	switch f = math.Floor(f); {
+// clamp is a number without a fraction within bounds. What is not a number is 0,
+// as in Java.
+func clamp(f float64, least, most int64) int64 {
+	switch {
+	case math.IsNaN(f):
+		return min(max(0, least), most)
 	case f <= float64(least):
-		return least, nil
+		return least
 	case f >= float64(most):
-		return most, nil
+		return most
 	}
-	return int64(f), nil
+	return int64(f)
 }
 
 // maxTimestamp is the greatest time that a request may name, the year 9999, in
 // seconds.
 const maxTimestamp = 253402300799
-
-// timestamp reads a time member: seconds, with decimals.
-func (s *scanner) timestamp() (time.Time, error) {
-	if c := s.peek(); c != '-' && (c < '0' || c > '9') {
-		return time.Time{}, mismatch(c, toTimestamp)
-	}
-	b, err := s.number()
-	if err != nil {
-		return time.Time{}, err
-	}
-	f, _ := strconv.ParseFloat(string(b), 64)
-	f = min(max(f, -maxTimestamp), maxTimestamp)
-	return time.UnixMilli(int64(math.Round(f * 1000))).UTC(), nil
-}
-
-// blob reads a base64 member and appends the bytes to dst. The value is the
-// part that was added.
-func (s *scanner) blob(dst []byte) (all, value []byte, err error) {
-	if c := s.peek(); c != '"' {
-		return dst, nil, mismatch(c, toBlob)
-	}
-	raw, escaped, err := s.rawStr()
-	if err != nil {
-		return dst, nil, err
-	}
-	if escaped {
-		if raw, err = unescape(raw); err != nil {
-			return dst, nil, err
-		}
-	}
-	at := len(dst)
-	if len(raw)%4 != 0 || escaped && bytes.ContainsAny(raw, "\r\n") {
-		return dst, nil, badBlob(raw)
-	}
-	if all, err = base64.StdEncoding.Strict().AppendDecode(dst, raw); err != nil {
-		return dst, nil, badBlob(raw)
-	}
-	if len(all) == at {
-		return all, []byte{}, nil // empty is not the same as missing
-	}
-	return all, all[at:len(all):len(all)], nil
-}
 
 // badBlob says what is wrong with a base64 text.
 func badBlob(raw []byte) error {

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/json"
 	"errors"
 	"math"
 	"reflect"
@@ -21,25 +20,23 @@ type Decoder struct {
 // nothing refers to the input that was read with them any more.
 type Buffers struct {
 	Body  []byte // the request body
-	blobs []byte // the decoded blobs of the body
+	blobs []byte // the decoded blobs of a JSON body
 }
 
-// JSON reads the body in b into in, a pointer to an input struct of the SDK.
-// Blobs of the input point into b. Members that the input does not have are
-// ignored, as is null. The error is always a *SerializationError.
-func (d *Decoder) JSON(b *Buffers, in any) error {
-	s := &scanner{buf: b.Body}
-	var err error
-	switch in := in.(type) {
-	case *kinesis.PutRecordsInput:
-		err = s.putRecords(b, in)
-	case *kinesis.PutRecordInput:
-		err = s.putRecord(b, in)
-	case *kinesis.GetRecordsInput:
-		err = s.getRecords(in)
-	default:
-		err = d.structure(s, reflect.ValueOf(in).Elem())
+// source reads the body from its begin.
+func (b *Buffers) source(e Encoding) source {
+	if e == AsCBOR {
+		return newCBORSource(b.Body)
 	}
+	return &scanner{buf: b.Body, blobs: &b.blobs}
+}
+
+// Decode reads the body in b into in, a pointer to a zero input struct of the
+// SDK. Blobs of the input point into b. Members that the input does not have
+// are ignored, as is null. The error is always a *SerializationError.
+func (d *Decoder) Decode(e Encoding, b *Buffers, in any) error {
+	s := b.source(e)
+	err := d.input(s, in)
 	if err == nil {
 		err = s.end()
 	}
@@ -47,46 +44,31 @@ func (d *Decoder) JSON(b *Buffers, in any) error {
 		return nil
 	}
 	// AWS parses the whole body before it looks at types.
-	if typed, ok := errors.AsType[*SerializationError](err); ok && json.Valid(b.Body) {
+	if typed, ok := errors.AsType[*SerializationError](err); ok && e.Valid(b.Body) {
 		return typed
 	}
 	return &SerializationError{}
+}
+
+// input reads an input struct: by hand where that has to be fast, else by
+// reflection.
+func (d *Decoder) input(s source, in any) error {
+	switch in := in.(type) {
+	case *kinesis.PutRecordsInput:
+		return putRecords(s, in)
+	case *kinesis.PutRecordInput:
+		return putRecord(s, in)
+	case *kinesis.GetRecordsInput:
+		return getRecords(s, in)
+	default:
+		return d.structure(s, reflect.ValueOf(in).Elem())
+	}
 }
 
 // maxElements is how many elements of a list or a map are kept. It is the
 // longest that any operation takes; one more is kept to tell that there were
 // too many, so that a request cannot make the server allocate without bound.
 const maxElements = 500
-
-// members calls member for each member of an object that is not null. The name
-// is member's only during the call.
-func (s *scanner) members(member func(name []byte) error) error {
-	if s.null() {
-		return nil
-	}
-	if c := s.peek(); c != '{' {
-		return mismatch(c, toStructure)
-	}
-	if err := s.open('{'); err != nil {
-		return err
-	}
-	for first := true; ; first = false {
-		ok, err := s.more('}', first)
-		if !ok || err != nil {
-			return err
-		}
-		name, err := s.key()
-		if err != nil {
-			return err
-		}
-		if s.null() {
-			continue
-		}
-		if err := member(name); err != nil {
-			return err
-		}
-	}
-}
 
 // fields gives the fields of a struct type by member name. In the SDK, fields
 // are named as the members are.
@@ -104,21 +86,32 @@ func (d *Decoder) fields(t reflect.Type) map[string]int {
 	return f
 }
 
-func (d *Decoder) structure(s *scanner, v reflect.Value) error {
+func (d *Decoder) structure(s source, v reflect.Value) error {
+	ok, err := s.object(toStructure)
+	if !ok || err != nil {
+		return err
+	}
 	fields := d.fields(v.Type())
-	return s.members(func(name []byte) error {
-		i, ok := fields[string(name)]
-		if !ok {
-			return s.skip()
+	for {
+		name, ok, err := s.member()
+		if !ok || err != nil {
+			return err
 		}
-		return d.value(s, v.Field(i))
-	})
+		if i, known := fields[string(name)]; known {
+			err = d.value(s, v.Field(i))
+		} else {
+			err = s.skip()
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // value reads a value into v, whose type says what is expected. The last of
 // members of the same name counts, as AWS has it. It takes over the memory of
 // the one before, so that a request gains nothing by repeating one.
-func (d *Decoder) value(s *scanner, v reflect.Value) error {
+func (d *Decoder) value(s source, v reflect.Value) error {
 	switch t := v.Type(); t.Kind() {
 	case reflect.Pointer:
 		if v.IsNil() {
@@ -152,7 +145,7 @@ func (d *Decoder) value(s *scanner, v reflect.Value) error {
 		return d.structure(s, v)
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 {
-			_, blob, err := s.blob(nil)
+			blob, err := s.blob()
 			v.SetBytes(blob)
 			return err
 		}
@@ -164,24 +157,18 @@ func (d *Decoder) value(s *scanner, v reflect.Value) error {
 	}
 }
 
-func (d *Decoder) list(s *scanner, v reflect.Value) error {
-	if c := s.peek(); c != '[' {
-		return mismatch(c, toList)
-	}
-	if err := s.open('['); err != nil {
+func (d *Decoder) list(s source, v reflect.Value) error {
+	if err := s.list(); err != nil {
 		return err
 	}
 	if v.IsNil() {
 		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
 	}
 	v.SetLen(0)
-	for first := true; ; first = false {
-		ok, err := s.more(']', first)
-		if err != nil {
+	for {
+		ok, err := s.element()
+		if !ok || err != nil {
 			return err
-		}
-		if !ok {
-			return nil
 		}
 		if v.Len() > maxElements {
 			if err := s.skip(); err != nil {
@@ -205,24 +192,31 @@ func (d *Decoder) list(s *scanner, v reflect.Value) error {
 	}
 }
 
-func (d *Decoder) mapping(s *scanner, v reflect.Value) error {
-	if c := s.peek(); c != '{' {
-		return mismatch(c, toMap)
+func (d *Decoder) mapping(s source, v reflect.Value) error {
+	ok, err := s.object(toMap)
+	if !ok || err != nil {
+		return err
 	}
 	if v.IsNil() {
 		v.Set(reflect.MakeMap(v.Type()))
 	}
 	v.Clear()
 	elem := reflect.New(v.Type().Elem()).Elem()
-	return s.members(func(name []byte) error {
+	for {
+		name, ok, err := s.member()
+		if !ok || err != nil {
+			return err
+		}
 		if v.Len() > maxElements {
-			return s.skip()
+			if err := s.skip(); err != nil {
+				return err
+			}
+			continue
 		}
 		elem.SetZero()
 		if err := d.value(s, elem); err != nil {
 			return err
 		}
 		v.SetMapIndex(reflect.ValueOf(string(name)), elem)
-		return nil
-	})
+	}
 }

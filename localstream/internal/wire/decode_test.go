@@ -19,7 +19,7 @@ import (
 
 func decode(body string, in any) error {
 	var d Decoder
-	return d.JSON(&Buffers{Body: []byte(body)}, in)
+	return d.Decode(AsJSON, &Buffers{Body: []byte(body)}, in)
 }
 
 const number = "class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to "
@@ -198,7 +198,7 @@ func TestBuffersAreReusable(t *testing.T) {
 		want.Serialize(&j)
 		b.Body = append(b.Body[:0], j.Bytes()...)
 		var got kinesis.PutRecordsInput
-		if err := d.JSON(b, &got); err != nil {
+		if err := d.Decode(AsJSON, b, &got); err != nil {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(&got, want) {
@@ -245,7 +245,7 @@ func TestAllocationIsBounded(t *testing.T) {
 				var d Decoder
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
-				_ = d.JSON(b, in) // whether it is accepted does not matter
+				_ = d.Decode(AsJSON, b, in) // whether it is accepted does not matter
 				runtime.ReadMemStats(&after)
 				if got, most := after.TotalAlloc-before.TotalAlloc, uint64(16*len(body)+1<<20); got > most {
 					t.Errorf("%T: %d bytes allocated for a body of %d", in, got, len(body))
@@ -267,9 +267,9 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var d Decoder
 		for _, in := range []any{&kinesis.PutRecordsInput{}, &kinesis.PutRecordInput{}, &kinesis.GetRecordsInput{}, &kinesis.CreateChannelInput{}} {
-			err := d.JSON(&Buffers{Body: body}, in)
+			err := d.Decode(AsJSON, &Buffers{Body: body}, in)
 			other := reflect.New(reflect.TypeOf(in).Elem())
-			s := &scanner{buf: body}
+			s := (&Buffers{Body: body}).source(AsJSON)
 			reflected := d.structure(s, other.Elem())
 			if reflected == nil {
 				reflected = s.end()
@@ -286,7 +286,7 @@ func FuzzDecode(f *testing.F) {
 			var j JSON
 			in.(smithy.Serializable).Serialize(&j)
 			again := reflect.New(reflect.TypeOf(in).Elem()).Interface()
-			if err := d.JSON(&Buffers{Body: j.Bytes()}, again); err != nil {
+			if err := d.Decode(AsJSON, &Buffers{Body: j.Bytes()}, again); err != nil {
 				t.Fatalf("%T: %v: %s", in, err, j.Bytes())
 			}
 			if !reflect.DeepEqual(in, again) {

@@ -11,9 +11,8 @@ import (
 	"github.com/aws/smithy-go/document"
 )
 
-// JSON writes answers. It is the smithy.ShapeSerializer that output structs of
-// the SDK describe themselves to; the answers written by hand append to it.
-// The zero value is ready, and [JSON.Reset] makes it so again.
+// JSON is the smithy.ShapeSerializer that structs of the SDK describe
+// themselves to, to be written as JSON. The zero value is ready.
 type JSON struct {
 	buf     []byte
 	parents []byte // the open brackets: 's' structure, 'l' list, 'm' map
@@ -21,35 +20,7 @@ type JSON struct {
 	keyed   bool   // the next element's name is written already
 }
 
-// Answer is an answer that writes itself as JSON, without its schema.
-type Answer interface {
-	AppendJSON(dst []byte) []byte
-}
-
-// ErrorAnswer is an error of the API as its answer has it.
-type ErrorAnswer struct {
-	Type    string // "ResourceNotFoundException"
-	Member  string // the name of the message's member: "message", mostly
-	Message string // left out if it is empty
-}
-
-// AppendJSON appends the answer to dst.
-func (a *ErrorAnswer) AppendJSON(dst []byte) []byte {
-	dst = appendString(append(dst, `{"__type":`...), a.Type)
-	if a.Message != "" {
-		dst = appendString(append(dst, ','), a.Member)
-		dst = appendString(append(dst, ':'), a.Message)
-	}
-	return append(dst, '}')
-}
-
-// Reset empties the buffer and keeps its memory.
-func (j *JSON) Reset() { *j = JSON{buf: j.buf[:0], parents: j.parents[:0]} }
-
-// Write writes an answer.
-func (j *JSON) Write(a Answer) { j.buf = a.AppendJSON(j.buf) }
-
-// Bytes is what was written. It is valid until the next Reset.
+// Bytes is what was written.
 func (j *JSON) Bytes() []byte { return j.buf }
 
 // begin writes what stands in front of a value: a comma, and in a structure

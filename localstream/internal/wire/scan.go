@@ -10,8 +10,8 @@ import (
 // maxDepth bounds the nesting of a request. The API needs six levels.
 const maxDepth = 64
 
-// errSyntax is any way in which a body is not JSON.
-var errSyntax = errors.New("not JSON")
+// errSyntax is any way in which a body is not of its encoding.
+var errSyntax = errors.New("not of the encoding")
 
 // scanner reads a JSON text piece by piece. Its methods leave it in front of
 // the next piece, or fail with errSyntax.
@@ -19,6 +19,10 @@ type scanner struct {
 	buf   []byte
 	pos   int
 	depth int
+	begun [maxDepth + 1]bool // the object or list of a depth has had an element
+
+	blobs *[]byte // memory of the decoded blobs
+	roomy bool    // which is large enough for all of them
 }
 
 // peek skips white space and gives the next byte, 0 at the end of the text.
@@ -34,22 +38,22 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// open enters an object or a list that starts with c.
-func (s *scanner) open(c byte) error {
-	if s.peek() != c {
-		return errSyntax
-	}
+// open enters an object or a list, whose bracket is next.
+func (s *scanner) open() error {
 	s.pos++
 	s.depth++
 	if s.depth > maxDepth {
 		return errSyntax
 	}
+	s.begun[s.depth] = false
 	return nil
 }
 
 // more reports whether the object or list has another element, and enters or
-// leaves accordingly. first is true before the first element.
-func (s *scanner) more(end byte, first bool) (bool, error) {
+// leaves accordingly.
+func (s *scanner) more(end byte) (bool, error) {
+	first := !s.begun[s.depth]
+	s.begun[s.depth] = true
 	switch c := s.peek(); {
 	case c == end:
 		s.pos++
@@ -243,11 +247,11 @@ func (s *scanner) null() bool { return s.peek() == 'n' && s.literal("null") == n
 func (s *scanner) skip() error {
 	switch c := s.peek(); c {
 	case '{', '[':
-		if err := s.open(c); err != nil {
+		if err := s.open(); err != nil {
 			return err
 		}
-		for first := true; ; first = false {
-			ok, err := s.more(c+2, first) // ']' and '}' follow two after '[' and '{'
+		for {
+			ok, err := s.more(c + 2) // ']' and '}' follow two after '[' and '{'
 			if !ok || err != nil {
 				return err
 			}

@@ -1,0 +1,96 @@
+package wire
+
+import (
+	"slices"
+
+	"github.com/shardrun/shardrun/internal/cbor"
+)
+
+// What is written here is written with its lengths, where AWS leaves maps and
+// lists open. All clients read both; a client that knows how many records are
+// to come makes room for them once, and nobody has to look for the ends.
+
+// The lengths that an answer is made room for, in bytes: of a result of a put,
+// and of a record without its data and its key.
+const (
+	cborResultBytes = 128
+	cborRecordBytes = 160
+)
+
+func (r *PutResult) appendCBOR(dst []byte) []byte {
+	dst = cbor.AppendMap(dst, 2)
+	if r.Code != "" {
+		dst = cbor.AppendText(cbor.AppendText(dst, "ErrorCode"), r.Code)
+		return cbor.AppendText(cbor.AppendText(dst, "ErrorMessage"), r.Message)
+	}
+	dst = cbor.AppendText(cbor.AppendText(dst, "SequenceNumber"), r.Sequence)
+	return cbor.AppendText(cbor.AppendText(dst, "ShardId"), r.ShardID)
+}
+
+// AppendCBOR appends the answer to dst.
+func (a *PutRecordAnswer) AppendCBOR(dst []byte) []byte { return a.Result.appendCBOR(dst) }
+
+// AppendCBOR appends the answer to dst.
+func (a *PutRecordsAnswer) AppendCBOR(dst []byte) []byte {
+	dst = slices.Grow(dst, 64+cborResultBytes*len(a.Results))
+	dst = cbor.AppendMap(dst, 2)
+	dst = cbor.AppendInt(cbor.AppendText(dst, "FailedRecordCount"), int64(a.Failed))
+	dst = cbor.AppendArray(cbor.AppendText(dst, "Records"), len(a.Results))
+	for i := range a.Results {
+		dst = a.Results[i].appendCBOR(dst)
+	}
+	return dst
+}
+
+// AppendCBOR appends the answer to dst. The data of a record is copied here and
+// nowhere else on its way from the log.
+func (a *GetRecordsAnswer) AppendCBOR(dst []byte) []byte {
+	size := 1024
+	for i := range a.Records {
+		size += len(a.Records[i].Data) + len(a.Records[i].Key) + cborRecordBytes
+	}
+	dst = slices.Grow(dst, size)
+	members := 2
+	if len(a.Children) > 0 {
+		members++
+	}
+	if a.Next != "" {
+		members++
+	}
+	dst = cbor.AppendMap(dst, members)
+	if len(a.Children) > 0 {
+		dst = cbor.AppendArray(cbor.AppendText(dst, "ChildShards"), len(a.Children))
+		for i := range a.Children {
+			dst = a.Children[i].appendCBOR(dst)
+		}
+	}
+	dst = cbor.AppendInt(cbor.AppendText(dst, "MillisBehindLatest"), a.Behind)
+	if a.Next != "" {
+		dst = cbor.AppendText(cbor.AppendText(dst, "NextShardIterator"), a.Next)
+	}
+	dst = cbor.AppendArray(cbor.AppendText(dst, "Records"), len(a.Records))
+	for i := range a.Records {
+		dst = a.Records[i].appendCBOR(dst)
+	}
+	return dst
+}
+
+func (r *Record) appendCBOR(dst []byte) []byte {
+	dst = cbor.AppendMap(dst, 4)
+	dst = cbor.AppendInt(cbor.AppendText(dst, "ApproximateArrivalTimestamp"), r.Arrival)
+	dst = cbor.AppendBytes(cbor.AppendText(dst, "Data"), r.Data)
+	dst = cbor.AppendText(cbor.AppendText(dst, "PartitionKey"), r.Key)
+	return cbor.AppendText(cbor.AppendText(dst, "SequenceNumber"), r.Sequence)
+}
+
+func (c *ChildShard) appendCBOR(dst []byte) []byte {
+	dst = cbor.AppendMap(dst, 3)
+	dst = cbor.AppendMap(cbor.AppendText(dst, "HashKeyRange"), 2)
+	dst = cbor.AppendText(cbor.AppendText(dst, "EndingHashKey"), c.EndKey)
+	dst = cbor.AppendText(cbor.AppendText(dst, "StartingHashKey"), c.FirstKey)
+	dst = cbor.AppendArray(cbor.AppendText(dst, "ParentShards"), len(c.Parents))
+	for _, p := range c.Parents {
+		dst = cbor.AppendText(dst, p)
+	}
+	return cbor.AppendText(cbor.AppendText(dst, "ShardId"), c.ShardID)
+}
