@@ -90,3 +90,47 @@ func TestInvalidUTF8IsReplaced(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// AWS writes milliseconds as a bare integer, and so do we: the SDK for Java fails
+// on a tag or a float. Lists that can be long say how long they are.
+func TestAnswersOfCBOR(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer Answer
+		want   string
+	}{
+		"a page": {&GetRecordsAnswer{Next: "n", Records: []Record{{Sequence: []byte("12"), Arrival: 946684800123, Key: "ключ", Data: []byte{0, 255}}}},
+			"\xa3\x72MillisBehindLatest\x00\x71NextShardIterator\x61n\x67Records\x81\xa4\x78\x1bApproximateArrivalTimestamp\x1b\x00\x00\x00\xdc\x6a\xcf\xac\x7b" +
+				"\x64Data\x42\x00\xff\x6cPartitionKey\x68ключ\x6eSequenceNumber\x6212"},
+		"an empty page at the end of a shard": {&GetRecordsAnswer{}, "\xa2\x72MillisBehindLatest\x00\x67Records\x80"},
+		"a put":                               {&PutRecordAnswer{PutResult{ShardID: "s", Sequence: []byte("12")}}, "\xa2\x6eSequenceNumber\x6212\x67ShardId\x61s"},
+		"puts that failed": {&PutRecordsAnswer{Failed: 1, Results: []PutResult{{Code: "c", Message: "m"}}},
+			"\xa2\x71FailedRecordCount\x01\x67Records\x81\xa2\x69ErrorCode\x61c\x6cErrorMessage\x61m"},
+		"an error":                   {&ErrorAnswer{Type: "X", Member: "message", Message: "m"}, "\xbf\x66__type\x61X\x67message\x61m\xff"},
+		"an error without a message": {&ErrorAnswer{Type: "X", Member: "message"}, "\xbf\x66__type\x61X\xff"},
+	} {
+		if got := string(AsCBOR.Append([]byte("x"), tt.answer)); got != "x"+tt.want {
+			t.Errorf("%s: %q\nwant %q", name, got[1:], tt.want)
+		}
+	}
+	at := time.UnixMilli(946684800123)
+	got := string(AsCBOR.AppendShape(nil, &types.StreamDescriptionSummary{StreamCreationTimestamp: &at, StreamName: aws.String("s")}))
+	if want := "\xbf\x77StreamCreationTimestamp\x1b\x00\x00\x00\xdc\x6a\xcf\xac\x7b\x6aStreamName\x61s\xff"; got != want {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
+// An answer is made room for before it is written, so that its records are
+// copied once.
+func TestRoomForAnswersOfCBOR(t *testing.T) {
+	long := strings.Repeat("s", 128)
+	puts, page := &PutRecordsAnswer{}, &GetRecordsAnswer{Next: strings.Repeat("n", 512)}
+	for range 500 {
+		puts.Results = append(puts.Results, PutResult{ShardID: "shardId-000000000000", Sequence: []byte(long)[:56]})
+		page.Records = append(page.Records, Record{Sequence: []byte(long)[:56], Arrival: 1e12, Key: long, Data: []byte(long)})
+	}
+	for _, a := range []Answer{puts, page} {
+		if got := testing.AllocsPerRun(10, func() { a.AppendCBOR(nil) }); got != 1 {
+			t.Errorf("%T: %v allocations", a, got)
+		}
+	}
+}
