@@ -15,9 +15,23 @@ import (
 // of the answer.
 func TestARequestAllocatesInProportionToItsSize(t *testing.T) {
 	h := start(t, 1)
+	const size = 1 << 19
+	again := func(item string) string { return "\xbf" + strings.Repeat(item, size/len(item)) + "\xff" }
 	lists := `"StreamConfigurationList":[` + strings.Repeat("{},", 499) + "{}]"
 	keys := `"TagKeys":[` + strings.Repeat(`"",`, 499) + `""]`
 	for _, tt := range []struct{ name, operation, body string }{
+		{"CBOR: a large blob", "PutRecords", "\xa2\x6aStreamName\x61s\x67Records\x81\xa2\x6cPartitionKey\x60\x64Data\x5a\x00\xf0\x00\x00" + strings.Repeat("<", 15<<20)},
+		{"CBOR: a text for a blob", "PutRecord", "\xa1\x64Data\x7a\x00\x40\x00\x00" + strings.Repeat("<", 4<<20)},
+		{"CBOR: a long boolean", "DeleteStream", "\xa1\x77EnforceConsumerDeletion\x7a\x00\x08\x00\x00" + strings.Repeat("\x01", size)},
+		{"CBOR: a long name", "DescribeStream", "\xa1\x6aStreamName\x7a\x00\x08\x00\x00" + strings.Repeat("\x01", size)},
+		{"CBOR: empty records", "PutRecords", again("\x67Records\x99\x01\xf5" + strings.Repeat("\xa0", 501))},
+		{"CBOR: records of open maps", "PutRecords", again("\x67Records\x9f" + strings.Repeat("\xbf\xff", 501) + "\xff")},
+		{"CBOR: empty tags", "CreateStream", again("\x64Tags\xa1\x60\x60")},
+		{"CBOR: keys of an operation to come", "RemoveTagsFromStream", again("\x67TagKeys\x99\x01\xf5" + strings.Repeat("\x61a", 501))},
+		{"CBOR: structures of an operation to come", "CreateChannel", again("\x77StreamConfigurationList\x99\x01\xf5" + strings.Repeat("\xa0", 501))},
+		{"CBOR: a list without an end", "ListStreams", "\xa1\x61X\x9b\x7f\xff\xff\xff\xff\xff\xff\xff" + strings.Repeat("\x80", size)},
+		{"CBOR: depth without an end", "ListStreams", strings.Repeat("\x9f", size)},
+		{"CBOR: an unknown operation", "Nothing", again("\x61a\x81\x81\x81\x80")},
 		{"a blob to be escaped", "PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"` + strings.Repeat("<", 4<<20) + `"}`},
 		{"a blob of bytes that are no text", "PutRecord", `{"StreamName":"s","PartitionKey":"k","Data":"` + strings.Repeat("\xff", 4<<20) + `"}`},
 		{"a large blob", "PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"k","Data":"` + strings.Repeat("<", 15<<20) + `"}]}`},
@@ -32,6 +46,9 @@ func TestARequestAllocatesInProportionToItsSize(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "http://localhost/", strings.NewReader(tt.body))
 			r.Header.Set("Content-Type", contentJSON)
+			if strings.HasPrefix(tt.name, "CBOR") {
+				r.Header.Set("Content-Type", contentCBOR)
+			}
 			r.Header.Set("X-Amz-Target", targetPrefix+tt.operation)
 			r.Header.Set("X-Amz-Date", "x")
 			r.Header.Set("Authorization", auth)

@@ -45,10 +45,10 @@ func benchServer(b *testing.B, d Durability) *Server {
 }
 
 // serve sends a body straight to the handler, so that no client takes part.
-func serve(b *testing.B, s *Server, operation string, body []byte) {
+func serve(b *testing.B, s *Server, e wire.Encoding, operation string, body []byte) {
 	b.Helper()
 	r := httptest.NewRequest(http.MethodPost, "http://localhost/", bytes.NewReader(body))
-	r.Header.Set("Content-Type", contentJSON)
+	r.Header.Set("Content-Type", e.ContentType())
 	r.Header.Set("X-Amz-Target", targetPrefix+operation)
 	r.Header.Set("X-Amz-Date", "x")
 	r.Header.Set("Authorization", auth)
@@ -60,30 +60,35 @@ func serve(b *testing.B, s *Server, operation string, body []byte) {
 }
 
 // records is the body of a PutRecords request.
-func recordsBody(n, size int) []byte {
+func recordsBody(e wire.Encoding, n, size int) []byte {
 	in := &kinesis.PutRecordsInput{StreamName: aws.String("s")}
 	for i := range n {
 		in.Records = append(in.Records, types.PutRecordsRequestEntry{PartitionKey: aws.String(fmt.Sprint("key-", i)), Data: bytes.Repeat([]byte{byte(i)}, size)})
 	}
-	return wire.AsJSON.AppendShape(nil, in)
+	return e.AppendShape(nil, in)
 }
+
+// encodings are what the encodings are called in the names of benchmarks.
+var encodings = map[string]wire.Encoding{"JSON": wire.AsJSON, "CBOR": wire.AsCBOR}
 
 // BenchmarkPutRecords is the server's side of 500 records of 1 KiB, from four
 // callers at a time.
 func BenchmarkPutRecords(b *testing.B) {
 	for _, d := range []Durability{Memory, Async, Sync} {
-		b.Run(d.String(), func(b *testing.B) {
-			s := benchServer(b, d)
-			body := recordsBody(500, 1024)
-			b.SetBytes(500 * 1024)
-			b.ReportAllocs()
-			b.SetParallelism(2)
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					serve(b, s, "PutRecords", body)
-				}
+		for name, e := range encodings {
+			b.Run(d.String()+"/"+name, func(b *testing.B) {
+				s := benchServer(b, d)
+				body := recordsBody(e, 500, 1024)
+				b.SetBytes(500 * 1024)
+				b.ReportAllocs()
+				b.SetParallelism(2)
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						serve(b, s, e, "PutRecords", body)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -98,7 +103,7 @@ func BenchmarkPutRecord(b *testing.B) {
 			b.SetParallelism(8)
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					serve(b, s, "PutRecord", body)
+					serve(b, s, wire.AsJSON, "PutRecord", body)
 				}
 			})
 		})
@@ -107,20 +112,24 @@ func BenchmarkPutRecord(b *testing.B) {
 
 // BenchmarkGetRecords is the server's side of pages of 10 MiB.
 func BenchmarkGetRecords(b *testing.B) {
-	s := benchServer(b, Async)
-	body := recordsBody(500, 1024)
-	for range 100 {
-		serve(b, s, "PutRecords", body)
-	}
-	out, err := s.Client().GetShardIterator(b.Context(), &kinesis.GetShardIteratorInput{
-		StreamName: aws.String("s"), ShardId: aws.String("0"), ShardIteratorType: types.ShardIteratorTypeTrimHorizon})
-	if err != nil {
-		b.Fatal(err)
-	}
-	get := []byte(`{"ShardIterator":"` + *out.ShardIterator + `"}`)
-	b.SetBytes(10 << 20)
-	b.ReportAllocs()
-	for b.Loop() {
-		serve(b, s, "GetRecords", get)
+	for name, e := range encodings {
+		b.Run(name, func(b *testing.B) {
+			s := benchServer(b, Async)
+			body := recordsBody(e, 500, 1024)
+			for range 100 {
+				serve(b, s, e, "PutRecords", body)
+			}
+			out, err := s.Client().GetShardIterator(b.Context(), &kinesis.GetShardIteratorInput{
+				StreamName: aws.String("s"), ShardId: aws.String("0"), ShardIteratorType: types.ShardIteratorTypeTrimHorizon})
+			if err != nil {
+				b.Fatal(err)
+			}
+			get := e.AppendShape(nil, &kinesis.GetRecordsInput{ShardIterator: out.ShardIterator})
+			b.SetBytes(10 << 20)
+			b.ReportAllocs()
+			for b.Loop() {
+				serve(b, s, e, "GetRecords", get)
+			}
+		})
 	}
 }

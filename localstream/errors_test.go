@@ -2,31 +2,23 @@ package localstream
 
 import (
 	"encoding/json"
-	"io"
 	"math/big"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/shardrun/shardrun/localstream/internal/wire"
 )
 
 // auth is an Authorization header of the right form.
 const auth = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/kinesis/aws4_request, SignedHeaders=host, Signature=00"
 
-// raw sends a body to an operation without a client and gives the answer.
+// raw sends a body of JSON to an operation and gives the answer.
 func (h *harness) raw(operation, body string) (status int, answer string) {
 	h.Helper()
-	req, err := http.NewRequestWithContext(h.Context(), http.MethodPost, "http://localhost/", strings.NewReader(body))
-	h.must(err)
-	req.Header.Set("Content-Type", contentJSON)
-	req.Header.Set("X-Amz-Target", targetPrefix+operation)
-	req.Header.Set("X-Amz-Date", "20260101T000000Z")
-	req.Header.Set("Authorization", auth)
-	resp, err := h.server.HTTPClient().Do(req)
-	h.must(err)
-	b, err := io.ReadAll(resp.Body)
-	h.must(err)
-	return resp.StatusCode, string(b)
+	status, b := h.send(wire.AsJSON, operation, []byte(body))
+	return status, string(b)
 }
 
 // refused sends a body and gives the type and the message of the error.

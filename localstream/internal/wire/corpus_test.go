@@ -6,56 +6,18 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"reflect"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/shardrun/shardrun/localstream/internal/wiretest"
 )
 
-// sdkDir is where the module of the SDK's Kinesis client is. It ships the
-// exact bodies of every operation with every member set, our corpus.
-var sdkDir = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/aws/aws-sdk-go-v2/service/kinesis").Output()
-	return strings.TrimSpace(string(out)), err
-})
-
-// corpus gives the bodies of the SDK's snapshots by operation.
-func corpus(t testing.TB, folder, suffix string) map[string][]byte {
-	t.Helper()
-	dir, err := sdkDir()
-	if err != nil {
-		t.Fatalf("find the module of the SDK: %v", err)
-	}
-	files, err := filepath.Glob(filepath.Join(dir, folder, "*"+suffix))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no snapshots %s in %s: %v", suffix, folder, err)
-	}
-	bodies := map[string][]byte{}
-	for _, f := range files {
-		raw, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// The head ends at the last empty line; bodies have none.
-		head, body, ok := bytes.Cut(raw, []byte("\n\n{"))
-		if !ok {
-			continue
-		}
-		_ = head
-		bodies[strings.TrimSuffix(filepath.Base(f), suffix)] = append([]byte("{"), body...)
-	}
-	return bodies
-}
-
-// inputs makes the input struct of an operation by its name: the parameter of
+// newInput makes the input struct of an operation by its name: the parameter of
 // the client's method.
 func newInput(t testing.TB, operation string) any {
 	t.Helper()
@@ -83,7 +45,7 @@ func sameJSON(t testing.TB, got, want []byte) {
 // Every request body of the SDK, read and written again, is the same, and so is
 // the one in between in CBOR.
 func TestRequestCorpus(t *testing.T) {
-	bodies := corpus(t, "request_snapshot", ".request.snap")
+	bodies := wiretest.Requests(t)
 	if len(bodies) < 44 {
 		t.Errorf("%d operations in the corpus", len(bodies))
 	}
@@ -110,11 +72,11 @@ func TestRequestCorpus(t *testing.T) {
 // Every answer body of the SDK, read by the SDK and written by us, is the
 // same. Written as CBOR it says the same.
 func TestResponseCorpus(t *testing.T) {
-	bodies := corpus(t, "response_snapshot", ".response.snap")
+	bodies := wiretest.Answers(t)
 	if len(bodies) < 44 {
 		t.Errorf("%d operations in the corpus", len(bodies))
 	}
-	requests := corpus(t, "request_snapshot", ".request.snap")
+	requests := wiretest.Requests(t)
 	var d Decoder
 	for op, body := range bodies {
 		t.Run(op, func(t *testing.T) {

@@ -64,7 +64,7 @@ func agree(t *testing.T, e Encoding, body []byte, in any) {
 
 // FuzzDecode reads any bytes as JSON.
 func FuzzDecode(f *testing.F) {
-	for _, body := range corpus(f, "request_snapshot", ".request.snap") {
+	for _, body := range wiretest.Requests(f) {
 		f.Add(body)
 	}
 	for _, body := range hostile(64) {
@@ -79,7 +79,7 @@ func FuzzDecode(f *testing.F) {
 
 // FuzzPutRecordsCBOR reads any bytes as CBOR.
 func FuzzPutRecordsCBOR(f *testing.F) {
-	for op, body := range corpus(f, "request_snapshot", ".request.snap") {
+	for op, body := range wiretest.Requests(f) {
 		f.Add(toCBOR(f, newInput(f, op), string(body)))
 	}
 	for _, body := range hostile(64) {
@@ -98,7 +98,7 @@ func FuzzPutRecordsCBOR(f *testing.F) {
 // FuzzBothEncodings asks the same in both encodings: what is understood, or
 // what is wrong with it, is the same.
 func FuzzBothEncodings(f *testing.F) {
-	for _, body := range corpus(f, "request_snapshot", ".request.snap") {
+	for _, body := range wiretest.Requests(f) {
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -1,5 +1,6 @@
-// Package wiretest turns requests of JSON into requests of CBOR, so that a test
-// can ask the same in both encodings.
+// Package wiretest has the requests and answers that the AWS SDK is tested with,
+// and turns requests of JSON into requests of CBOR, so that a test can ask the
+// same in both encodings.
 package wiretest
 
 import (
