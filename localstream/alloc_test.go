@@ -38,9 +38,15 @@ func TestARequestAllocatesInProportionToItsSize(t *testing.T) {
 		{"a long boolean", "DeleteStream", `{"EnforceConsumerDeletion":"` + strings.Repeat(`\u0001`, 170000) + `"}`},
 		{"a long tag", "CreateStream", `{"StreamName":"s","Tags":{"` + strings.Repeat("<", 1000000) + `":""}}`},
 		{"tags again and again", "CreateStream", `{"Tags":{"":""}` + strings.Repeat(`,"Tags":{"":""}`, 60000) + `}`},
-		{"tags of an operation to come", "AddTagsToStream", `{"Tags":{"":""}` + strings.Repeat(`,"Tags":{"":""}`, 60000) + `}`},
+		{"tags that are added again and again", "AddTagsToStream", `{"Tags":{"":""}` + strings.Repeat(`,"Tags":{"":""}`, 60000) + `}`},
 		{"lists of an operation to come", "CreateChannel", "{" + lists + strings.Repeat(","+lists, 600) + "}"},
-		{"keys of an operation to come", "RemoveTagsFromStream", "{" + keys + strings.Repeat(","+keys, 600) + "}"},
+		{"keys again and again", "RemoveTagsFromStream", "{" + keys + strings.Repeat(","+keys, 600) + "}"},
+		{"a long tag key", "RemoveTagsFromStream", `{"StreamName":"s","TagKeys":["` + strings.Repeat("k", 1000000) + `"]}`},
+		{"a long policy", "PutResourcePolicy", `{"ResourceARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s","Policy":"` + strings.Repeat("{", 1000000) + `"}`},
+		{"a deep policy", "PutResourcePolicy", `{"ResourceARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s","Policy":"{\"Version\":\"2012-10-17\",\"Statement\":` +
+			strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}"}`},
+		{"a long key", "StartStreamEncryption", `{"StreamName":"s","EncryptionType":"KMS","KeyId":"` + strings.Repeat("k", 1000000) + `"}`},
+		{"metrics again and again", "EnableEnhancedMonitoring", `{"StreamName":"s","ShardLevelMetrics":["` + strings.Repeat(`x","`, 200000) + `x"]}`},
 		{"an unknown operation", "Nothing", `{"a":` + strings.Repeat("[", 500000) + strings.Repeat("]", 500000) + "}"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

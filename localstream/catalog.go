@@ -21,6 +21,10 @@ type stream struct {
 	log   *wal.Log
 	rates rates
 	view  atomic.Pointer[view]
+
+	daily  daily
+	writes writes        // while it is on-demand
+	turn   atomic.Uint64 // of the shards, when records are spread over them
 }
 
 // view is the metadata of a stream at one moment. Requests load it once and

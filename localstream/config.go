@@ -62,7 +62,9 @@ const (
 	// 5 calls and 2 MiB a second, and 5 iterators a second. What is above is
 	// refused with ProvisionedThroughputExceededException. Calls of the other
 	// operations are limited for an account in a region, as AWS documents it,
-	// with LimitExceededException. The number of scalings a day is not limited yet.
+	// and a stream has at most 10 scalings, 2 changes of its mode, and 25 starts
+	// and 25 ends of its encryption in 24 hours, counted since the server was
+	// opened; what is above is refused with LimitExceededException.
 	LimitsAWS
 )
 
@@ -109,11 +111,19 @@ type Config struct {
 	// Limits says whether the rates of AWS apply. Defaults to LimitsOff.
 	Limits Limits
 
+	// KMSKeys says in which state KMS keys are, so that each error of KMS can be
+	// provoked; [Server.SetKMSKey] changes it later. A key goes by its ARN, or by
+	// its UUID or alias/NAME in all accounts and regions. When the table is not
+	// nil, keys that are not in it are not found, but alias/aws/kinesis works
+	// unless the table says otherwise. Defaults to nil: every key works.
+	KMSKeys map[string]KMSKey
+
 	// CreateDelay is how long a new stream stays in CREATING. Defaults to 0: it
 	// is ACTIVE at once.
 	CreateDelay time.Duration
 	// UpdateDelay is how long a stream stays in UPDATING before a reshard
-	// happens. Defaults to 0.
+	// happens, or a change of its mode, encryption, warm throughput or greatest
+	// record. Defaults to 0.
 	UpdateDelay time.Duration
 	// DeleteDelay is how long a stream stays in DELETING. Defaults to 0.
 	DeleteDelay time.Duration
@@ -168,6 +178,11 @@ func (c Config) validate() error {
 		return fmt.Errorf("localstream config: Region %q: want letters, digits and hyphens, at most 32", c.Region)
 	case c.Limits > LimitsAWS:
 		return fmt.Errorf("localstream config: Limits %d: want LimitsOff or LimitsAWS", c.Limits)
+	}
+	for id, key := range c.KMSKeys {
+		if err := checkKMSKey(id, key); err != nil {
+			return fmt.Errorf("localstream config: KMSKeys: %w", err)
+		}
 	}
 	for name, d := range map[string]time.Duration{
 		"CreateDelay": c.CreateDelay, "UpdateDelay": c.UpdateDelay, "DeleteDelay": c.DeleteDelay, "ConsumerDelay": c.ConsumerDelay,

@@ -134,6 +134,16 @@ func enum[T ~string](c *checker, path string, v T, required bool, values []T) {
 	}
 }
 
+// noKey is the violation of a record without a partition key in a stream whose
+// records need one.
+func (c *checker) noKey(index int) {
+	prefix := ""
+	if index > 0 {
+		prefix = recordPath(index)
+	}
+	c.null(prefix + "partitionKey")
+}
+
 // record checks the members of a record that is put. index is its place in the
 // request from 1, or 0 for a request of one record.
 func (c *checker) record(index int, data []byte, key, hashKey *string) {
@@ -149,9 +159,7 @@ func (c *checker) record(index int, data []byte, key, hashKey *string) {
 	} else {
 		c.data(prefix+"data", data, maxDataBytes)
 	}
-	if key == nil {
-		c.null(prefix + "partitionKey")
-	} else {
+	if key != nil { // whether there has to be one is up to the stream
 		c.text(prefix+"partitionKey", *key, "", nil, 1, 256)
 	}
 	c.hashKey(prefix+"explicitHashKey", hashKey, false)
@@ -184,28 +192,6 @@ func (c *checker) records(in *kinesis.PutRecordsInput) {
 		if r := &in.Records[i]; len(c.failed) < maxViolations {
 			c.record(i+1, r.Data, r.PartitionKey, r.ExplicitHashKey)
 		}
-	}
-}
-
-// maxTagMap is how many tags the model allows in a request; a stream has fewer.
-const maxTagMap = 200
-
-// tags checks the tags of a request.
-func (c *checker) tags(tags map[string]string) {
-	if len(tags) > maxTagMap {
-		c.fail("tags", "'{...}'", "have length less than or equal to "+strconv.Itoa(maxTagMap))
-	}
-	badKey, badValue := false, false
-	for key, value := range tags {
-		n := utf8.RuneCountInString(key)
-		badKey = badKey || n < 1 || n > 128
-		badValue = badValue || utf8.RuneCountInString(value) > 256
-	}
-	if badKey {
-		c.failMap("tags", tags, "keys", 128, 1)
-	}
-	if badValue {
-		c.failMap("tags", tags, "value", 256, 0)
 	}
 }
 

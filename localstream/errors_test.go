@@ -80,8 +80,10 @@ func TestModelViolations(t *testing.T) {
 			"Value '0' at 'maxResults' failed to satisfy constraint: Member must have value greater than or equal to 1",
 			"Value 'X' at 'shardFilter.type' failed to satisfy constraint: Member must satisfy enum value set: [AFTER_SHARD_ID, AT_TRIM_HORIZON, FROM_TRIM_HORIZON, AT_LATEST, AT_TIMESTAMP, FROM_TIMESTAMP]"}},
 		{"PutRecord", `{}`, []string{
-			"Value null at 'data' failed to satisfy constraint: Member must not be null",
-			"Value null at 'partitionKey' failed to satisfy constraint: Member must not be null", nullStream}},
+			"Value null at 'data' failed to satisfy constraint: Member must not be null", nullStream}},
+		{"PutRecord", `{"StreamName":"s","Data":""}`, []string{"Value null at 'partitionKey' failed to satisfy constraint: Member must not be null"}},
+		{"PutRecords", `{"StreamName":"s","Records":[{"Data":"","PartitionKey":"a"},{"Data":""}]}`, []string{
+			"Value null at 'records.2.member.partitionKey' failed to satisfy constraint: Member must not be null"}},
 		{"PutRecord", `{"StreamName":"","PartitionKey":"","Data":"","ExplicitHashKey":"","SequenceNumberForOrdering":""}`, []string{
 			`Value '' at 'sequenceNumberForOrdering' failed to satisfy constraint: Member must satisfy regular expression pattern: 0|([1-9]\d{0,128})`,
 			"Value '' at 'partitionKey' failed to satisfy constraint: Member must have length greater than or equal to 1",
@@ -277,7 +279,10 @@ func TestSequenceNumberForOrdering(t *testing.T) {
 
 func TestOperationsToCome(t *testing.T) {
 	h := start(t, 0)
-	kind, message := h.refused("DescribeLimits", "{}")
-	equal(t, "type", kind, "UnknownOperationException")
-	equal(t, "message", message, "DescribeLimits is not emulated by localstream yet")
+	for _, op := range operations() {
+		if op.support == not {
+			kind, message := h.refused(op.name, "{}")
+			equal(t, op.name, kind+": "+message, "UnknownOperationException: "+op.name+" is not emulated by localstream yet")
+		}
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -171,4 +173,10 @@ func socket(t *testing.T, s *Server, options ...func(*kinesis.Options)) (url str
 		Region: "us-east-1", BaseEndpoint: &url, Retryer: aws.NopRetryer{},
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}, options...)
+}
+
+// pass lets time pass in a bubble, and what happens by then happen.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }

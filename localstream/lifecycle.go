@@ -36,28 +36,17 @@ func (m *metadata) activate(st *stream) error {
 	if m.state.Streams[st.id].Status != state.Creating {
 		return nil
 	}
-	return m.setStatus(st, state.Active, nil)
-}
-
-// finishUpdate ends UPDATING with the reshard that was asked for, or without
-// it if it cannot be done, because a parent is damaged: nobody waits for the
-// error, and nothing else could end the status.
-func (m *metadata) finishUpdate(st *stream) error {
-	now := m.state.Streams[st.id]
-	if now.Status != state.Updating {
-		return nil
-	}
-	err := m.reshard(st, now.Pending)
-	if err == nil || st.view.Load().broken != nil { // broke has logged it
-		return nil
-	}
-	m.server.logger.Error("reshard was given up, the stream stays as it was", zap.String("stream", now.Name), zap.Error(err))
-	return m.setStatus(st, state.Active, nil)
+	return m.setStatus(st, state.Active, nil, nil)
 }
 
 // setStatus changes the status of a stream and what is to follow.
-func (m *metadata) setStatus(st *stream, status state.Status, pending []state.Step) error {
-	if err := m.save(state.Event{Status: &state.StatusChanged{ID: st.id, Status: status, Pending: pending}}); err != nil {
+func (m *metadata) setStatus(st *stream, status state.Status, pending []state.Step, change *state.Settings) error {
+	return m.saveStream(st, state.Event{Status: &state.StatusChanged{ID: st.id, Status: status, Pending: pending, Change: change}})
+}
+
+// saveStream makes a change of a stream durable, and then visible.
+func (m *metadata) saveStream(st *stream, e state.Event) error {
+	if err := m.save(e); err != nil {
 		return internalFailure(err)
 	}
 	m.publish(st)
@@ -67,8 +56,8 @@ func (m *metadata) setStatus(st *stream, status state.Status, pending []state.St
 // reshard splits and merges shards in one step. No record is lost or goes
 // astray: the parents are sealed first, so that every put to them has either
 // been committed or finds the new shards; then the change is made durable, and
-// then visible.
-func (m *metadata) reshard(st *stream, steps []state.Step) error {
+// then visible. Settings that change with the shards, if any, are part of it.
+func (m *metadata) reshard(st *stream, steps []state.Step, settings *state.Settings) error {
 	before := m.state.Streams[st.id]
 	event, err := before.Reshard(steps, time.Now())
 	if err != nil {
@@ -96,6 +85,7 @@ func (m *metadata) reshard(st *stream, steps []state.Step) error {
 	if event, err = before.Reshard(steps, now); err != nil {
 		return m.broke(st, err)
 	}
+	event.Settings = settings
 	if err := m.save(state.Event{Resharded: event}); err != nil {
 		return m.broke(st, err)
 	}

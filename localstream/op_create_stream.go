@@ -15,21 +15,18 @@ import (
 // maxCreating is how many streams of an account may be in CREATING at once.
 const maxCreating = 5
 
-// maxTags is how many tags a stream may have.
-const maxTags = 50
-
 // onDemandShards is how many shards a new on-demand stream has.
 const onDemandShards = 4
 
 func (c *checker) createStream(in *kinesis.CreateStreamInput) {
 	c.number("shardCount", in.ShardCount, false, 1, 0)
 	c.name("streamName", in.StreamName, true)
-	c.number("maxRecordSizeInKiB", in.MaxRecordSizeInKiB, false, 1024, 10240)
+	c.number("maxRecordSizeInKiB", in.MaxRecordSizeInKiB, false, leastMaxRecordKiB, greatestMaxRecordKiB)
 	c.number("warmThroughputMiBps", in.WarmThroughputMiBps, false, 0, 0)
 	if in.StreamModeDetails != nil {
 		enum(c, "streamModeDetails.streamMode", in.StreamModeDetails.StreamMode, true, types.StreamMode("").Values())
 	}
-	c.tags(in.Tags)
+	c.tags(in.Tags, false)
 	enum(c, "recordDistributionStrategy", in.RecordDistributionStrategy, false, types.RecordDistributionStrategy("").Values())
 }
 
@@ -61,7 +58,8 @@ func (c *call) createStream(ctx context.Context, in *kinesis.CreateStreamInput) 
 			return limitExceeded("This request would exceed the limit of %d streams in CREATING state for the account %s in %s.",
 				maxCreating, key.Account, key.Region)
 		}
-		if err := s.checkShardLimit(key.Scope, shards); err != nil {
+		shards, err := m.shardsOf(st, shards)
+		if err != nil {
 			return err
 		}
 		now := time.Now()
@@ -85,14 +83,15 @@ func (c *call) createStream(ctx context.Context, in *kinesis.CreateStreamInput) 
 func newStream(key state.Key, in *kinesis.CreateStreamInput) (st *state.Stream, shards int, err error) {
 	st = &state.Stream{
 		Key: key, ID: uuid.NewString(),
-		RetentionHours: state.MinRetentionHours, MaxRecordKiB: state.DefaultMaxRecordKiB, Tags: in.Tags,
+		RetentionHours: state.MinRetentionHours, MaxRecordKiB: state.DefaultMaxRecordKiB,
 	}
 	if in.MaxRecordSizeInKiB != nil {
 		st.MaxRecordKiB = *in.MaxRecordSizeInKiB
 	}
-	if len(in.Tags) > maxTags {
-		return nil, 0, invalidArgument("Failed to add tags to stream %s under account %s because a given stream cannot have more than %d tags associated with it.",
-			key.Name, key.Account, maxTags)
+	if len(in.Tags) > 0 {
+		if st.Tags, err = addTags(key, nil, in.Tags); err != nil {
+			return nil, 0, err
+		}
 	}
 	mode := types.StreamModeOnDemand
 	if in.StreamModeDetails != nil {
@@ -114,12 +113,31 @@ func newStream(key state.Key, in *kinesis.CreateStreamInput) (st *state.Stream, 
 	st.OnDemand = mode == types.StreamModeOnDemand
 	st.WarmMiBps = aws.ToInt32(in.WarmThroughputMiBps)
 	if st.WarmMiBps > 0 && !st.OnDemand {
-		return nil, 0, invalid("WarmThroughputMiBps can only be specified for a stream in ON_DEMAND mode.")
+		return nil, 0, warmProvisioned()
 	}
-	if in.RecordDistributionStrategy == types.RecordDistributionStrategyAuto {
-		return nil, 0, invalidArgument("RecordDistributionStrategy AUTO is not emulated by localstream yet.")
+	st.Auto = in.RecordDistributionStrategy == types.RecordDistributionStrategyAuto
+	if st.Auto && !st.OnDemand {
+		return nil, 0, autoProvisioned()
 	}
 	return st, shards, nil
+}
+
+// shardsOf gives the number of shards of a new stream that is to have some, or
+// refuses it because of what its account may have. A warm throughput opens more
+// of them, as far as there is room.
+func (m *metadata) shardsOf(st *state.Stream, shards int) (int, error) {
+	s := m.server
+	if err := s.checkShardLimit(st.Scope, shards); err != nil || !st.OnDemand {
+		return shards, err
+	}
+	if err := s.checkOnDemandLimit(st.Scope); err != nil {
+		return 0, err
+	}
+	if err := m.checkWarm(st.Scope, st.WarmMiBps); err != nil {
+		return 0, err
+	}
+	room := s.roomFor(&view{Stream: st})
+	return max(shards, min(int(st.WarmMiBps), room)), nil
 }
 
 // checkShardLimit refuses more shards than an account may have.

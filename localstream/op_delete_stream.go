@@ -31,7 +31,7 @@ func (c *call) deleteStream(ctx context.Context, in *kinesis.DeleteStreamInput) 
 			return nil
 		}
 		if s.cfg.DeleteDelay > 0 {
-			if err := m.setStatus(st, state.Deleting, nil); err != nil {
+			if err := m.setStatus(st, state.Deleting, nil, nil); err != nil {
 				return err
 			}
 		}

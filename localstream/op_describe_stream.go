@@ -32,11 +32,13 @@ func (c *call) describeStream(ctx context.Context, in *kinesis.DescribeStreamInp
 			return nil, err
 		}
 	}
+	encryption, keyID := v.encryptionType()
 	shards, more := page(v.listed(filter), in.Limit, describeShards)
 	return &kinesis.DescribeStreamOutput{StreamDescription: &types.StreamDescription{
-		EncryptionType:          types.EncryptionTypeNone,
-		EnhancedMonitoring:      noMonitoring(),
+		EncryptionType:          encryption,
+		EnhancedMonitoring:      v.monitoring(),
 		HasMoreShards:           aws.Bool(more),
+		KeyId:                   keyID,
 		RetentionPeriodHours:    aws.Int32(v.RetentionHours),
 		Shards:                  describe(shards),
 		StreamARN:               aws.String(v.ARN()),
@@ -60,11 +62,13 @@ func (c *call) describeStreamSummary(ctx context.Context, in *kinesis.DescribeSt
 	if v.Status != state.Creating {
 		open = len(v.open)
 	}
+	encryption, keyID := v.encryptionType()
 	sum := &types.StreamDescriptionSummary{
 		ChannelCount:            aws.Int32(0),
 		ConsumerCount:           aws.Int32(0),
-		EncryptionType:          types.EncryptionTypeNone,
-		EnhancedMonitoring:      noMonitoring(),
+		EncryptionType:          encryption,
+		EnhancedMonitoring:      v.monitoring(),
+		KeyId:                   keyID,
 		MaxRecordSizeInKiB:      aws.Int32(v.MaxRecordKiB),
 		OpenShardCount:          aws.Int32(int32(open)),
 		RetentionPeriodHours:    aws.Int32(v.RetentionHours),
@@ -73,10 +77,9 @@ func (c *call) describeStreamSummary(ctx context.Context, in *kinesis.DescribeSt
 		StreamModeDetails:       v.mode(),
 		StreamName:              aws.String(v.Name),
 		StreamStatus:            types.StreamStatus(v.Status),
+		WarmThroughput:          v.warmThroughput(),
 	}
-	if v.WarmMiBps > 0 {
-		sum.WarmThroughput = &types.WarmThroughputObject{CurrentMiBps: aws.Int32(v.WarmMiBps), TargetMiBps: aws.Int32(v.WarmMiBps)}
-	}
+	sum.RecordDistributionStrategy = v.strategy()
 	return &kinesis.DescribeStreamSummaryOutput{StreamDescriptionSummary: sum}, nil
 }
 
@@ -98,8 +101,8 @@ func (v *view) mode() *types.StreamModeDetails {
 	return &types.StreamModeDetails{StreamMode: types.StreamModeProvisioned}
 }
 
-func noMonitoring() []types.EnhancedMetrics {
-	return []types.EnhancedMetrics{{ShardLevelMetrics: []types.MetricsName{}}}
+func (v *view) monitoring() []types.EnhancedMetrics {
+	return []types.EnhancedMetrics{{ShardLevelMetrics: metricNames(v.Metrics)}}
 }
 
 // describe gives shards in the form of the API.

@@ -64,6 +64,9 @@ func (c *call) getRecords(ctx context.Context, in *kinesis.GetRecordsInput) (*wi
 	if err != nil {
 		return nil, err
 	}
+	if err := c.mayRead(v, sh.Number, p.Records); err != nil {
+		return nil, err
+	}
 	out := &wire.GetRecordsAnswer{Records: make([]wire.Record, len(p.Records)), Behind: behind(p, now)}
 	digits := make([]byte, 0, len(p.Records)*(sequenceDigits+1))
 	bytes := 0
@@ -71,7 +74,9 @@ func (c *call) getRecords(ctx context.Context, in *kinesis.GetRecordsInput) (*wi
 		r := &p.Records[i]
 		from := len(digits)
 		digits = sh.At(r.Seq, r.Arrival).Append(digits)
-		out.Records[i] = wire.Record{Sequence: digits[from:], Arrival: r.Arrival, Key: r.Key, Data: r.Data}
+		out.Records[i] = wire.Record{
+			Sequence: digits[from:], Arrival: r.Arrival, Key: r.Key, Data: r.Data, Encrypted: v.KeyOf(sh.Number, r.Seq) != "",
+		}
 		bytes += len(r.Data) + len(r.Key)
 	}
 	if limited {

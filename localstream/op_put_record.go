@@ -23,12 +23,21 @@ func (c *call) putRecord(ctx context.Context, in *kinesis.PutRecordInput) (*wire
 	if err != nil {
 		return nil, err
 	}
+	if in.PartitionKey == nil && !v.Auto {
+		var violation checker
+		violation.noKey(0)
+		return nil, violation.err()
+	}
 	puts := []put{{}}
-	recs := []wal.Record{{Key: *in.PartitionKey, HashKey: aws.ToString(in.ExplicitHashKey), Data: in.Data}}
-	if puts[0].hash, err = hashOf(*in.PartitionKey, in.ExplicitHashKey); err != nil {
+	recs := []wal.Record{{Data: in.Data}}
+	if err := st.place(v, &puts[0], &recs[0], in.PartitionKey, in.ExplicitHashKey); err != nil {
 		return nil, err
 	}
 	if in.SequenceNumberForOrdering != nil {
+		if v.Auto {
+			return nil, invalidArgument("SequenceNumberForOrdering cannot be specified for stream %s under account %s, because its record distribution strategy is AUTO.",
+				v.Name, v.Account)
+		}
 		if err := v.checkOrdering(st, *in.SequenceNumberForOrdering, time.Now()); err != nil {
 			return nil, err
 		}
@@ -36,6 +45,9 @@ func (c *call) putRecord(ctx context.Context, in *kinesis.PutRecordInput) (*wire
 	var size checker
 	size.recordSize(0, &recs[0], v)
 	if err := size.err(); err != nil {
+		return nil, err
+	}
+	if err := c.server.kms.use(v.Key, v.KeyID()); err != nil {
 		return nil, err
 	}
 	if aws.ToBool(in.DryRun) {
@@ -49,7 +61,9 @@ func (c *call) putRecord(ctx context.Context, in *kinesis.PutRecordInput) (*wire
 		return nil, p.refused
 	}
 	digits := p.shard.At(recs[0].Seq, recs[0].Arrival).Append(make([]byte, 0, sequenceDigits))
-	return &wire.PutRecordAnswer{Result: wire.PutResult{ShardID: p.shard.id, Sequence: digits}}, nil
+	return &wire.PutRecordAnswer{
+		Result: wire.PutResult{ShardID: p.shard.id, Sequence: digits}, Encrypted: st.encrypted(recs[0]),
+	}, nil
 }
 
 // checkOrdering refuses a SequenceNumberForOrdering that Kinesis cannot have

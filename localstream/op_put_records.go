@@ -35,21 +35,28 @@ func (c *call) putRecords(ctx context.Context, in *kinesis.PutRecordsInput) (*wi
 	puts := make([]put, len(in.Records))
 	recs := make([]wal.Record, len(in.Records))
 	total := 0
-	var sizes checker
+	var violations checker
 	for i := range in.Records {
 		e := &in.Records[i]
-		recs[i] = wal.Record{Key: *e.PartitionKey, HashKey: aws.ToString(e.ExplicitHashKey), Data: e.Data}
-		if puts[i].hash, err = hashOf(*e.PartitionKey, e.ExplicitHashKey); err != nil {
+		if e.PartitionKey == nil && !v.Auto {
+			violations.noKey(i + 1)
+			continue
+		}
+		recs[i].Data = e.Data
+		if err := st.place(v, &puts[i], &recs[i], e.PartitionKey, e.ExplicitHashKey); err != nil {
 			return nil, err
 		}
-		total += len(e.Data) + len(*e.PartitionKey)
-		sizes.recordSize(i+1, &recs[i], v)
+		total += len(e.Data) + len(recs[i].Key)
+		violations.recordSize(i+1, &recs[i], v)
 	}
-	if err := sizes.err(); err != nil {
+	if err := violations.err(); err != nil {
 		return nil, err
 	}
 	if total > maxBytesPerPut {
 		return nil, invalidArgument("Records size exceeds 10 MB limit")
+	}
+	if err := c.server.kms.use(v.Key, v.KeyID()); err != nil {
+		return nil, err
 	}
 	if aws.ToBool(in.DryRun) {
 		return nil, dryRun()
@@ -60,6 +67,7 @@ func (c *call) putRecords(ctx context.Context, in *kinesis.PutRecordsInput) (*wi
 	}
 
 	out := &wire.PutRecordsAnswer{Results: make([]wire.PutResult, len(puts))}
+	out.Encrypted = len(accepted) > 0 && st.encrypted(accepted[len(accepted)-1])
 	digits := make([]byte, 0, len(puts)*(sequenceDigits+1))
 	for i := range puts {
 		p := &puts[i]
@@ -82,6 +90,23 @@ type put struct {
 	index   int       // in the records that were appended
 	refused *apiError // this record alone was refused
 }
+
+// place fills in the keys of a record, and the hash key that decides on its
+// shard. Where records are spread over the shards, the keys of the request have
+// no say in that; the partition key is kept for readers.
+func (s *stream) place(v *view, p *put, r *wal.Record, key, explicit *string) (err error) {
+	r.Key = aws.ToString(key)
+	if v.Auto {
+		p.hash = s.spread(v)
+		return nil
+	}
+	r.HashKey = aws.ToString(explicit)
+	p.hash, err = hashOf(r.Key, explicit)
+	return err
+}
+
+// encrypted reports whether a record that was appended is encrypted.
+func (s *stream) encrypted(r wal.Record) bool { return s.view.Load().KeyOf(r.Shard, r.Seq) != "" }
 
 // hashOf gives the hash key that decides on the shard of a record.
 func hashOf(key string, explicit *string) (hashkey.Key, error) {
@@ -146,6 +171,9 @@ func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Re
 		}
 		err := st.log.Append(recs)
 		if err == nil {
+			if v.OnDemand {
+				st.writes.add(recs)
+			}
 			return recs, nil
 		}
 		if _, sealed := errors.AsType[*wal.SealedError](err); !sealed {

@@ -71,7 +71,7 @@ func (c *call) reshard(ctx context.Context, name, arn *string, ids []string, pla
 			return noShard(key, id)
 		}
 	}
-	return c.update(ctx, name, arn, func(v *view) ([]state.Step, error) {
+	return c.update(ctx, name, arn, func(_ *stream, v *view) ([]state.Step, error) {
 		shards := make([]state.Shard, len(numbers))
 		for i, n := range numbers {
 			sh, ok := v.Shard(n)
@@ -88,39 +88,20 @@ func (c *call) reshard(ctx context.Context, name, arn *string, ids []string, pla
 	})
 }
 
-// update reshards a stream that is provisioned and ACTIVE, by the steps that
-// plan gives for its newest view: at once, or when UPDATING ends.
-func (c *call) update(ctx context.Context, name, arn *string, plan func(*view) ([]state.Step, error)) error {
-	st, _, err := c.find(ctx, name, arn)
-	if err != nil {
-		return err
-	}
-	s := c.server
-	return s.change(ctx, func(m *metadata) error {
-		current, v, err := s.lookup(st.key)
+// update reshards a stream that is provisioned, by the steps that plan gives
+// for its newest view.
+func (c *call) update(ctx context.Context, name, arn *string, plan func(*stream, *view) ([]state.Step, error)) error {
+	return c.settle(ctx, name, arn, func(_ *metadata, st *stream, v *view) (todo update, err error) {
 		switch {
-		case err != nil:
-			return err
-		case current != st:
-			return noStream(st.key)
 		case v.OnDemand:
-			return invalid("Request is invalid. Stream %s under account %s is in On-Demand mode.", v.Name, v.Account)
+			return todo, invalid("Request is invalid. Stream %s under account %s is in On-Demand mode.", v.Name, v.Account)
 		case v.Status != state.Active:
-			return notActive(v)
+			return todo, notActive(v)
 		case v.broken != nil:
-			return internalFailure(v.broken)
+			return todo, internalFailure(v.broken)
 		}
-		steps, err := plan(v)
-		if err != nil || len(steps) == 0 {
-			return err
-		}
-		if s.cfg.UpdateDelay <= 0 {
-			return m.reshard(st, steps)
-		}
-		if err := m.setStatus(st, state.Updating, steps); err != nil {
-			return err
-		}
-		return s.later(m, s.cfg.UpdateDelay, st, func(m *metadata) error { return m.finishUpdate(st) })
+		todo.steps, err = plan(st, v)
+		return todo, err
 	})
 }
 
@@ -133,7 +114,7 @@ func (c *checker) updateShardCount(in *kinesis.UpdateShardCountInput) {
 func (c *call) updateShardCount(ctx context.Context, in *kinesis.UpdateShardCountInput) (*kinesis.UpdateShardCountOutput, error) {
 	out := &kinesis.UpdateShardCountOutput{TargetShardCount: in.TargetShardCount}
 	target := int(*in.TargetShardCount)
-	err := c.update(ctx, in.StreamName, in.StreamARN, func(v *view) ([]state.Step, error) {
+	err := c.update(ctx, in.StreamName, in.StreamARN, func(st *stream, v *view) ([]state.Step, error) {
 		open := len(v.open)
 		out.CurrentShardCount, out.StreamName, out.StreamARN = aws.Int32(int32(open)), aws.String(v.Name), aws.String(v.ARN())
 		limit := c.server.cfg.ShardLimit
@@ -154,7 +135,10 @@ func (c *call) updateShardCount(ctx context.Context, in *kinesis.UpdateShardCoun
 			return nil, limitExceeded("Target shard count or number of open shards cannot be greater than %d. "+
 				"Current open shard count: %d, Target shard count: %d", c.server.shardsAllowed(), open, target)
 		}
-		return steps, nil
+		if len(steps) == 0 {
+			return nil, nil
+		}
+		return steps, c.daily(&st.daily.scalings, scalingsPerDay, v, "UpdateShardCount")
 	})
 	if err != nil {
 		return nil, err

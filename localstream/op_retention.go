@@ -51,25 +51,17 @@ func (c *call) setRetention(ctx context.Context, name, arn *string, hours int32,
 	case hours > state.MaxRetentionHours:
 		return invalidArgument("Maximum allowed retention period is %d hours. Requested retention period (%d hours) is too long.", state.MaxRetentionHours, hours)
 	}
-	s := c.server
-	return s.change(ctx, func(m *metadata) error {
-		current, v, err := s.lookup(st.key)
+	return c.server.change(ctx, func(m *metadata) error {
+		v, err := m.newest(st)
 		switch {
 		case err != nil:
 			return err
-		case current != st:
-			return noStream(st.key)
 		case v.Status != state.Active:
 			return notActive(v)
 		}
 		if err := check(v, hours); err != nil || hours == v.RetentionHours {
 			return err
 		}
-		event := &state.Retention{ID: st.id, Hours: hours, Horizon: v.TrimHorizon(time.Now())}
-		if err := m.save(state.Event{Retention: event}); err != nil {
-			return internalFailure(err)
-		}
-		m.publish(st)
-		return nil
+		return m.saveStream(st, state.Event{Retention: &state.Retention{ID: st.id, Hours: hours, Horizon: v.TrimHorizon(time.Now())}})
 	})
 }

@@ -197,7 +197,7 @@ func TestExpiredSegmentsAreRemoved(t *testing.T) {
 		before := st.log.Size()
 		time.Sleep(25 * time.Hour)
 		h.put("k", "last")
-		time.Sleep(2 * retainEvery)
+		time.Sleep(2 * upkeepEvery)
 		synctest.Wait()
 		if after := st.log.Size(); after > before/2 {
 			t.Errorf("the log takes %d bytes, %d before", after, before)

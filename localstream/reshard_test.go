@@ -205,7 +205,7 @@ func TestClosedShardsExpire(t *testing.T) {
 		equal(t, "on the day", len(h.shards()), 3)
 		time.Sleep(2 * time.Millisecond) // the shard was open for one
 		equal(t, "a day later", len(h.shards()), 2)
-		time.Sleep(2 * retainEvery)
+		time.Sleep(2 * upkeepEvery)
 		kind, _ := h.refused("GetShardIterator", `{"StreamName":"s","ShardId":"0","ShardIteratorType":"TRIM_HORIZON"}`)
 		equal(t, "iterator", kind, typeNotFound)
 		kind, _ = h.refused("SplitShard", `{"StreamName":"s","ShardToSplit":"0","NewStartingHashKey":"50"}`)

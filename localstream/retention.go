@@ -8,18 +8,23 @@ import (
 	"github.com/shardrun/shardrun/localstream/internal/state"
 )
 
-// retainEvery is how often expired records and shards are removed. They are
-// hidden from readers the moment they expire, so this is about space alone.
-const retainEvery = time.Minute
+// upkeepEvery is how often expired records and shards are removed, and
+// on-demand streams scaled. What expires is hidden from readers the moment it
+// does, so removing it is about space alone.
+const upkeepEvery = time.Minute
 
-// retain removes what has expired, until the server closes.
-func (s *Server) retain() {
-	ticker := time.NewTicker(retainEvery)
+// upkeep removes what has expired and scales on-demand streams, until the
+// server closes.
+func (s *Server) upkeep() {
+	ticker := time.NewTicker(upkeepEvery)
 	defer ticker.Stop()
-	for {
+	for last := time.Now(); ; {
 		select {
 		case <-ticker.C:
-			s.trim(time.Now())
+			now := time.Now()
+			s.trim(now)
+			s.scale(now, now.Sub(last))
+			last = now
 		case <-s.closing.Done():
 			return
 		}

@@ -33,6 +33,7 @@ type Server struct {
 	sealer     *sealer
 	faults     faults
 	calls      callRates
+	kms        *kmsKeys
 	ids        *requestIDs
 	inFlight   *budget
 
@@ -42,7 +43,7 @@ type Server struct {
 
 	closing    context.Context // done when Close was called
 	close      context.CancelFunc
-	background sync.WaitGroup // the keeper, retention, transitions
+	background sync.WaitGroup // the keeper, the upkeep, transitions
 
 	// mu guards the two below.
 	mu       sync.Mutex
@@ -76,6 +77,7 @@ func OpenOn(fsys vfs.FS, segmentBytes int64, cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, logger: cfg.Logger, started: time.Now(), changes: make(chan func(*metadata)), ids: newRequestIDs()}
 	s.operations = operationsByName()
 	s.inFlight = newBudget(cmp.Or(cfg.maxInFlight, maxInFlight))
+	s.kms = newKMSKeys(cfg.KMSKeys)
 	s.buffers.New = func() any { return new(buffers) }
 	if err := s.openFiles(); err != nil {
 		return nil, fmt.Errorf("open localstream: %w", err)
@@ -133,7 +135,7 @@ func (s *Server) openState() error {
 		return err
 	}
 	s.background.Go(func() { s.keep(m) })
-	s.background.Go(s.retain)
+	s.background.Go(s.upkeep)
 	return nil
 }
 

@@ -57,7 +57,7 @@ func TestNewStream(t *testing.T) {
 
 func TestOnDemandStream(t *testing.T) {
 	h := start(t, 0)
-	for name, body := range map[string]string{"a": `{"StreamName":"a"}`, "b": `{"StreamName":"b","StreamModeDetails":{"StreamMode":"ON_DEMAND"},"WarmThroughputMiBps":7}`} {
+	for name, body := range map[string]string{"a": `{"StreamName":"a"}`, "b": `{"StreamName":"b","StreamModeDetails":{"StreamMode":"ON_DEMAND"}}`} {
 		if status, answer := h.raw("CreateStream", body); status != 200 || answer != "" {
 			t.Fatalf("%d %s", status, answer)
 		}
@@ -65,7 +65,6 @@ func TestOnDemandStream(t *testing.T) {
 		equal(t, "shards", len(d.Shards), 4)
 		equal(t, "mode", d.StreamModeDetails.StreamMode, "ON_DEMAND")
 	}
-	equal(t, "warm throughput", *h.summary("b").WarmThroughput.CurrentMiBps, 7)
 	for _, r := range [][2]string{
 		{"SplitShard", `{"StreamName":"a","ShardToSplit":"0","NewStartingHashKey":"10"}`},
 		{"MergeShards", `{"StreamName":"a","ShardToMerge":"0","AdjacentShardToMerge":"1"}`},
@@ -152,6 +151,8 @@ func TestTagsOfANewStream(t *testing.T) {
 			"[Member must have length less than or equal to 128, Member must have length greater than or equal to 1]"},
 		{"a long key", `"` + long + `":"v"`, typeValidation, violation + "'{" + long + "=v}' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: " +
 			"[Member must have length less than or equal to 128, Member must have length greater than or equal to 1]"},
+		{"a character that tags cannot have", `"k":"a;b"`, typeInvalidArgument, badTagText},
+		{"a reserved key", `"Aws:k":""`, typeInvalidArgument, "Failed to add tags to stream s under account 000000000000 because the prefix aws: of tag keys is reserved."},
 		{"a long value", `"k":"` + long + long + `"`, typeValidation, violation + "'{k=" + long + long + "}' at 'tags' failed to satisfy constraint: Map value must satisfy constraint: " +
 			"[Member must have length less than or equal to 256, Member must have length greater than or equal to 0]"},
 	} {

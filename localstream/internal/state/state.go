@@ -12,6 +12,9 @@ type State struct {
 	Secret  []byte             `json:"secret"`  // the key of iterators and tokens
 	Streams map[string]*Stream `json:"streams"` // by ID
 
+	// Accounts are the settings of accounts that ever changed them.
+	Accounts []Account `json:"accounts,omitempty"`
+
 	// Retired is the latest CreateSecs of all shards of removed streams. New
 	// streams start above it, so one that takes the name of another does not
 	// repeat its sequence numbers.
@@ -34,6 +37,10 @@ type Event struct {
 	Retention *Retention     `json:"retention,omitempty"`
 	Expired   *ShardsExpired `json:"expired,omitempty"`
 	Removed   *Removed       `json:"removed,omitempty"`
+
+	Settings *SettingsChanged `json:"settings,omitempty"`
+	Attached *Attached        `json:"attached,omitempty"`
+	Account  *Account         `json:"account,omitempty"`
 }
 
 // Booted is the opening of the server.
@@ -45,17 +52,19 @@ type Booted struct {
 
 // StatusChanged is a stream's new status, with what is to happen at its end.
 type StatusChanged struct {
-	ID      string `json:"id"`
-	Status  Status `json:"status"`
-	Pending []Step `json:"pending,omitempty"`
+	ID      string    `json:"id"`
+	Status  Status    `json:"status"`
+	Pending []Step    `json:"pending,omitempty"`
+	Change  *Settings `json:"change,omitempty"`
 }
 
 // Resharded is a whole reshard: the shards that it closed and the ones that it
 // made. It ends an update.
 type Resharded struct {
-	ID     string   `json:"id"`
-	Closed []Closed `json:"closed"`
-	Opened []Shard  `json:"opened"` // by rising number; some may be closed already
+	ID       string    `json:"id"`
+	Closed   []Closed  `json:"closed"`
+	Opened   []Shard   `json:"opened"`             // by rising number; some may be closed already
+	Settings *Settings `json:"settings,omitempty"` // that change with it
 }
 
 // Closed is the closing of a shard.
@@ -135,7 +144,7 @@ func (s *State) Prepare(e Event) (apply func(), err error) {
 		return func() { s.Streams[e.Created.ID] = e.Created }, nil
 	case e.Status != nil:
 		return s.change(e.Status.ID, func(st *Stream) error {
-			st.Status, st.Pending = e.Status.Status, e.Status.Pending
+			st.Status, st.Pending, st.Change = e.Status.Status, e.Status.Pending, e.Status.Change
 			return nil
 		})
 	case e.Resharded != nil:
@@ -152,6 +161,12 @@ func (s *State) Prepare(e Event) (apply func(), err error) {
 			})
 			return nil
 		})
+	case e.Settings != nil:
+		return s.change(e.Settings.ID, e.Settings.apply)
+	case e.Attached != nil:
+		return s.change(e.Attached.ID, e.Attached.apply)
+	case e.Account != nil:
+		return func() { s.setAccount(*e.Account) }, nil
 	case e.Removed != nil:
 		st, ok := s.Streams[e.Removed.ID]
 		if !ok {
@@ -202,6 +217,9 @@ func (r *Resharded) apply(st *Stream) error {
 		}
 		st.NextShard++
 	}
-	st.Shards, st.Status, st.Pending = shards, Active, nil
+	st.Shards, st.Status, st.Pending, st.Change = shards, Active, nil, nil
+	if r.Settings != nil {
+		st.set(r.Settings)
+	}
 	return checkTiling(st.Open())
 }

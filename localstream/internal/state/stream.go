@@ -34,7 +34,7 @@ func ParseARN(arn string) (Key, bool) {
 	}
 	name, ok := strings.CutPrefix(parts[5], "stream/")
 	name, _, _ = strings.Cut(name, "/") // a consumer's ARN names its stream too
-	if !ok || name == "" || len(parts[4]) != 12 {
+	if !ok || name == "" || len(parts[4]) != 12 || strings.Trim(parts[4], "0123456789") != "" {
 		return Key{}, false
 	}
 	return Key{Scope{Account: parts[4], Region: parts[3]}, name}, true
@@ -67,15 +67,21 @@ type Stream struct {
 	Created        int64   `json:"created"` // Unix milliseconds
 	Status         Status  `json:"status"`
 	OnDemand       bool    `json:"on_demand,omitempty"`
+	Auto           bool    `json:"auto,omitempty"` // records are spread over the shards, whatever their keys
 	RetentionHours int32   `json:"retention_hours"`
 	MaxRecordKiB   int32   `json:"max_record_kib"`
 	WarmMiBps      int32   `json:"warm_mibps,omitempty"`
 	Horizon        int64   `json:"horizon,omitempty"` // records that arrived earlier stay hidden, Unix milliseconds
 	NextShard      uint32  `json:"next_shard"`        // the number of the next new shard
 	Shards         []Shard `json:"shards"`            // by rising number, without expired ones
-	Pending        []Step  `json:"pending,omitempty"` // what to do when UPDATING ends
 
-	Tags map[string]string `json:"tags,omitempty"`
+	// Pending and Change are what to do when UPDATING ends.
+	Pending []Step    `json:"pending,omitempty"`
+	Change  *Settings `json:"change,omitempty"`
+
+	Encryption []Encryption `json:"encryption,omitempty"` // of records, by rising boundary
+	Metrics    []string     `json:"metrics,omitempty"`    // of shards that are monitored
+	Attachments
 }
 
 // NoShard stands for a parent that a shard does not have.

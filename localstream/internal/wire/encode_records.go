@@ -26,25 +26,40 @@ func (r *PutResult) appendMembers(dst []byte) []byte {
 }
 
 // PutRecordAnswer is the output of PutRecord.
-type PutRecordAnswer struct{ Result PutResult }
+type PutRecordAnswer struct {
+	Result    PutResult
+	Encrypted bool // says so; there is no word for a record that is not
+}
+
+// encryptionType is the member of what is encrypted.
+const encryptionType = `"EncryptionType":"KMS",`
 
 // AppendJSON appends the answer to dst.
 func (a *PutRecordAnswer) AppendJSON(dst []byte) []byte {
-	return append(a.Result.appendMembers(append(dst, '{')), '}')
+	dst = append(dst, '{')
+	if a.Encrypted {
+		dst = append(dst, encryptionType...)
+	}
+	return append(a.Result.appendMembers(dst), '}')
 }
 
 // PutRecordsAnswer is the output of PutRecords: a result for each record, in
 // the order of the request.
 type PutRecordsAnswer struct {
-	Failed  int
-	Results []PutResult
+	Failed    int
+	Results   []PutResult
+	Encrypted bool
 }
 
 // AppendJSON appends the answer to dst.
 func (a *PutRecordsAnswer) AppendJSON(dst []byte) []byte {
 	const each = len(`{"SequenceNumber":"","ShardId":"shardId-000000000000"},`) + 56
 	dst = slices.Grow(dst, 64+each*len(a.Results))
-	dst = strconv.AppendInt(append(dst, `{"FailedRecordCount":`...), int64(a.Failed), 10)
+	dst = append(dst, '{')
+	if a.Encrypted {
+		dst = append(dst, encryptionType...)
+	}
+	dst = strconv.AppendInt(append(dst, `"FailedRecordCount":`...), int64(a.Failed), 10)
 	dst = append(dst, `,"Records":[`...)
 	for i := range a.Results {
 		if i > 0 {
@@ -57,10 +72,11 @@ func (a *PutRecordsAnswer) AppendJSON(dst []byte) []byte {
 
 // Record is a record that was read.
 type Record struct {
-	Sequence []byte // decimal digits
-	Arrival  int64  // Unix milliseconds
-	Key      string // the partition key
-	Data     []byte
+	Sequence  []byte // decimal digits
+	Arrival   int64  // Unix milliseconds
+	Key       string // the partition key; empty for a record without one
+	Data      []byte
+	Encrypted bool
 }
 
 // ChildShard is a shard that goes on where a closed one ended.
@@ -113,7 +129,12 @@ func (a *GetRecordsAnswer) AppendJSON(dst []byte) []byte {
 func (r *Record) appendJSON(dst []byte) []byte {
 	dst = appendMillis(append(dst, `{"ApproximateArrivalTimestamp":`...), r.Arrival)
 	dst = appendBlob(append(dst, `,"Data":`...), r.Data)
-	dst = appendString(append(dst, `,"PartitionKey":`...), r.Key)
+	if r.Encrypted {
+		dst = append(append(dst, ','), encryptionType[:len(encryptionType)-1]...)
+	}
+	if r.Key != "" {
+		dst = appendString(append(dst, `,"PartitionKey":`...), r.Key)
+	}
 	dst = append(dst, `,"SequenceNumber":"`...)
 	dst = append(dst, r.Sequence...)
 	return append(dst, `"}`...)

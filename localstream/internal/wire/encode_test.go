@@ -28,7 +28,7 @@ func answering(a Answer) *kinesis.Client {
 
 func TestAnswersByHand(t *testing.T) {
 	ctx := context.Background()
-	put, err := answering(&PutRecordAnswer{PutResult{ShardID: "shardId-000000000001", Sequence: []byte("123")}}).
+	put, err := answering(&PutRecordAnswer{Result: PutResult{ShardID: "shardId-000000000001", Sequence: []byte("123")}}).
 		PutRecord(ctx, &kinesis.PutRecordInput{Data: []byte{}, PartitionKey: aws.String("a")})
 	if err != nil || *put.SequenceNumber != "123" || *put.ShardId != "shardId-000000000001" {
 		t.Errorf("PutRecord: %+v, %v", put, err)
@@ -48,6 +48,16 @@ func TestAnswersByHand(t *testing.T) {
 	puts.ResultMetadata = middleware.Metadata{}
 	if !reflect.DeepEqual(puts, want) {
 		t.Errorf("PutRecords: %+v", puts)
+	}
+
+	put, err = answering(&PutRecordAnswer{Result: PutResult{ShardID: "s", Sequence: []byte("1")}, Encrypted: true}).
+		PutRecord(ctx, &kinesis.PutRecordInput{Data: []byte{}})
+	if err != nil || put.EncryptionType != types.EncryptionTypeKms || *put.ShardId != "s" {
+		t.Errorf("PutRecord, encrypted: %+v, %v", put, err)
+	}
+	puts, err = answering(&PutRecordsAnswer{Encrypted: true}).PutRecords(ctx, &kinesis.PutRecordsInput{Records: []types.PutRecordsRequestEntry{}})
+	if err != nil || puts.EncryptionType != types.EncryptionTypeKms || *puts.FailedRecordCount != 0 {
+		t.Errorf("PutRecords, encrypted: %+v, %v", puts, err)
 	}
 
 	get, err := answering(&GetRecordsAnswer{

@@ -1,0 +1,114 @@
+package state
+
+import (
+	"maps"
+	"slices"
+)
+
+// Settings are new values of settings of a stream. Nil stays as it is.
+type Settings struct {
+	OnDemand     *bool    `json:"on_demand,omitempty"`
+	Auto         *bool    `json:"auto,omitempty"`
+	WarmMiBps    *int32   `json:"warm_mibps,omitempty"`
+	MaxRecordKiB *int32   `json:"max_record_kib,omitempty"`
+	KeyID        *string  `json:"key_id,omitempty"` // of the key to encrypt with, "" to stop
+	Metrics      []string `json:"metrics,omitzero"` // all of them; empty is none
+}
+
+// SettingsChanged is a change of settings in one step.
+type SettingsChanged struct {
+	ID string `json:"id"`
+	Settings
+	Since   *Boundary `json:"since,omitempty"`   // set with a KeyID
+	Updated bool      `json:"updated,omitempty"` // the change ends an update
+}
+
+// Boundary parts the records of a stream into those before a moment and those
+// after it, whatever the clock does.
+type Boundary struct {
+	At        int64             `json:"at"`             // Unix milliseconds
+	Horizon   int64             `json:"horizon"`        // the trim horizon at that time
+	NextShard uint32            `json:"next_shard"`     // of shards from this number on, every record is after it,
+	From      map[uint32]uint64 `json:"from,omitempty"` // and of these shards, the records from these indices on
+}
+
+// before reports whether a record comes before the boundary.
+func (b *Boundary) before(shard uint32, index uint64) bool {
+	if shard >= b.NextShard {
+		return false
+	}
+	from, open := b.From[shard]
+	return !open || index < from
+}
+
+// Encryption is the key of the records after a boundary, up to the next one.
+type Encryption struct {
+	KeyID string   `json:"key_id,omitempty"` // empty for records that are not encrypted
+	Since Boundary `json:"since"`
+}
+
+// set takes over the settings that are given.
+func (st *Stream) set(s *Settings) {
+	if s.OnDemand != nil {
+		st.OnDemand = *s.OnDemand
+	}
+	if s.Auto != nil {
+		st.Auto = *s.Auto
+	}
+	if s.WarmMiBps != nil {
+		st.WarmMiBps = *s.WarmMiBps
+	}
+	if s.MaxRecordKiB != nil {
+		st.MaxRecordKiB = *s.MaxRecordKiB
+	}
+	if s.Metrics != nil {
+		st.Metrics = s.Metrics
+	}
+}
+
+func (c *SettingsChanged) apply(st *Stream) error {
+	st.set(&c.Settings)
+	if c.KeyID != nil && c.Since != nil {
+		st.encrypt(*c.KeyID, *c.Since)
+	}
+	if c.Updated {
+		st.Status, st.Pending, st.Change = Active, nil, nil
+	}
+	return nil
+}
+
+// encrypt makes a key that of the records after a boundary. What is known of
+// records that have expired is forgotten, and so is a key without a record.
+func (st *Stream) encrypt(keyID string, since Boundary) {
+	list := slices.Clone(st.Encryption)
+	if n := len(list); n > 0 && list[n-1].Since.NextShard == since.NextShard && maps.Equal(list[n-1].Since.From, since.From) {
+		list = list[:n-1]
+	}
+	if n := len(list); n == 0 || list[n-1].KeyID != keyID {
+		list = append(list, Encryption{KeyID: keyID, Since: since})
+	}
+	for len(list) > 1 && list[1].Since.At < since.Horizon || len(list) > 0 && list[0].KeyID == "" {
+		list = list[1:]
+	}
+	st.Encryption = list
+}
+
+// KeyID is the id of the key that new records are encrypted with, empty if
+// they are not.
+func (st *Stream) KeyID() string {
+	if n := len(st.Encryption); n > 0 {
+		return st.Encryption[n-1].KeyID
+	}
+	return ""
+}
+
+// KeyOf is the id of the key that a record was encrypted with, empty if it was
+// not.
+func (st *Stream) KeyOf(shard uint32, index uint64) string {
+	for _, e := range slices.Backward(st.Encryption) {
+		if !e.Since.before(shard, index) {
+			return e.KeyID
+		}
+	}
+	return ""
+}
