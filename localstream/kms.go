@@ -85,16 +85,13 @@ func checkKMSKey(id string, key KMSKey) error {
 	return nil
 }
 
-// state gives the state of a key for a stream. A key may be in the table by its
-// ARN, or for all accounts and regions without.
-func (k *kmsKeys) state(scope state.Scope, id string) KMSKey {
+// state gives the state of a key by its ARN. The table may have it without what
+// is in front of the UUID or the alias, for all accounts and regions.
+func (k *kmsKeys) state(arn string) KMSKey {
+	short, _ := shortKMSKey(arn)
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	short := id
-	if _, resource, ok := splitKMSKey(id); ok {
-		short = resource
-	}
-	for _, name := range []string{id, kmsARN(scope, short), short} {
+	for _, name := range []string{arn, short} {
 		if key, ok := k.keys[name]; ok {
 			return key
 		}
@@ -105,21 +102,20 @@ func (k *kmsKeys) state(scope state.Scope, id string) KMSKey {
 	return KMSEnabled
 }
 
-// use is the error of a request that needs a key, nil if the key works or
-// there is none.
-func (k *kmsKeys) use(key state.Key, id string) error {
+// use is the error of a request for a stream that needs a key, nil if the key
+// works or there is none.
+func (k *kmsKeys) use(stream state.Key, id string) error {
 	if id == "" {
 		return nil
 	}
-	now := k.state(key.Scope, id)
-	if now == KMSEnabled {
-		return nil
-	}
 	arn := id
-	if _, _, ok := splitKMSKey(id); !ok {
-		arn = kmsARN(key.Scope, id)
+	if _, isARN := shortKMSKey(id); !isARN {
+		arn = kmsARN(stream.Scope, id)
 	}
-	return clientError(kmsErrors[now], "%s", kmsMessage(now, arn))
+	if now := k.state(arn); now != KMSEnabled {
+		return clientError(kmsErrors[now], "%s", kmsMessage(now, arn))
+	}
+	return nil
 }
 
 func kmsMessage(key KMSKey, arn string) string {
@@ -146,24 +142,22 @@ func kmsARN(scope state.Scope, short string) string {
 	return "arn:aws:kms:" + scope.Region + ":" + scope.Account + ":" + short
 }
 
-// splitKMSKey splits the ARN of a key into what is in front of its resource and
-// the key without it: a UUID or alias/NAME.
-func splitKMSKey(arn string) (prefix, short string, ok bool) {
+// shortKMSKey gives the UUID or alias/NAME of a key's ARN.
+func shortKMSKey(arn string) (short string, ok bool) {
 	parts := strings.SplitN(arn, ":", 6)
 	if len(parts) != 6 || parts[0] != "arn" || !strings.HasPrefix(parts[1], "aws") || parts[2] != "kms" || !isRegion(parts[3]) || !isAccount(parts[4]) {
-		return "", "", false
+		return "", false
 	}
-	prefix = strings.TrimSuffix(arn, parts[5])
 	if id, isKey := strings.CutPrefix(parts[5], "key/"); isKey {
-		return prefix, id, isKMSKeyID(id)
+		return id, isKMSKeyID(id)
 	}
-	return prefix, parts[5], isKMSAlias(parts[5])
+	return parts[5], isKMSAlias(parts[5])
 }
 
 // isKMSKey reports whether s can name a key: by UUID, by alias, or by the ARN
 // of either.
 func isKMSKey(s string) bool {
-	_, _, isARN := splitKMSKey(s)
+	_, isARN := shortKMSKey(s)
 	return isARN || isKMSAlias(s) || isKMSKeyID(s)
 }
 
