@@ -17,8 +17,17 @@ const (
 	cborRecordBytes = 160
 )
 
-func (r *PutResult) appendCBOR(dst []byte) []byte {
-	dst = cbor.AppendMap(dst, 2)
+// appendEncryptedMap begins a map of so many members and one more for what is
+// encrypted.
+func appendEncryptedMap(dst []byte, members int, encrypted bool) []byte {
+	if !encrypted {
+		return cbor.AppendMap(dst, members)
+	}
+	return cbor.AppendText(cbor.AppendText(cbor.AppendMap(dst, members+1), "EncryptionType"), "KMS")
+}
+
+// appendMembersCBOR appends the two members of a result.
+func (r *PutResult) appendMembersCBOR(dst []byte) []byte {
 	if r.Code != "" {
 		dst = cbor.AppendText(cbor.AppendText(dst, "ErrorCode"), r.Code)
 		return cbor.AppendText(cbor.AppendText(dst, "ErrorMessage"), r.Message)
@@ -28,16 +37,18 @@ func (r *PutResult) appendCBOR(dst []byte) []byte {
 }
 
 // AppendCBOR appends the answer to dst.
-func (a *PutRecordAnswer) AppendCBOR(dst []byte) []byte { return a.Result.appendCBOR(dst) }
+func (a *PutRecordAnswer) AppendCBOR(dst []byte) []byte {
+	return a.Result.appendMembersCBOR(appendEncryptedMap(dst, 2, a.Encrypted))
+}
 
 // AppendCBOR appends the answer to dst.
 func (a *PutRecordsAnswer) AppendCBOR(dst []byte) []byte {
 	dst = slices.Grow(dst, 64+cborResultBytes*len(a.Results))
-	dst = cbor.AppendMap(dst, 2)
+	dst = appendEncryptedMap(dst, 2, a.Encrypted)
 	dst = cbor.AppendInt(cbor.AppendText(dst, "FailedRecordCount"), int64(a.Failed))
 	dst = cbor.AppendArray(cbor.AppendText(dst, "Records"), len(a.Results))
 	for i := range a.Results {
-		dst = a.Results[i].appendCBOR(dst)
+		dst = a.Results[i].appendMembersCBOR(cbor.AppendMap(dst, 2))
 	}
 	return dst
 }
@@ -76,10 +87,16 @@ func (a *GetRecordsAnswer) AppendCBOR(dst []byte) []byte {
 }
 
 func (r *Record) appendCBOR(dst []byte) []byte {
-	dst = cbor.AppendMap(dst, 4)
+	members := 3
+	if r.Key != "" {
+		members++
+	}
+	dst = appendEncryptedMap(dst, members, r.Encrypted)
 	dst = cbor.AppendInt(cbor.AppendText(dst, "ApproximateArrivalTimestamp"), r.Arrival)
 	dst = cbor.AppendBytes(cbor.AppendText(dst, "Data"), r.Data)
-	dst = cbor.AppendText(cbor.AppendText(dst, "PartitionKey"), r.Key)
+	if r.Key != "" {
+		dst = cbor.AppendText(cbor.AppendText(dst, "PartitionKey"), r.Key)
+	}
 	return cbor.AppendText(cbor.AppendText(dst, "SequenceNumber"), r.Sequence)
 }
 

@@ -112,9 +112,14 @@ func TestAnswersOfCBOR(t *testing.T) {
 			"\xa3\x72MillisBehindLatest\x00\x71NextShardIterator\x61n\x67Records\x81\xa4\x78\x1bApproximateArrivalTimestamp\x1b\x00\x00\x00\xdc\x6a\xcf\xac\x7b" +
 				"\x64Data\x42\x00\xff\x6cPartitionKey\x68ключ\x6eSequenceNumber\x6212"},
 		"an empty page at the end of a shard": {&GetRecordsAnswer{}, "\xa2\x72MillisBehindLatest\x00\x67Records\x80"},
-		"a put":                               {&PutRecordAnswer{PutResult{ShardID: "s", Sequence: []byte("12")}}, "\xa2\x6eSequenceNumber\x6212\x67ShardId\x61s"},
+		"a put":                               {&PutRecordAnswer{Result: PutResult{ShardID: "s", Sequence: []byte("12")}}, "\xa2\x6eSequenceNumber\x6212\x67ShardId\x61s"},
 		"puts that failed": {&PutRecordsAnswer{Failed: 1, Results: []PutResult{{Code: "c", Message: "m"}}},
 			"\xa2\x71FailedRecordCount\x01\x67Records\x81\xa2\x69ErrorCode\x61c\x6cErrorMessage\x61m"},
+		"an encrypted put": {&PutRecordAnswer{PutResult{ShardID: "s", Sequence: []byte("12")}, true},
+			"\xa3\x6eEncryptionType\x63KMS\x6eSequenceNumber\x6212\x67ShardId\x61s"},
+		"an encrypted record without a key": {&GetRecordsAnswer{Records: []Record{{Sequence: []byte("1"), Encrypted: true}}},
+			"\xa2\x72MillisBehindLatest\x00\x67Records\x81\xa4\x6eEncryptionType\x63KMS\x78\x1bApproximateArrivalTimestamp\x00\x64Data\x40\x6eSequenceNumber\x611"},
+		"encrypted puts":             {&PutRecordsAnswer{Encrypted: true}, "\xa3\x6eEncryptionType\x63KMS\x71FailedRecordCount\x00\x67Records\x80"},
 		"an error":                   {&ErrorAnswer{Type: "X", Member: "message", Message: "m"}, "\xbf\x66__type\x61X\x67message\x61m\xff"},
 		"an error without a message": {&ErrorAnswer{Type: "X", Member: "message"}, "\xbf\x66__type\x61X\xff"},
 	} {
