@@ -27,9 +27,13 @@ type OS struct {
 var _ FS = (*OS)(nil)
 
 // OpenOS opens dir, which is made, durably, if it does not exist. It fails when
-// dir is not a directory or cannot be written to. Close it when nothing uses it
-// any more.
+// dir is not a directory or cannot be written to, and on Unix when it is a
+// symbolic link that belongs, or leads, to another user who is not root. Close
+// it when nothing uses it any more.
 func OpenOS(dir string) (*OS, error) {
+	if err := checkLink(dir); err != nil {
+		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
+	}
 	if err := makeDir(dir, syncPath); err != nil {
 		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
 	}
