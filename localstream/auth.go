@@ -8,15 +8,15 @@ import (
 	"github.com/shardrun/shardrun/localstream/internal/state"
 )
 
-// authError is an error of the signature's form. Signatures themselves are not
-// verified.
+// authError is an error of the signature's form. caller.go and signature.go
+// verify signatures.
 func authError(kind, message string) *apiError {
 	return &apiError{Type: kind, Message: message, Status: http.StatusBadRequest}
 }
 
 // checkAuth checks that a request is signed in form, in the way and the words
-// of AWS.
-func checkAuth(r *http.Request) error {
+// of AWS. With echo its errors repeat the header, as those of AWS do.
+func checkAuth(r *http.Request, echo bool) error {
 	header := r.Header.Get("Authorization")
 	var query url.Values
 	if r.URL.RawQuery != "" {
@@ -27,14 +27,14 @@ func checkAuth(r *http.Request) error {
 	case header != "" && inQuery:
 		return authError("InvalidSignatureException", "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.")
 	case header != "":
-		return checkAuthHeader(r, header)
+		return checkAuthHeader(r, header, echo)
 	case inQuery:
 		return checkAuthQuery(query)
 	}
 	return authError("MissingAuthenticationTokenException", "Missing Authentication Token")
 }
 
-func checkAuthHeader(r *http.Request, header string) error {
+func checkAuthHeader(r *http.Request, header string, echo bool) error {
 	params := authParams(header)
 	var missing []string
 	for _, name := range []string{"Credential", "Signature", "SignedHeaders"} {
@@ -48,7 +48,10 @@ func checkAuthHeader(r *http.Request, header string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return authError("IncompleteSignatureException", strings.Join(missing, " ")+" Authorization="+header)
+	if echo {
+		missing = append(missing, "Authorization="+header)
+	}
+	return authError("IncompleteSignatureException", strings.Join(missing, " "))
 }
 
 func checkAuthQuery(query url.Values) error {

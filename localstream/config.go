@@ -2,6 +2,7 @@ package localstream
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -131,6 +132,20 @@ type Config struct {
 	// not emulated yet. Defaults to 0.
 	ConsumerDelay time.Duration
 
+	// Auth says how clients on the network are authenticated. Defaults to
+	// AuthOff.
+	Auth Auth
+	// Keys are the access keys of clients. Required with AuthSigV4, and refused
+	// without. Defaults to none.
+	Keys []Key
+
+	// TLS makes the server speak TLS, 1.2 or later, on the network, and nothing
+	// else. Without certificates (&tls.Config{}) they are generated, for
+	// localhost, the loopback addresses, the address that is listened on, and
+	// AllowHosts; clients have to trust [Server.CA], which is kept in DataDir. The
+	// server takes a copy. Defaults to none: no TLS.
+	TLS *tls.Config
+
 	// AllowHosts are names that clients may use for this server in the Host
 	// header, besides loopback names and addresses and the address that it
 	// listens on. Others are refused, so that no web page can reach the server
@@ -178,6 +193,15 @@ func (c Config) validate() error {
 		return fmt.Errorf("localstream config: Region %q: want letters, digits and hyphens, at most 32", c.Region)
 	case c.Limits > LimitsAWS:
 		return fmt.Errorf("localstream config: Limits %d: want LimitsOff or LimitsAWS", c.Limits)
+	case c.Auth > AuthSigV4:
+		return fmt.Errorf("localstream config: Auth %d: want AuthOff or AuthSigV4", c.Auth)
+	case c.Auth == AuthSigV4 && len(c.Keys) == 0:
+		return errors.New("localstream config: Keys are empty: want at least one with AuthSigV4")
+	case c.Auth == AuthOff && len(c.Keys) > 0:
+		return errors.New("localstream config: Keys without AuthSigV4: want both or neither")
+	}
+	if err := validateKeys(c.Keys); err != nil {
+		return fmt.Errorf("localstream config: Keys: %w", err)
 	}
 	for id, key := range c.KMSKeys {
 		if err := checkKMSKey(id, key); err != nil {

@@ -76,6 +76,15 @@ func internalFailure(err error) *apiError {
 	return &apiError{Type: typeInternal, Message: err.Error(), Status: http.StatusInternalServerError}
 }
 
+// tooManyRequests is the answer to a peer that has as many requests running as
+// one may have.
+func tooManyRequests() *apiError {
+	return &apiError{
+		Type: typeUnavailable, Status: http.StatusServiceUnavailable,
+		Message: fmt.Sprintf("this address has %d requests running already", maxPeerRequests),
+	}
+}
+
 // unavailable is the answer of a server that is closing.
 func unavailable() *apiError {
 	return &apiError{Type: typeUnavailable, Message: "the server is shutting down", Status: http.StatusServiceUnavailable}

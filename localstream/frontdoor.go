@@ -47,6 +47,13 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		s.writeError(w, encoding, unavailable())
 	default:
 		defer s.requests.Done()
+		peer := peerOf(r.RemoteAddr)
+		if !s.peers.take(peer) {
+			encoding, _ := encodingOf(contentType(r))
+			s.writeError(w, encoding, tooManyRequests())
+			return
+		}
+		defer s.peers.give(peer)
 		s.servePost(w, r)
 	}
 }
@@ -80,7 +87,7 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 	defer s.buffers.Put(b)
 	share := &share{server: s}
 	defer share.free()
-	out, err := s.serve(w, r, b, &call{server: s, op: op, encoding: encoding, scope: s.scopeOf(r), share: share})
+	out, err := s.serve(w, r, b, &call{server: s, op: op, encoding: encoding, share: share})
 	if errors.Is(err, errDropped) {
 		panic(http.ErrAbortHandler) // the way to make net/http cut a connection
 	}
@@ -108,12 +115,21 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, c *ca
 	}
 	// AWS looks at the signature after the body, and so do we, unless the body
 	// is a large one.
-	unsigned := checkAuth(r)
+	who, unsigned := s.identify(r)
+	c.scope = who.scope
 	if e, ok := errors.AsType[*apiError](unsigned); ok && limit.bytes > unsignedBodyBytes && r.ContentLength <= limit.bytes {
 		limit = bodyLimit{unsignedBodyBytes, e}
 	}
 	if err := s.readBody(w, r, b, c.share, limit); err != nil {
 		return output{}, err
+	}
+	if s.cfg.Auth == AuthSigV4 { // then nothing is decoded for strangers
+		if unsigned != nil {
+			return output{}, unsigned
+		}
+		if err := who.prove(b.request.Body); err != nil {
+			return output{}, err
+		}
 	}
 	if op == nil || op.support == not { // nothing needs what is in the body
 		switch {
@@ -142,6 +158,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, c *ca
 	var violations checker
 	op.check(&violations, in)
 	if err := violations.err(); err != nil {
+		return output{}, err
+	}
+	if err := s.authorize(who, op, in); err != nil {
 		return output{}, err
 	}
 	out, err := op.run(r.Context(), c, in)

@@ -52,16 +52,23 @@ func (s *Server) sealIterator(it iterator, now time.Time) string {
 // javaTime is how AWS writes times in messages.
 const javaTime = "Mon Jan 02 15:04:05 UTC 2006"
 
-// openIterator reads the text of an iterator. AWS tolerates quotes around it.
-func (s *Server) openIterator(text string, now time.Time) (iterator, error) {
+// readIterator reads the text of an iterator, however old it is. AWS tolerates
+// quotes around it.
+func (s *Server) readIterator(text string) (it iterator, made time.Time, ok bool) {
 	if len(text) >= 2 && strings.HasPrefix(text, `"`) && strings.HasSuffix(text, `"`) {
 		text = text[1 : len(text)-1]
 	}
 	payload, made, err := s.sealer.open(kindIterator, text)
 	if err != nil {
-		return iterator{}, invalidArgument("Invalid ShardIterator.")
+		return iterator{}, made, false
 	}
-	it, ok := decodeIterator(payload)
+	it, ok = decodeIterator(payload)
+	return it, made, ok
+}
+
+// openIterator reads the text of an iterator that is to be used.
+func (s *Server) openIterator(text string, now time.Time) (iterator, error) {
+	it, made, ok := s.readIterator(text)
 	if !ok {
 		return iterator{}, invalidArgument("Invalid ShardIterator.")
 	}

@@ -107,22 +107,26 @@ func (r *requestIDs) set(h http.Header) {
 
 // serveHealth answers the health page.
 func (s *Server) serveHealth(w http.ResponseWriter) {
+	streams := len(*s.catalog.Load())
 	health := struct {
 		Status     string  `json:"status"`
-		Version    string  `json:"version"`
+		Version    string  `json:"version,omitempty"`
 		Durability string  `json:"durability"`
 		DataDir    string  `json:"data_dir,omitempty"`
-		Account    string  `json:"account_id"`
-		Region     string  `json:"region"`
-		Streams    int     `json:"streams"`
+		Account    string  `json:"account_id,omitempty"`
+		Region     string  `json:"region,omitempty"`
+		Streams    *int    `json:"streams,omitempty"`
 		Uptime     float64 `json:"uptime_seconds"`
 	}{
 		Status: "ok", Version: s.cfg.Version, Durability: s.cfg.Durability.String(),
 		Account: s.cfg.AccountID, Region: s.cfg.Region,
-		Streams: len(*s.catalog.Load()), Uptime: time.Since(s.started).Seconds(),
+		Streams: &streams, Uptime: time.Since(s.started).Seconds(),
 	}
 	if s.cfg.Durability != Memory {
 		health.DataDir = s.cfg.DataDir
+	}
+	if s.cfg.Auth != AuthOff { // strangers see this page too
+		health.Version, health.DataDir, health.Account, health.Region, health.Streams = "", "", "", "", nil
 	}
 	if s.closing.Err() != nil {
 		health.Status = "closing"

@@ -15,6 +15,8 @@ import (
 // The bounds of a connection.
 const (
 	maxConnections    = 4096
+	maxPeerConns      = maxConnections / 2 // of one peer
+	maxPeerRequests   = 2048               // of one peer, at a time
 	maxHeaderBytes    = 64 << 10
 	headerTimeout     = 5 * time.Second
 	idleTimeout       = 2 * time.Minute
@@ -37,28 +39,39 @@ func (s *Server) ListenAndServe(ctx context.Context, addr string) error {
 	return s.Serve(ctx, ln)
 }
 
-// Serve serves HTTP/1.1 and HTTP/2 without TLS on a listener, which it closes,
-// until ctx ends. Then it lets requests finish for up to ten seconds, and
-// returns nil. When the listener fails it does the same, and returns the error.
-// Either way its connections are closed then; the Server is not.
+// Serve serves HTTP/1.1 and HTTP/2 on a listener, which it closes, until ctx
+// ends: over TLS with Config.TLS, and without encryption otherwise. When ctx
+// ends it lets requests finish for up to ten seconds, and returns nil. When the
+// listener fails it does the same, and returns the error. Either way its
+// connections are closed then; the Server is not.
 //
-// Clients are not authenticated: whoever can reach the listener can read,
-// write and delete every stream.
+// With AuthOff clients are not authenticated: whoever can reach the listener
+// can read, write and delete every stream.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	if addr, ok := ln.Addr().(*net.TCPAddr); ok && !addr.IP.IsLoopback() {
-		s.logger.Warn("serving without authentication on an address that others may reach", zap.Stringer("address", addr))
+	s.warnOfOthers(ln.Addr())
+	secure, err := s.tlsConfig(ln.Addr())
+	if err != nil {
+		return errors.Join(fmt.Errorf("serve on %s: %w", ln.Addr(), err), ln.Close())
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetHTTP2(secure != nil)
+	protocols.SetUnencryptedHTTP2(secure == nil)
 	srv := &http.Server{
-		Handler: s.Handler(), Protocols: protocols,
+		Handler: s.Handler(), Protocols: protocols, TLSConfig: secure,
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog: zap.NewStdLog(s.logger),
 	}
+	limited := &limitListener{Listener: ln, slots: make(chan struct{}, maxConnections), peers: newHeadcount(maxPeerConns)}
 	served := make(chan error, 1) // one result, which may come after ctx ended
-	go func() { served <- srv.Serve(&limitListener{Listener: ln, slots: make(chan struct{}, maxConnections)}) }()
+	go func() {
+		if secure != nil {
+			served <- srv.ServeTLS(limited, "", "")
+			return
+		}
+		served <- srv.Serve(limited)
+	}()
 	var failed error // the listener did
 	select {
 	case failed = <-served:
@@ -66,7 +79,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	err := srv.Shutdown(grace)
+	err = srv.Shutdown(grace)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("shut down: %w", err), srv.Close())
 	}
@@ -82,32 +95,52 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return nil
 }
 
-// limitListener keeps connections above a number waiting.
+// warnOfOthers says in the log what an address that others may reach exposes.
+func (s *Server) warnOfOthers(addr net.Addr) {
+	tcp, ok := addr.(*net.TCPAddr)
+	switch {
+	case !ok || tcp.IP.IsLoopback():
+	case s.cfg.Auth == AuthOff:
+		s.logger.Warn("serving without authentication on an address that others may reach", zap.Stringer("address", addr))
+	case s.cfg.TLS == nil:
+		s.logger.Warn("serving without encryption on an address that others may reach: they may read along", zap.Stringer("address", addr))
+	}
+}
+
+// limitListener keeps connections above a number waiting, and closes those of a
+// peer that has its share of them already.
 type limitListener struct {
 	net.Listener
 	slots chan struct{} // one element for each open connection
+	peers *headcount
 }
 
 // Accept waits for a slot and then for a connection.
 func (l *limitListener) Accept() (net.Conn, error) {
 	l.slots <- struct{}{}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			<-l.slots
+			return nil, err
+		}
+		peer := peerOf(c.RemoteAddr().String())
+		if l.peers.take(peer) {
+			return &limitedConn{Conn: c, release: func() { l.peers.give(peer); <-l.slots }}, nil
+		}
+		_ = c.Close() // nothing was written, so there is nothing to fail
 	}
-	return &limitedConn{Conn: c, slots: l.slots}, nil
 }
 
-// limitedConn gives its slot back when it is closed.
+// limitedConn gives its place back when it is closed.
 type limitedConn struct {
 	net.Conn
-	slots chan struct{}
-	once  sync.Once
+	release func()
+	once    sync.Once
 }
 
 // Close closes the connection.
 func (c *limitedConn) Close() error {
-	c.once.Do(func() { <-c.slots })
+	c.once.Do(c.release)
 	return c.Conn.Close()
 }

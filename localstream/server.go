@@ -36,6 +36,9 @@ type Server struct {
 	kms        *kmsKeys
 	ids        *requestIDs
 	inFlight   *budget
+	keys       map[string]*credential // by their ids
+	peers      *headcount             // of the requests of each peer
+	authority  *authority             // of generated certificates, or nil
 
 	catalog  atomic.Pointer[catalog]
 	metadata *metadata            // the keeper's
@@ -75,12 +78,18 @@ func OpenOn(fsys vfs.FS, segmentBytes int64, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, logger: cfg.Logger, started: time.Now(), changes: make(chan func(*metadata)), ids: newRequestIDs()}
+	s.keys, s.cfg.Keys = cfg.credentials(), nil
+	s.cfg.TLS = cfg.TLS.Clone()
+	s.peers = newHeadcount(maxPeerRequests)
 	s.operations = operationsByName()
 	s.inFlight = newBudget(cmp.Or(cfg.maxInFlight, maxInFlight))
 	s.kms = newKMSKeys(cfg.KMSKeys)
 	s.buffers.New = func() any { return new(buffers) }
 	if err := s.openFiles(); err != nil {
 		return nil, fmt.Errorf("open localstream: %w", err)
+	}
+	if err := s.openTLS(); err != nil {
+		return nil, fmt.Errorf("open localstream: %w", errors.Join(err, s.closeFiles()))
 	}
 	if err := s.openState(); err != nil {
 		return nil, fmt.Errorf("open localstream: %w", errors.Join(err, s.closeFiles()))
