@@ -26,6 +26,7 @@ type serveFlags struct {
 	logLevel    string
 	shardLimit  int
 	faults      []string
+	secure      secureFlags
 	config      localstream.Config
 }
 
@@ -38,19 +39,25 @@ func (a *app) serveCommand() *cobra.Command {
 Once it is ready, the first line on standard output says where it listens. SIGTERM and
 SIGINT end it: requests in flight are answered, and everything is made durable.
 
-There is no authentication yet, so it listens on addresses of this machine only; a
-client's access key id of 12 digits is its account, and the region of its signature is
-its region.`,
+A client's access key id of 12 digits is its account, and the region of its signature
+is its region. Signatures are not verified, so it listens on addresses of this machine
+only, unless --auth sigv4 asks for a key of --keys-file (mode 0600; localstream's README
+has its form) or of $SHARDRUN_KEYS, the same text. With --tls it speaks HTTPS and nothing
+else; without --cert and --key the certificate is signed by a CA that is kept in the data
+directory: --ca-out writes it for clients, as in AWS_CA_BUNDLE.`,
 		Example: `  shardrun serve
   shardrun serve --listen 127.0.0.1:0 --durability memory
   shardrun serve --redis-listen 127.0.0.1:6399    # several workers, nothing to install
+  shardrun serve --tls --ca-out ca.pem            # for the KPL, which speaks only TLS
+  shardrun serve --listen 0.0.0.0:4567 --auth sigv4 --keys-file keys.json --tls --allow-host kinesis.test
   AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws --region us-east-1 --endpoint-url http://127.0.0.1:4567 kinesis list-streams`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), f) },
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:4567", "address to listen on; port 0 picks one")
-	flags.BoolVar(&f.noAuth, "insecure-no-auth", false, "allow a --listen address that others can reach, without authentication")
+	flags.BoolVar(&f.noAuth, "insecure-no-auth", false, "allow addresses that others can reach, without authentication")
+	f.secure.add(c)
 	flags.StringVar(&f.redisListen, "redis-listen", "", "also serve an embedded Redis for development, in memory, on this address")
 	flags.StringVar(&f.config.DataDir, "data-dir", "./shardrun-data", "directory of the log (not used with --durability memory)")
 	flags.StringVar(&f.durability, "durability", "sync", "what an acknowledged put survives: sync (power loss), async (kill -9), memory (nothing)")
@@ -89,6 +96,9 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
+	if err := f.secure.writeCA(server); err != nil {
+		return err
+	}
 	for _, fault := range faults {
 		server.Inject(fault)
 	}
@@ -98,7 +108,9 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 		Redis      string `json:"redis,omitempty"`
 		DataDir    string `json:"data_dir,omitempty"`
 		Durability string `json:"durability"`
-	}{Listening: "http://" + listener.Addr().String(), Durability: cfg.Durability.String()}
+		Auth       string `json:"auth"`
+		CA         string `json:"ca,omitempty"`
+	}{Listening: f.secure.scheme() + listener.Addr().String(), Durability: cfg.Durability.String(), Auth: cfg.Auth.String(), CA: f.secure.caOut}
 	if cfg.Durability != localstream.Memory {
 		ready.DataDir = cfg.DataDir
 	}
@@ -117,6 +129,12 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 	} else {
 		fmt.Fprintf(a.out, "listening on %s\n", ready.Listening)
 		fmt.Fprintf(a.out, "durability %s, data in %s\n", ready.Durability, cmp.Or(ready.DataDir, "memory"))
+		if cfg.Auth == localstream.AuthSigV4 {
+			fmt.Fprintf(a.out, "signatures are verified, keys: %d\n", len(cfg.Keys))
+		}
+		if ready.CA != "" {
+			fmt.Fprintf(a.out, "clients have to trust the CA in %s\n", ready.CA)
+		}
 		if ready.Redis != "" {
 			fmt.Fprintf(a.out, "redis on %s (embedded, in memory, for development)\n", ready.Redis)
 		}
@@ -145,16 +163,11 @@ func (f serveFlags) localstream(a *app) (localstream.Config, error) {
 			return cfg, usagef("--%s-delay %v: it must not be negative", name, d)
 		}
 	}
-	for flag, address := range map[string]string{"--listen": f.listen, "--redis-listen": f.redisListen} {
-		if address == "" {
-			continue
-		}
-		if err := checkListen(address, f.noAuth); err != nil {
-			return cfg, usagef("%s: %w", flag, err)
-		}
+	if err := f.secure.configure(&cfg); err != nil {
+		return cfg, err
 	}
-	if f.noAuth {
-		fmt.Fprintln(a.err, "shardrun: warning: whoever reaches this server may read, write and delete its streams")
+	if err := f.checkAddresses(a, cfg); err != nil {
+		return cfg, err
 	}
 	level, err := zapcore.ParseLevel(f.logLevel)
 	if err != nil {
@@ -175,20 +188,6 @@ func parseFaults(lines []string) ([]localstream.Fault, error) {
 		}
 	}
 	return faults, nil
-}
-
-// checkListen refuses an address that other machines can reach, unless that
-// was asked for.
-func checkListen(address string, allowed bool) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("%q is not an address like 127.0.0.1:4567", address)
-	}
-	ip := net.ParseIP(host)
-	if allowed || host == "localhost" || ip != nil && ip.IsLoopback() {
-		return nil
-	}
-	return fmt.Errorf("%s can be reached by others and there is no authentication: use an address like 127.0.0.1:4567, or say --insecure-no-auth", address)
 }
 
 // newLogger logs to w in lines for people.
