@@ -119,10 +119,11 @@ func (s *side) readError(answer []byte) map[string]string {
 	}
 	r := cbor.NewReader(answer)
 	n, err := r.Map()
-	for more := true; ; {
+	s.must(err)
+	for {
+		more, err := r.More(&n)
 		s.must(err)
-		if more, err = r.More(&n); !more {
-			s.must(err)
+		if !more {
 			s.must(r.End())
 			return e
 		}

@@ -96,6 +96,9 @@ func TestConversionsOfCBOR(t *testing.T) {
 			}
 		}
 	}
+	if got := clamp(math.NaN(), math.MinInt64, math.MaxInt64); got != 0 {
+		t.Errorf("what is not a number became %d", got)
+	}
 	// 946684800123 ms in every form that a client was seen to send.
 	at := time.UnixMilli(946684800123).UTC()
 	for value, want := range map[string]time.Time{

@@ -137,6 +137,9 @@ func TestAnswersOfCBOR(t *testing.T) {
 // An answer is made room for before it is written, so that its records are
 // copied once.
 func TestRoomForAnswersOfCBOR(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates as well")
+	}
 	long := strings.Repeat("s", 128)
 	puts, page := &PutRecordsAnswer{}, &GetRecordsAnswer{Next: strings.Repeat("n", 512)}
 	for range 500 {
