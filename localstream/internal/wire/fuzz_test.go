@@ -126,9 +126,9 @@ func FuzzBothEncodings(f *testing.F) {
 // FuzzAnswers writes answers by hand, in both encodings. They say what the
 // struct of the SDK with the same content says.
 func FuzzAnswers(f *testing.F) {
-	f.Add("key", "next", "shardId-000000000000", []byte("data"), int64(1400000000123), uint8(3))
-	f.Add("", "", "", []byte{}, int64(-1), uint8(0))
-	f.Fuzz(func(t *testing.T, key, next, id string, data []byte, n int64, count uint8) {
+	f.Add("key", "next", "shardId-000000000000", []byte("data"), int64(1400000000123), uint8(3), false)
+	f.Add("", "", "", []byte{}, int64(-1), uint8(2), true)
+	f.Fuzz(func(t *testing.T, key, next, id string, data []byte, n int64, count uint8, encrypted bool) {
 		if !utf8.ValidString(key) || !utf8.ValidString(next) || !utf8.ValidString(id) {
 			return // the server has no such strings
 		}
@@ -138,17 +138,27 @@ func FuzzAnswers(f *testing.F) {
 		n = min(max(n, -maxTimestamp*1000), maxTimestamp*1000)
 		digits := fmt.Append(nil, n)
 		page := &GetRecordsAnswer{Next: next, Behind: n}
-		put := &PutRecordsAnswer{Failed: int(count)}
+		put := &PutRecordsAnswer{Failed: int(count), Encrypted: encrypted}
 		wantPage := &kinesis.GetRecordsOutput{MillisBehindLatest: &n, Records: []types.Record{}}
 		wantPut := &kinesis.PutRecordsOutput{FailedRecordCount: aws.Int32(int32(count)), Records: []types.PutRecordsResultEntry{}}
 		if next != "" {
 			wantPage.NextShardIterator = &next
 		}
+		var encryption types.EncryptionType
+		if encrypted {
+			encryption = types.EncryptionTypeKms
+			wantPut.EncryptionType = encryption
+		}
+		recordKey := &key
+		if key == "" {
+			recordKey = nil // of a stream that takes none
+		}
 		number := string(digits)
 		for i := range count % 16 {
-			page.Records = append(page.Records, Record{Sequence: digits, Arrival: n, Key: key, Data: data[:min(len(data), int(i))]})
+			page.Records = append(page.Records, Record{Sequence: digits, Arrival: n, Key: key, Data: data[:min(len(data), int(i))], Encrypted: encrypted})
 			wantPage.Records = append(wantPage.Records, types.Record{
-				SequenceNumber: &number, ApproximateArrivalTimestamp: aws.Time(time.UnixMilli(n).UTC()), PartitionKey: &key, Data: data[:min(len(data), int(i))]})
+				SequenceNumber: &number, ApproximateArrivalTimestamp: aws.Time(time.UnixMilli(n).UTC()), PartitionKey: recordKey,
+				Data: data[:min(len(data), int(i))], EncryptionType: encryption})
 			if i%2 == 0 {
 				page.Children = append(page.Children, ChildShard{ShardID: id, Parents: []string{key, next}[:i%3], FirstKey: number, EndKey: id})
 				wantPage.ChildShards = append(wantPage.ChildShards, types.ChildShard{
