@@ -167,7 +167,13 @@ func (m *metadata) compact() {
 
 // floor is the lowest index of new records. It rises with every opening of the
 // server, so an index is never given twice, even if the log lost its end.
-func (m *metadata) floor() uint64 { return m.state.Boot << 40 }
+func (m *metadata) floor() uint64 { return m.state.Boot << bootShift }
+
+// bootShift leaves room for 2^40 records of a shard in one opening of the server.
+const bootShift = 40
+
+// indexBoot is the opening of the server in which an index was given out.
+func indexBoot(index uint64) uint64 { return index >> bootShift }
 
 // openStream opens the log of a stream and registers its shards.
 func (m *metadata) openStream(st *state.Stream) (*stream, error) {

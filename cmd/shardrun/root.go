@@ -90,6 +90,7 @@ needs neither credentials nor region.`,
 	root.AddCommand(
 		a.demoCommand(), a.serveCommand(), a.putCommand(), a.tailCommand(),
 		a.streamsCommand(), a.shardsCommand(), a.splitCommand(), a.mergeCommand(), a.scaleCommand(), a.leasesCommand(),
+		a.verifyCommand(), a.repairCommand(),
 	)
 	for _, c := range root.Commands() {
 		usageErrors(c)

@@ -37,12 +37,22 @@ func OpenOS(dir string) (*OS, error) {
 	if err := makeDir(dir, syncPath); err != nil {
 		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
 	}
+	o, err := OpenExistingOS(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := probe(o.root); err != nil {
+		return nil, errors.Join(fmt.Errorf("data directory %s is not writable: %w", dir, err), o.Close())
+	}
+	return o, nil
+}
+
+// OpenExistingOS opens dir, which must exist, and changes nothing. Whether it
+// can be written to shows when it is. Close it when nothing uses it any more.
+func OpenExistingOS(dir string) (*OS, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
-	}
-	if err := probe(root); err != nil {
-		return nil, errors.Join(fmt.Errorf("data directory %s is not writable: %w", dir, err), root.Close())
 	}
 	return &OS{root}, nil
 }

@@ -59,3 +59,17 @@ func (e *DamageError) Error() string {
 	}
 	return fmt.Sprintf("damaged log: %s at offset %d (%s): %s", e.Segment, e.Offset, whose, e.Reason)
 }
+
+// VersionError means that a file is of a format that this program does not read.
+// It is whole, and nothing of the log is changed.
+type VersionError struct {
+	// File is its path.
+	File string
+	// Version is its format version.
+	Version uint32
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("%s has format version %d, and this program reads version %d: it was written by another version of shardrun, use that one",
+		e.File, e.Version, formatVersion)
+}

@@ -3,7 +3,6 @@ package wal
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 )
 
@@ -68,7 +67,7 @@ func parseSegmentHeader(b []byte) (segmentHeader, error) {
 	case le.Uint32(b[12:]) != segmentChecksum(b):
 		return segmentHeader{}, errors.New("segment header fails its checksum")
 	case le.Uint32(b[8:]) != formatVersion:
-		return segmentHeader{}, fmt.Errorf("segment has format version %d, this program reads %d", le.Uint32(b[8:]), formatVersion)
+		return segmentHeader{}, &VersionError{Version: le.Uint32(b[8:])}
 	}
 	return segmentHeader{salt: le.Uint64(b[16:]), first: le.Uint64(b[24:])}, nil
 }

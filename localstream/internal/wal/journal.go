@@ -154,7 +154,7 @@ func (j *Journal) readHeader(w *window) error {
 	case le.Uint32(b[12:]) != journalChecksum(b):
 		return j.damage(0, "header fails its checksum")
 	case le.Uint32(b[8:]) != formatVersion:
-		return fmt.Errorf("journal has format version %d, this program reads %d", le.Uint32(b[8:]), formatVersion)
+		return &VersionError{File: j.name(), Version: le.Uint32(b[8:])}
 	}
 	j.salt, j.begun = le.Uint64(b[16:]), int64(le.Uint64(b[24:]))
 	return nil

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ func (l *Log) recover() error {
 	if err := vfs.MkdirAll(l.cfg.FS, l.cfg.Dir); err != nil {
 		return err
 	}
-	names, temps, err := l.list()
+	names, temps, err := listFiles(l.cfg.FS, l.cfg.Dir)
 	if err != nil {
 		return err
 	}
@@ -61,10 +62,10 @@ func (l *Log) recover() error {
 	return err
 }
 
-// list returns the names of the segments in order, and of the files that were
-// being made.
-func (l *Log) list() (segments, temps []string, err error) {
-	entries, err := l.cfg.FS.List(l.cfg.Dir)
+// listFiles returns the names of the segments in dir in order, and of the files
+// that were being made.
+func listFiles(fsys vfs.FS, dir string) (segments, temps []string, err error) {
+	entries, err := fsys.List(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("list segments: %w", err)
 	}
@@ -172,14 +173,18 @@ func (l *Log) loadFile(f vfs.File, name string, next uint64) (tail, error) {
 }
 
 // readHeader reads the header of a segment. It was synced before the file got
-// its name, so anything else is damage.
+// its name, so anything else is damage, but for a header of another version.
 func readHeader(f vfs.File, name string, size int64) (segmentHeader, *DamageError, error) {
 	b := make([]byte, min(segmentHeaderSize, size))
 	if err := readFull(f, b, 0); err != nil {
 		return segmentHeader{}, nil, err
 	}
 	h, err := parseSegmentHeader(b)
-	first, _ := segmentFirst(name[strings.LastIndexByte(name, '/')+1:])
+	first, _ := segmentFirst(path.Base(name))
+	if v, ok := errors.AsType[*VersionError](err); ok {
+		v.File = name
+		return h, nil, v
+	}
 	switch {
 	case err != nil:
 		return h, &DamageError{Segment: name, AllShards: true, Reason: err.Error()}, nil

@@ -9,10 +9,11 @@ import (
 // scanned is what the batches of a segment hold.
 type scanned struct {
 	parts   map[uint32]*extent
-	end     int64  // of the last good batch
-	next    uint64 // number of the batch after it
-	synced  int64  // the batches say that all before this offset was synced
-	proven  bool   // the last batch is an empty one: all was synced
+	bytes   map[uint32]int64 // of the frames of each shard; nil when nobody asks
+	end     int64            // of the last good batch
+	next    uint64           // number of the batch after it
+	synced  int64            // the batches say that all before this offset was synced
+	proven  bool             // the last batch is an empty one: all was synced
 	batches int
 	damage  []*DamageError
 }
@@ -35,24 +36,33 @@ type segmentScanner struct {
 //
 // The error is the file system's; damage is part of the result.
 func scanSegment(f vfs.File, seg *segment, size int64, last uint64) (scanned, error) {
-	s := segmentScanner{
+	s := newSegmentScanner(f, seg, size, last)
+	return s.scan()
+}
+
+func newSegmentScanner(f vfs.File, seg *segment, size int64, last uint64) *segmentScanner {
+	return &segmentScanner{
 		window: window{file: f, size: size},
 		seg:    seg,
 		seed:   seedOf(seg.header.salt),
 		last:   last,
 		out:    scanned{parts: map[uint32]*extent{}, end: segmentHeaderSize, next: seg.header.first},
 	}
-	for s.out.end < size && (last == 0 || s.out.next <= last) {
+}
+
+// scan reads all batches.
+func (s *segmentScanner) scan() (scanned, error) {
+	for s.out.end < s.size && (s.last == 0 || s.out.next <= s.last) {
 		ok, err := s.step()
 		if err != nil {
-			return scanned{}, fmt.Errorf("scan %s: %w", seg.name, err)
+			return scanned{}, fmt.Errorf("scan %s: %w", s.seg.name, err)
 		}
 		if !ok {
 			break
 		}
 	}
-	if last != 0 && s.out.next <= last {
-		s.damageAll(s.out.end, fmt.Sprintf("batches %d to %d are missing", s.out.next, last))
+	if s.last != 0 && s.out.next <= s.last {
+		s.damageAll(s.out.end, fmt.Sprintf("batches %d to %d are missing", s.out.next, s.last))
 	}
 	s.out.synced = max(s.proof, segmentHeaderSize)
 	return s.out, nil
@@ -105,6 +115,9 @@ func (s *segmentScanner) take(b scannedBatch) {
 			s.out.parts[f.shard] = e
 		}
 		e.add(f.frameHeader, f.offset)
+		if s.out.bytes != nil {
+			s.out.bytes[f.shard] += f.size()
+		}
 	}
 	s.out.end = b.end
 	s.out.next = b.number + 1

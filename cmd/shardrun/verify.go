@@ -1,0 +1,103 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shardrun/shardrun/localstream"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify DIR",
+		Short: "Read and check everything in the data directory of a server that does not run",
+		Long: `Read and check everything in a data directory of shardrun serve: metadata, records, and
+the indexes of records. No server may run on it meanwhile. Nothing is changed.
+
+Exits with 0 when all is intact, and with 1 when something is damaged, or could not be
+read. A write that a crash left unfinished is no damage: the next start cuts it off.`,
+		Example: `  shardrun verify ./shardrun-data
+  shardrun verify ./shardrun-data --json | jq '.streams[].damage[]'`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.verify(args[0]) },
+	}
+}
+
+func (a *app) verify(dir string) error {
+	v, err := localstream.Verify(dir)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		err = printJSON(a.out, v)
+	} else {
+		err = a.printVerification(v)
+	}
+	if err == nil && v.Damaged {
+		err = exitError(exitFail)
+	}
+	return err
+}
+
+// printVerification prints a table for each stream, and a line for each damage.
+func (a *app) printVerification(v *localstream.Verification) error {
+	fmt.Fprintf(a.out, "journal: %d entries, %d bytes%s\n", v.Journal.Entries, v.Journal.Bytes, tornText(v.Journal.TornBytes))
+	a.printDamage(v.Journal.Damage)
+	for i := range v.Streams {
+		s := &v.Streams[i]
+		fmt.Fprintf(a.out, "\n%s in %s: %d records, %d bytes%s\n",
+			plain(cmp.Or(s.ARN, "no stream")), s.Directory, s.Records, s.Bytes, tornText(s.TornBytes))
+		t := newTable(a.out, "SEGMENT", "SHARD", "RECORDS", "BYTES", "")
+		for _, seg := range s.Segments {
+			t.row(seg.File, "", strconv.FormatUint(seg.Records, 10), strconv.FormatInt(seg.Bytes, 10), tornText(seg.TornBytes))
+			for _, sh := range seg.Shards {
+				t.row("", sh.ShardID, strconv.FormatUint(sh.Records, 10), strconv.FormatInt(sh.Bytes, 10), damagedText(sh.Damaged))
+			}
+		}
+		for _, sh := range s.Shards {
+			t.row("all", sh.ShardID, strconv.FormatUint(sh.Records, 10), strconv.FormatInt(sh.Bytes, 10), damagedText(sh.Damaged))
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+		a.printDamage(s.Damage)
+	}
+	if v.Damaged {
+		fmt.Fprintf(a.out, "\nDAMAGED. See what a repair would do: shardrun repair %s\n", v.DataDir)
+	} else {
+		fmt.Fprintln(a.out, "\nall is intact")
+	}
+	return nil
+}
+
+func (a *app) printDamage(damage []localstream.Damage) {
+	for _, d := range damage {
+		whose := "whose records are there is not known: all shards refuse to serve"
+		switch {
+		case d.Harmless:
+			whose = "nothing is lost by it"
+		case d.ShardID != "":
+			whose = d.ShardID + " refuses to serve"
+		case d.File == "meta/journal":
+			whose = "the server does not open"
+		}
+		fmt.Fprintf(a.out, "damage: %s at offset %d: %s (%s)\n", d.File, d.Offset, plain(d.Reason), whose)
+	}
+}
+
+func damagedText(damaged bool) string {
+	if damaged {
+		return "damaged"
+	}
+	return ""
+}
+
+func tornText(bytes int64) string {
+	if bytes == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d of a write that was never finished)", bytes)
+}
