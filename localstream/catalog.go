@@ -25,6 +25,11 @@ type stream struct {
 	daily  daily
 	writes writes        // while it is on-demand
 	turn   atomic.Uint64 // of the shards, when records are spread over them
+
+	// Guarded by space.mu: whether the stream has room, and the bytes that were
+	// let in and are not written yet.
+	quota   gate
+	pending int64
 }
 
 // view is the metadata of a stream at one moment. Requests load it once and

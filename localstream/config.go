@@ -119,6 +119,17 @@ type Config struct {
 	// unless the table says otherwise. Defaults to nil: every key works.
 	KMSKeys map[string]KMSKey
 
+	// MaxBytes is what the logs of all streams may take on the disk, in bytes,
+	// and MaxStreamBytes that of each stream. Puts above are refused with
+	// ProvisionedThroughputExceededException until retention or deletion has made
+	// room. Both default to 0: no limit.
+	MaxBytes, MaxStreamBytes int64
+	// MinFreeBytes is how much of the disk puts leave free, in bytes: those that
+	// would leave less are refused in the same way, and everything else goes on.
+	// Negative means none. Defaults to 64 MiB. Not looked at where the space is
+	// not known, as in memory.
+	MinFreeBytes int64
+
 	// CreateDelay is how long a new stream stays in CREATING. Defaults to 0: it
 	// is ACTIVE at once.
 	CreateDelay time.Duration
@@ -173,6 +184,7 @@ func (c Config) withDefaults() Config {
 	c.AccountID = cmp.Or(c.AccountID, "000000000000")
 	c.Region = cmp.Or(c.Region, "us-east-1")
 	c.ShardLimit = cmp.Or(c.ShardLimit, 500)
+	c.MinFreeBytes = cmp.Or(c.MinFreeBytes, defaultFreeMark)
 	c.Version = cmp.Or(c.Version, "dev")
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
@@ -206,6 +218,11 @@ func (c Config) validate() error {
 	for id, key := range c.KMSKeys {
 		if err := checkKMSKey(id, key); err != nil {
 			return fmt.Errorf("localstream config: KMSKeys: %w", err)
+		}
+	}
+	for name, n := range map[string]int64{"MaxBytes": c.MaxBytes, "MaxStreamBytes": c.MaxStreamBytes} {
+		if n < 0 {
+			return fmt.Errorf("localstream config: %s %d: want a number of bytes, or 0 for no limit", name, n)
 		}
 	}
 	for name, d := range map[string]time.Duration{

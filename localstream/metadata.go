@@ -195,7 +195,7 @@ func (m *metadata) openStream(st *state.Stream) (*stream, error) {
 			return nil, errors.Join(fmt.Errorf("open stream %s: seal %s: %w", st.Name, state.ShardID(sh.Number), err), log.Close())
 		}
 	}
-	out := &stream{key: st.Key, id: st.ID, log: log}
+	out := &stream{key: st.Key, id: st.ID, log: log, quota: newGate(s.cfg.MaxStreamBytes)}
 	out.publish(newView(st))
 	return out, nil
 }

@@ -141,6 +141,8 @@ func (c *checker) recordSize(index int, r *wal.Record, v *view) {
 func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Record) ([]wal.Record, error) {
 	all := recs
 	v := st.view.Load()
+	var reserved int64 // room on the disk
+	defer func() { c.server.space.release(st, reserved) }()
 	for first := true; ; first = false {
 		switch {
 		case v.gone:
@@ -159,6 +161,7 @@ func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Re
 				if p.refused = c.refuse(st, p.shard, &all[i]); p.refused != nil {
 					continue
 				}
+				reserved += recordSpace(&all[i])
 				recs = append(recs, all[i]) // never overtakes i
 			} else {
 				recs = append(recs, all[p.index])
@@ -191,7 +194,8 @@ func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Re
 }
 
 // refuse says why one record cannot be taken now, if so: a fault was injected,
-// or its shard is at its limit.
+// its shard is at its limit, or the disk is. Otherwise there is room reserved
+// for it.
 func (c *call) refuse(st *stream, sh *openShard, r *wal.Record) *apiError {
 	if err := c.recordFault(st.key, sh.id); err != nil {
 		return err
@@ -199,5 +203,5 @@ func (c *call) refuse(st *stream, sh *openShard, r *wal.Record) *apiError {
 	if c.server.cfg.Limits == LimitsAWS && !st.rates.write(sh.Number, len(r.Data)+len(r.Key), time.Now()) {
 		return rateExceeded(st.key, sh.id)
 	}
-	return nil
+	return c.server.space.admit(st, sh.id, recordSpace(r))
 }

@@ -117,10 +117,13 @@ func (s *Server) serveHealth(w http.ResponseWriter) {
 		Region     string  `json:"region,omitempty"`
 		Streams    *int    `json:"streams,omitempty"`
 		Uptime     float64 `json:"uptime_seconds"`
+
+		Disk *spaceHealth `json:"disk,omitempty"`
 	}{
 		Status: "ok", Version: s.cfg.Version, Durability: s.cfg.Durability.String(),
 		Account: s.cfg.AccountID, Region: s.cfg.Region,
 		Streams: &streams, Uptime: time.Since(s.started).Seconds(),
+		Disk: s.space.health(),
 	}
 	if s.cfg.Durability != Memory {
 		health.DataDir = s.cfg.DataDir

@@ -39,6 +39,7 @@ type Server struct {
 	keys       map[string]*credential // by their ids
 	peers      *headcount             // of the requests of each peer
 	authority  *authority             // of generated certificates, or nil
+	space      *space // nil if there is room for everything
 
 	catalog  atomic.Pointer[catalog]
 	metadata *metadata            // the keeper's
@@ -91,6 +92,7 @@ func OpenOn(fsys vfs.FS, segmentBytes int64, cfg Config) (*Server, error) {
 	if err := s.openTLS(); err != nil {
 		return nil, fmt.Errorf("open localstream: %w", errors.Join(err, s.closeFiles()))
 	}
+	s.space = newSpace(s)
 	if err := s.openState(); err != nil {
 		return nil, fmt.Errorf("open localstream: %w", errors.Join(err, s.closeFiles()))
 	}

@@ -27,11 +27,14 @@ type serveFlags struct {
 	shardLimit  int
 	faults      []string
 	secure      secureFlags
+	maxBytes    sizeFlag
+	maxStream   sizeFlag
+	minFree     sizeFlag
 	config      localstream.Config
 }
 
 func (a *app) serveCommand() *cobra.Command {
-	var f serveFlags
+	f := serveFlags{minFree: 64 << 20}
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve a local Kinesis on a durable log",
@@ -64,6 +67,9 @@ directory: --ca-out writes it for clients, as in AWS_CA_BUNDLE.`,
 	flags.StringVar(&f.config.AccountID, "account-id", "000000000000", "account of clients whose access key id is not 12 digits")
 	flags.StringVar(&f.config.Region, "region", "us-east-1", "region of clients that sign for none")
 	flags.IntVar(&f.shardLimit, "shard-limit", 500, "open shards an account may have in a region; 0 for no limit")
+	flags.Var(&f.maxBytes, "max-bytes", "what the records of all streams may take on the disk, like 10GiB; puts above are throttled; 0 for no limit")
+	flags.Var(&f.maxStream, "max-stream-bytes", "the same for each stream")
+	flags.Var(&f.minFree, "min-free-bytes", "how much of the disk puts leave free; those that would leave less are throttled; 0 to use all")
 	flags.DurationVar(&f.config.CreateDelay, "create-delay", 0, "how long a new stream is CREATING")
 	flags.DurationVar(&f.config.UpdateDelay, "update-delay", 0, "how long a reshard leaves the stream UPDATING")
 	flags.DurationVar(&f.config.DeleteDelay, "delete-delay", 0, "how long a deleted stream is DELETING")
@@ -156,6 +162,7 @@ func (f serveFlags) localstream(a *app) (localstream.Config, error) {
 		return cfg, usagef("--shard-limit %d: a number of shards, or 0 for no limit", f.shardLimit)
 	}
 	cfg.ShardLimit = cmp.Or(f.shardLimit, -1)
+	cfg.MaxBytes, cfg.MaxStreamBytes, cfg.MinFreeBytes = int64(f.maxBytes), int64(f.maxStream), cmp.Or(int64(f.minFree), -1)
 	for name, d := range map[string]time.Duration{
 		"create": cfg.CreateDelay, "update": cfg.UpdateDelay, "delete": cfg.DeleteDelay, "consumer": cfg.ConsumerDelay,
 	} {

@@ -1,0 +1,217 @@
+package localstream
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/localstream/internal/wal"
+)
+
+// Where there is no room for more records, writes are throttled before the disk
+// is full: reading, deleting and retention go on, and make room. What is used is
+// measured now and then, and what was let in since is added.
+const (
+	measureEvery    = time.Second
+	measureBytes    = 4 << 20 // let in since the last time
+	recordOverhead  = 64      // what a record takes on the disk beside key and data, about
+	defaultFreeMark = 64 << 20
+	marginPart      = 64      // of a limit
+	unknownFree     = 1 << 60 // more than any disk has
+)
+
+// gate keeps what is used at or below a limit. Once it was closed it opens when
+// what is used is below the limit by a margin, so that it does not flutter.
+type gate struct {
+	limit  int64 // 0 for none
+	margin int64
+	closed bool
+}
+
+func newGate(limit int64) gate { return gate{limit: limit, margin: limit / marginPart} }
+
+// admit reports whether n more bytes may be used, and whether the gate moved.
+func (g *gate) admit(used, n int64) (ok, moved bool) {
+	if g.limit == 0 {
+		return true, false
+	}
+	was, limit := g.closed, g.limit
+	if was {
+		limit -= g.margin
+	}
+	g.closed = used+n > limit
+	return !g.closed, g.closed != was
+}
+
+// space is the room for records on the disk.
+type space struct {
+	server  *Server
+	minFree int64         // 0: any
+	measure chan struct{} // holds a token while somebody measures; capacity 1 makes it a lock that may be held over I/O
+
+	// mu guards everything below, and the fields of streams that say so. It is
+	// never held over I/O.
+	mu      sync.Mutex
+	at      time.Time // of the last measurement
+	used    int64     // by all logs, then
+	free    int64     // on the disk, then, or unknownFree
+	written int64     // since
+	pending int64     // let in, and not written yet
+	total   gate
+	low     gate // of what is not free: a negative number
+}
+
+// newSpace gives the room for records as configured; nil if it is not limited.
+func newSpace(s *Server) *space {
+	d := &space{server: s, minFree: max(0, s.cfg.MinFreeBytes), measure: make(chan struct{}, 1), free: unknownFree, total: newGate(s.cfg.MaxBytes)}
+	if _, err := s.fs.Free(); errors.Is(err, errors.ErrUnsupported) {
+		d.minFree = 0
+	}
+	d.low = gate{limit: -d.minFree, margin: d.minFree / marginPart}
+	if d.minFree == 0 && s.cfg.MaxBytes == 0 && s.cfg.MaxStreamBytes == 0 {
+		return nil
+	}
+	return d
+}
+
+// admit lets a record in, which takes n bytes, or says why not. What was let in
+// is given back to release.
+func (d *space) admit(st *stream, shardID string, n int64) *apiError {
+	if d == nil {
+		return nil
+	}
+	d.refresh(time.Now(), false)
+	var size int64
+	if d.server.cfg.MaxStreamBytes > 0 {
+		size = st.log.Size()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if why := d.refusal(st, size, n); why != "" {
+		return throttled("Rate exceeded for shard %s in stream %s under account %s: %s.", shardID, st.key.Name, st.key.Account, why)
+	}
+	d.pending += n
+	st.pending += n
+	return nil
+}
+
+// refusal is why n more bytes cannot be used, "" if they can. Size is that of
+// the stream's log. mu is held.
+func (d *space) refusal(st *stream, size, n int64) string {
+	coming := d.written + d.pending
+	if ok, moved := d.low.admit(coming-d.free, n); d.tell(ok, moved, "the disk is nearly full", d.free, d.minFree) {
+		return fmt.Sprintf("the disk of the server has less than %d bytes left", d.minFree)
+	}
+	if ok, moved := d.total.admit(d.used+coming, n); d.tell(ok, moved, "all streams have reached their quota", d.used, d.total.limit) {
+		return fmt.Sprintf("all streams together have reached their quota of %d bytes", d.total.limit)
+	}
+	if ok, moved := st.quota.admit(size+st.pending, n); d.tell(ok, moved, "stream "+st.key.Name+" has reached its quota", size, st.quota.limit) {
+		return fmt.Sprintf("the stream has reached its quota of %d bytes", st.quota.limit)
+	}
+	return ""
+}
+
+// tell logs that a gate moved, and reports whether it is closed.
+func (d *space) tell(ok, moved bool, why string, bytes, limit int64) (closed bool) {
+	switch {
+	case moved && !ok:
+		d.server.logger.Warn("puts are throttled: "+why, zap.Int64("bytes", bytes), zap.Int64("limit", limit))
+	case moved:
+		d.server.logger.Info("puts go on, no longer: "+why, zap.Int64("bytes", bytes), zap.Int64("limit", limit))
+	}
+	return !ok
+}
+
+// release gives back what was let in, and is on the disk now or will never be.
+func (d *space) release(st *stream, n int64) {
+	if d == nil || n == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pending -= n
+	st.pending -= n
+	d.written += n
+}
+
+// refresh measures what is used if that is due, or if somebody wants to know it
+// now. Who finds another one measuring goes on with what is known.
+func (d *space) refresh(now time.Time, wanted bool) {
+	d.mu.Lock()
+	due := wanted || now.Sub(d.at) >= measureEvery || d.written+d.pending > measureBytes
+	written := d.written
+	d.mu.Unlock()
+	if !due {
+		return
+	}
+	select {
+	case d.measure <- struct{}{}:
+	default:
+		return
+	}
+	defer func() { <-d.measure }()
+	free := int64(unknownFree)
+	if d.minFree > 0 {
+		var err error
+		if free, err = d.server.fs.Free(); err != nil {
+			free = unknownFree
+			d.server.logger.Warn("how much of the disk is free is not known", zap.Error(err))
+		}
+	}
+	var used int64
+	for _, st := range *d.server.catalog.Load() {
+		used += st.log.Size()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.at, d.used, d.free = now, used, free
+	d.written -= written // the rest may not have been seen
+}
+
+// spaceHealth is what the health page says.
+type spaceHealth struct {
+	FreeBytes      int64 `json:"free_bytes,omitempty"`
+	MinFreeBytes   int64 `json:"min_free_bytes,omitempty"`
+	UsedBytes      int64 `json:"used_bytes,omitempty"`
+	MaxBytes       int64 `json:"max_bytes,omitempty"`
+	MaxStreamBytes int64 `json:"max_stream_bytes,omitempty"`
+	// Throttled says that puts to all streams are refused.
+	Throttled bool `json:"throttled"`
+	// ThrottledStreams is how many have reached their own quota.
+	ThrottledStreams int `json:"throttled_streams,omitempty"`
+}
+
+// health measures and tells. It is nil if the room is not limited.
+func (d *space) health() *spaceHealth {
+	if d == nil {
+		return nil
+	}
+	d.refresh(time.Now(), true)
+	streams := *d.server.catalog.Load()
+	sizes := make(map[*stream]int64, len(streams))
+	for _, st := range streams {
+		sizes[st] = st.log.Size()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := &spaceHealth{MinFreeBytes: d.minFree, UsedBytes: d.used, MaxBytes: d.total.limit, MaxStreamBytes: d.server.cfg.MaxStreamBytes}
+	if d.free != unknownFree {
+		h.FreeBytes = d.free
+	}
+	for st, size := range sizes {
+		d.refusal(st, size, 0) // there may be room again, and nobody has tried
+		if st.quota.closed {
+			h.ThrottledStreams++
+		}
+	}
+	h.Throttled = d.low.closed || d.total.closed
+	return h
+}
+
+// recordSpace is what a record takes on the disk, about.
+func recordSpace(r *wal.Record) int64 {
+	return int64(len(r.Data)+len(r.Key)+len(r.HashKey)) + recordOverhead
+}
