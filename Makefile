@@ -8,6 +8,7 @@ FUZZTIME ?= 10s
 # What `make reliability` runs; give larger ones to run longer.
 SEEDS ?= 1000
 CRASHES ?= 20000
+KILLS ?= 1000
 FOR ?= 5m
 STORM ?= 2m
 LEDGER ?= $(CURDIR)/reliability/totals.json
@@ -16,7 +17,7 @@ WRITE_TABLE = $(if $(filter $(CURDIR)/reliability/totals.json,$(LEDGER)),$(GO) r
 
 .PHONY: help build test unit race sim lint fuzz check cover tidy redis
 .PHONY: bench bench-full
-.PHONY: reliability reliability-crashes reliability-sim reliability-processes reliability-fuzz reliability-table mutants mutants-sim
+.PHONY: reliability reliability-crashes reliability-tails reliability-faults reliability-kills reliability-sim reliability-processes reliability-fuzz reliability-table mutants mutants-sim
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-22s %s\n", $$1, $$2}'
@@ -50,11 +51,26 @@ lint: ## golangci-lint and the rules on who imports whom
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	tools/fuzz.sh $(FUZZTIME)
 
-reliability: reliability-crashes reliability-sim reliability-processes reliability-fuzz ## the long suites; each adds to reliability/totals.json and to the table in README.md
+reliability: reliability-crashes reliability-tails reliability-faults reliability-kills reliability-sim reliability-processes reliability-fuzz ## the long suites; each adds to reliability/totals.json and to the table in README.md
 
 reliability-crashes: ## CRASHES (20000) power failures of the log in random moments
 	tools/suite.sh "power failures" $(CRASHES) $(LEDGER) \
 		$(GO) test ./localstream/internal/wal -run 'TestACrashLosesNothingThatWasAcknowledged$$' -crash.seeds=$(CRASHES) -timeout 3h
+	$(WRITE_TABLE)
+
+reliability-tails: ## each truncation of the last 64 KiB of a log and each flipped bit of its last 8 KiB, 262,146 in all
+	tools/suite.sh "torn and flipped tails" 262146 $(LEDGER) \
+		$(GO) test ./localstream/internal/wal -run 'TestEveryTail$$' -tail.all -timeout 1h
+	$(WRITE_TABLE)
+
+reliability-faults: ## each operation of a long workload of the log on its disk fails in each way, with power failures after it
+	tools/suite.sh "failed disk operations" 4740 $(LEDGER) \
+		$(GO) test ./localstream/internal/wal -run 'TestAnyOperationMayFail$$' -fault.appends=60 -fault.clones=5 -timeout 1h
+	$(WRITE_TABLE)
+
+reliability-kills: ## KILLS (1000) kills of a real server under load, in reshards and while it starts
+	tools/suite.sh "kills of the server" $(KILLS) $(LEDGER) \
+		$(GO) test ./reliability/kills -kills=$(KILLS) -timeout 6h
 	$(WRITE_TABLE)
 
 reliability-sim: ## SEEDS (1000) simulated runs

@@ -2,6 +2,7 @@ package wal_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -10,6 +11,11 @@ import (
 
 	"github.com/shardrun/shardrun/internal/vfs"
 	"github.com/shardrun/shardrun/localstream/internal/wal"
+)
+
+var (
+	faultAppends = flag.Int("fault.appends", 14, "how many appends the workload has of which each operation fails once")
+	faultClones  = flag.Int("fault.clones", 3, "after how many power failures each of the failures is looked at")
 )
 
 // faultRun is a small workload that makes every kind of change to the file
@@ -28,7 +34,7 @@ func (r *faultRun) run(fsys vfs.FS) error {
 	}
 	r.model.opened(l, 0)
 	var failed error
-	for range 14 {
+	for range *faultAppends {
 		if err := r.model.append(l, rng); err != nil {
 			if failed = errors.Join(failed, err); l.Err() != nil {
 				return errors.Join(failed, r.afterFailure(l, rng))
@@ -88,6 +94,7 @@ func TestAnyOperationMayFail(t *testing.T) {
 		if changes < 50 {
 			t.Fatalf("the workload makes only %d changes", changes)
 		}
+		t.Logf("%s: %d operations, each fails in %d ways", d, changes, len(vfs.FaultKinds()))
 		for _, kind := range vfs.FaultKinds() {
 			for at := 1; at <= changes; at++ {
 				synctest.Test(t, func(t *testing.T) { testFault(t, d, vfs.Plan{Kind: kind, At: at}) })
@@ -113,7 +120,7 @@ func testFault(t *testing.T, d wal.Durability, plan vfs.Plan) {
 	}
 	rng := rand.New(rand.NewPCG(uint64(plan.At), uint64(plan.Kind)))
 	clones := []*vfs.Crash{disk}
-	for range 3 {
+	for range *faultClones {
 		clones = append(clones, disk.CrashClone(rng))
 	}
 	for i, clone := range clones {
@@ -130,7 +137,7 @@ func testFault(t *testing.T, d wal.Durability, plan vfs.Plan) {
 	if err := errors.Join(r.model.opened(l, 0).Err(), r.model.settle(l), l.Close()); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
+	for range *faultClones {
 		if err := reopen(disk.CrashClone(rng), d, &r.model, false); err != nil {
 			t.Errorf("%s, then opened, then a power failure: %v", what, err)
 		}
