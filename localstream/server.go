@@ -39,7 +39,7 @@ type Server struct {
 	keys       map[string]*credential // by their ids
 	peers      *headcount             // of the requests of each peer
 	authority  *authority             // of generated certificates, or nil
-	space      *space // nil if there is room for everything
+	space      *space                 // nil if there is room for everything
 
 	catalog  atomic.Pointer[catalog]
 	metadata *metadata            // the keeper's
