@@ -74,7 +74,8 @@ func (s *statement) lacks(arn string) string {
 		return "Resource is missing"
 	}
 	for _, a := range s.Action {
-		if a != "*" && !(len(a) > len("kinesis:") && strings.EqualFold(a[:len("kinesis:")], "kinesis:")) {
+		service, _, ok := strings.Cut(a, ":")
+		if a != "*" && (!ok || !strings.EqualFold(service, "kinesis")) {
 			return fmt.Sprintf("Action %q is not one of Kinesis, such as kinesis:GetRecords", a)
 		}
 	}
@@ -89,9 +90,9 @@ func (s *statement) lacks(arn string) string {
 // isPrincipal reports whether a policy may have this as a Principal: "*", or
 // an object such as {"AWS": "123456789012"}.
 func isPrincipal(b json.RawMessage) bool {
-	var any string
-	if json.Unmarshal(b, &any) == nil {
-		return any == "*"
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		return one == "*"
 	}
 	var kinds map[string]texts
 	if json.Unmarshal(b, &kinds) != nil || len(kinds) == 0 {

@@ -2,6 +2,7 @@ package localstream
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,12 +118,10 @@ func badInTag(r rune) bool {
 // AWS if it cannot have them. The old tags stay as they are.
 func addTags(key state.Key, old, added map[string]string) (map[string]string, error) {
 	merged := make(map[string]string, len(old)+len(added))
-	for k, v := range old {
-		merged[k] = v
-	}
+	maps.Copy(merged, old)
+	maps.Copy(merged, added)
 	texts := make([]string, 0, 2*len(added))
 	for k, v := range added {
-		merged[k] = v
 		texts = append(texts, k, v)
 	}
 	if err := checkTagTexts(key, "add tags to", texts); err != nil {
@@ -147,11 +146,7 @@ func removeTags(key state.Key, old map[string]string, keys []string) (map[string
 	if err := checkTagTexts(key, "remove tags from", keys); err != nil {
 		return nil, err
 	}
-	left := make(map[string]string, len(old))
-	for k, v := range old {
-		if !slices.Contains(keys, k) {
-			left[k] = v
-		}
-	}
+	left := maps.Clone(old)
+	maps.DeleteFunc(left, func(k, _ string) bool { return slices.Contains(keys, k) })
 	return left, nil
 }

@@ -48,21 +48,21 @@ type Encryption struct {
 }
 
 // set takes over the settings that are given.
-func (st *Stream) set(s *Settings) {
-	if s.OnDemand != nil {
-		st.OnDemand = *s.OnDemand
+func (s *Stream) set(to *Settings) {
+	if to.OnDemand != nil {
+		s.OnDemand = *to.OnDemand
 	}
-	if s.Auto != nil {
-		st.Auto = *s.Auto
+	if to.Auto != nil {
+		s.Auto = *to.Auto
 	}
-	if s.WarmMiBps != nil {
-		st.WarmMiBps = *s.WarmMiBps
+	if to.WarmMiBps != nil {
+		s.WarmMiBps = *to.WarmMiBps
 	}
-	if s.MaxRecordKiB != nil {
-		st.MaxRecordKiB = *s.MaxRecordKiB
+	if to.MaxRecordKiB != nil {
+		s.MaxRecordKiB = *to.MaxRecordKiB
 	}
-	if s.Metrics != nil {
-		st.Metrics = s.Metrics
+	if to.Metrics != nil {
+		s.Metrics = to.Metrics
 	}
 }
 
@@ -79,8 +79,8 @@ func (c *SettingsChanged) apply(st *Stream) error {
 
 // encrypt makes a key that of the records after a boundary. What is known of
 // records that have expired is forgotten, and so is a key without a record.
-func (st *Stream) encrypt(keyID string, since Boundary) {
-	list := slices.Clone(st.Encryption)
+func (s *Stream) encrypt(keyID string, since Boundary) {
+	list := slices.Clone(s.Encryption)
 	if n := len(list); n > 0 && list[n-1].Since.NextShard == since.NextShard && maps.Equal(list[n-1].Since.From, since.From) {
 		list = list[:n-1]
 	}
@@ -90,22 +90,22 @@ func (st *Stream) encrypt(keyID string, since Boundary) {
 	for len(list) > 1 && list[1].Since.At < since.Horizon || len(list) > 0 && list[0].KeyID == "" {
 		list = list[1:]
 	}
-	st.Encryption = list
+	s.Encryption = list
 }
 
 // KeyID is the id of the key that new records are encrypted with, empty if
 // they are not.
-func (st *Stream) KeyID() string {
-	if n := len(st.Encryption); n > 0 {
-		return st.Encryption[n-1].KeyID
+func (s *Stream) KeyID() string {
+	if n := len(s.Encryption); n > 0 {
+		return s.Encryption[n-1].KeyID
 	}
 	return ""
 }
 
 // KeyOf is the id of the key that a record was encrypted with, empty if it was
 // not.
-func (st *Stream) KeyOf(shard uint32, index uint64) string {
-	for _, e := range slices.Backward(st.Encryption) {
+func (s *Stream) KeyOf(shard uint32, index uint64) string {
+	for _, e := range slices.Backward(s.Encryption) {
 		if !e.Since.before(shard, index) {
 			return e.KeyID
 		}
