@@ -105,7 +105,8 @@ func (s *stream) place(v *view, p *put, r *wal.Record, key, explicit *string) (e
 	return err
 }
 
-// encrypted reports whether a record that was appended is encrypted.
+// encrypted reports whether a record that was appended is encrypted. Of one
+// that was on its way while encryption began, an answer may not know it yet.
 func (s *stream) encrypted(r wal.Record) bool { return s.view.Load().KeyOf(r.Shard, r.Seq) != "" }
 
 // hashOf gives the hash key that decides on the shard of a record.

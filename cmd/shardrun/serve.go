@@ -71,7 +71,7 @@ directory: --ca-out writes it for clients, as in AWS_CA_BUNDLE.`,
 	flags.Var(&f.maxStream, "max-stream-bytes", "the same for each stream")
 	flags.Var(&f.minFree, "min-free-bytes", "how much of the disk puts leave free; those that would leave less are throttled; 0 to use all")
 	flags.DurationVar(&f.config.CreateDelay, "create-delay", 0, "how long a new stream is CREATING")
-	flags.DurationVar(&f.config.UpdateDelay, "update-delay", 0, "how long a reshard leaves the stream UPDATING")
+	flags.DurationVar(&f.config.UpdateDelay, "update-delay", 0, "how long a reshard, or a change of settings, leaves the stream UPDATING")
 	flags.DurationVar(&f.config.DeleteDelay, "delete-delay", 0, "how long a deleted stream is DELETING")
 	flags.DurationVar(&f.config.ConsumerDelay, "consumer-delay", 0, "how long a new consumer is CREATING")
 	flags.StringVar(&f.limits, "limits", "off", "rates of shards and of calls: off, or aws")
