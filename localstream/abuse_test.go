@@ -205,7 +205,7 @@ func TestAPeerHasItsShareOfTheRequests(t *testing.T) {
 	}
 	results := make(chan int, 2) // of the two
 	for range 2 {
-		go func() { results <- send("10.0.0.1:1", &gate{entered: entered, release: release, text: "{}"}) }()
+		go func() { results <- send("10.0.0.1:1", &heldUp{entered: entered, release: release, text: "{}"}) }()
 		<-entered
 	}
 	equal(t, "a third request", send("10.0.0.1:2", strings.NewReader("{}")), http.StatusServiceUnavailable)
@@ -217,18 +217,18 @@ func TestAPeerHasItsShareOfTheRequests(t *testing.T) {
 	equal(t, "peers that are counted", len(h.server.peers.has), 0)
 }
 
-// gate is a body that comes when it is released.
-type gate struct {
+// heldUp is a body that comes when it is released.
+type heldUp struct {
 	entered, release chan struct{}
 	text             string
 }
 
-func (g *gate) Read(p []byte) (int, error) {
-	if g.entered != nil {
-		g.entered <- struct{}{}
-		g.entered = nil
-		<-g.release
-		return copy(p, g.text), io.EOF
+func (b *heldUp) Read(p []byte) (int, error) {
+	if b.entered != nil {
+		b.entered <- struct{}{}
+		b.entered = nil
+		<-b.release
+		return copy(p, b.text), io.EOF
 	}
 	return 0, io.EOF
 }

@@ -205,7 +205,7 @@ func TestRetentionMakesRoom(t *testing.T) {
 		h.create("s", 1)
 		_, err := h.fill("s")
 		h.wantError(err, typeThroughput, "")
-		time.Sleep(24*time.Hour + 2*retainEvery)
+		time.Sleep(24*time.Hour + 2*upkeepEvery)
 		synctest.Wait()
 		h.put("a", "there is room again")
 		equal(t, "times the disk was full", disk.timesFull(), 0)
