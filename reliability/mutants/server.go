@@ -9,7 +9,7 @@ func serverMutants() []Mutant {
 	return []Mutant{{
 		Name:   "reuse-numbers-after-a-restart",
 		File:   "localstream/metadata.go",
-		Old:    "{ return m.state.Boot << 40 }",
+		Old:    "{ return m.state.Boot << bootShift }",
 		New:    "{ return 0 }",
 		Breaks: "a number that was given out is not given out again, not even when the log lost its end",
 		// The simulated server syncs before it answers: only numbers of records
