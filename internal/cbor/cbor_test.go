@@ -216,6 +216,11 @@ func TestWhatIsRefused(t *testing.T) {
 	if err := r.Skip(); err != nil {
 		t.Errorf("eight levels: %v", err)
 	}
+	r = NewReader(unhex(t, "81 81 81 81 81 81 81 81 80"))
+	r.MaxDepth = 9
+	if err := r.Skip(); err != nil {
+		t.Errorf("nine levels where nine are allowed: %v", err)
+	}
 	for name, read := range map[string]func(*Reader) error{
 		"int":   func(r *Reader) error { _, err := r.Int(); return err },
 		"float": func(r *Reader) error { _, err := r.Float(); return err },

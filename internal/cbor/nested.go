@@ -35,7 +35,7 @@ func (r *Reader) enter(least uint64) (Items, error) {
 		return Items{}, err
 	}
 	switch {
-	case r.depth == maxDepth:
+	case r.depth >= r.MaxDepth:
 		r.pos = at
 		return Items{}, r.bad("nested too deeply")
 	case n > uint64(len(r.buf)-r.pos)/least:
@@ -50,6 +50,9 @@ func (r *Reader) enter(least uint64) (Items, error) {
 // counts that. At the end it leaves the array or map.
 func (r *Reader) More(n *Items) (bool, error) {
 	if n.open {
+		if r.pos < len(r.buf) && r.buf[r.pos] < majorSimple {
+			return true, nil
+		}
 		switch r.Kind() {
 		case Break:
 			r.pos++
@@ -86,7 +89,7 @@ func (r *Reader) Skip() error {
 		r.pos++
 		return nil
 	case Tag:
-		if r.depth == maxDepth {
+		if r.depth >= r.MaxDepth {
 			return r.bad("nested too deeply")
 		}
 		if _, _, err := r.head(); err != nil {

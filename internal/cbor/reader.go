@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// maxDepth bounds the nesting of maps, arrays and tags. The deepest message of
-// Kinesis has six levels.
+// maxDepth bounds the nesting of maps, arrays and tags where nobody says
+// otherwise. The deepest message of Kinesis has six levels.
 const maxDepth = 8
 
 // SyntaxError says that a buffer is not CBOR, or more of it than is taken.
@@ -44,6 +44,9 @@ const (
 type Reader struct {
 	// Chunks allows strings without a length, which come in pieces.
 	Chunks bool
+	// MaxDepth is how many maps, arrays and tags may be in one another. [NewReader]
+	// sets it to 8.
+	MaxDepth int
 
 	buf   []byte
 	pos   int
@@ -51,7 +54,7 @@ type Reader struct {
 }
 
 // NewReader makes a reader that is in front of the first item of buf.
-func NewReader(buf []byte) Reader { return Reader{buf: buf} }
+func NewReader(buf []byte) Reader { return Reader{MaxDepth: maxDepth, buf: buf} }
 
 // Offset is how many bytes lie behind the reader.
 func (r *Reader) Offset() int { return r.pos }
@@ -141,7 +144,7 @@ func mayBeOpen(first byte) bool { return majorBytes <= first && first < majorTag
 
 // Null skips the next item if it is null, and reports whether it was.
 func (r *Reader) Null() bool {
-	if r.Kind() != Null {
+	if r.pos >= len(r.buf) || r.buf[r.pos] != itemNull && r.buf[r.pos] != itemUndefined {
 		return false
 	}
 	r.pos++
@@ -250,10 +253,26 @@ func (r *Reader) Millis() (int64, error) {
 
 // Text reads a string. It is a part of the buffer, and may not be UTF-8.
 func (r *Reader) Text() ([]byte, error) {
+	if n := r.short(); n >= 0 && n <= len(r.buf)-r.pos-1 { // as names mostly are
+		from := r.pos + 1
+		r.pos = from + n
+		return r.buf[from:r.pos:r.pos], nil
+	}
 	if r.Kind() != Text {
 		return nil, r.bad("want a string")
 	}
 	return r.str()
+}
+
+// short is the length of the next item if that is a string of less than 24
+// bytes, or else -1.
+func (r *Reader) short() int {
+	if r.pos < len(r.buf) {
+		if c := r.buf[r.pos]; majorText <= c && c < majorText+info8Bits {
+			return int(c - majorText)
+		}
+	}
+	return -1
 }
 
 // Bytes reads a blob. It is a part of the buffer, with no room to grow.
