@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/schemas"
+	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 	"github.com/shardrun/shardrun"
 )
 
@@ -59,5 +62,53 @@ func TestNewClientKeepsItsConnections(t *testing.T) {
 	}
 	if got := opened.Load(); got != calls {
 		t.Errorf("opened %d connections for 2 rounds of %d calls, want %d", got, calls, calls)
+	}
+}
+
+// NewClient talks CBOR, goes on in JSON where that is not taken, and keeps the
+// protocol that its caller sets.
+func TestNewClientTalksCBOR(t *testing.T) {
+	for name, tt := range map[string]struct {
+		takesCBOR bool
+		options   []func(*kinesis.Options)
+		want      string
+	}{
+		"a service that takes it": {takesCBOR: true, want: "cbor-1.1 cbor-1.1"},
+		"a service that does not": {want: "cbor-1.1 json-1.1 json-1.1"},
+		"a caller with another protocol": {takesCBOR: true, want: "json-1.1 json-1.1", options: []func(*kinesis.Options){
+			func(o *kinesis.Options) { o.Protocol = awsjson.New11(schemas.Kinesis_20131202) },
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked []string
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				content := r.Header.Get("Content-Type")
+				asked = append(asked, strings.TrimPrefix(content, "application/x-amz-"))
+				switch {
+				case strings.Contains(content, "json"):
+					_, _ = w.Write([]byte(`{"StreamNames":["s"],"HasMoreStreams":false}`))
+				case tt.takesCBOR:
+					_, _ = w.Write([]byte("\xa2\x6bStreamNames\x81\x61s\x6eHasMoreStreams\xf4"))
+				default:
+					w.WriteHeader(http.StatusNotFound)
+					_, _ = w.Write([]byte("<UnknownOperationException/>\n"))
+				}
+			}))
+			defer server.Close()
+			client := shardrun.NewClient(aws.Config{
+				Region:       "us-east-1",
+				BaseEndpoint: aws.String(server.URL),
+				Credentials:  credentials.NewStaticCredentialsProvider("id", "secret", ""),
+			}, tt.options...)
+			for range 2 {
+				out, err := client.ListStreams(t.Context(), &kinesis.ListStreamsInput{})
+				if err != nil || len(out.StreamNames) != 1 || out.StreamNames[0] != "s" {
+					t.Fatalf("%+v, %v", out, err)
+				}
+			}
+			if got := strings.Join(asked, " "); got != tt.want {
+				t.Errorf("asked in %s, want %s", got, tt.want)
+			}
+		})
 	}
 }

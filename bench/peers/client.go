@@ -8,19 +8,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 
 	"github.com/shardrun/shardrun"
 	"github.com/shardrun/shardrun/bench/harness"
 )
 
 // Client is the AWS SDK's client for the server at url, with a pool of
-// connections that is wide enough for all rows.
+// connections that is wide enough for all rows. It talks the SDK's own JSON:
+// not every peer takes CBOR, and all servers are to be asked alike.
 func Client(url string) *kinesis.Client {
 	return shardrun.NewClient(aws.Config{
 		Region:      "us-east-1",
 		Credentials: credentials.NewStaticCredentialsProvider("bench", "bench", ""),
-	}, func(o *kinesis.Options) { o.BaseEndpoint = aws.String(url) })
+	}, func(o *kinesis.Options) {
+		o.BaseEndpoint = aws.String(url)
+		o.Protocol = awsjson.New11(schemas.Kinesis_20131202)
+	})
 }
 
 // CreateStream creates a stream and waits until it is active.

@@ -37,7 +37,7 @@ func (*Protocol) SerializeInitialRequest(*smithy.Schema, smithy.Serializable, io
 func (p *Protocol) DeserializeInitialResponse(schema *smithy.Schema, r io.Reader, out smithy.Deserializable) error {
 	f, err := readFrame(r)
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return fmt.Errorf("the stream of events is empty: %w", io.ErrUnexpectedEOF)
 	case err != nil:
 		return err

@@ -30,7 +30,7 @@ func (o operation) call(client *kinesis.Client, in any) (any, error) {
 	results := reflect.ValueOf(client).MethodByName(o.name).Call([]reflect.Value{
 		reflect.ValueOf(context.Background()), reflect.ValueOf(in),
 	})
-	err, _ := results[1].Interface().(error)
+	err, _ := reflect.TypeAssert[error](results[1])
 	return results[0].Interface(), err
 }
 
