@@ -59,6 +59,9 @@ func openMetadata(s *Server) (*metadata, error) {
 		}
 		return m.state.Apply(e)
 	})
+	if isDamage(err) {
+		return nil, fmt.Errorf("open metadata: %w; shardrun repair says what of it can be kept", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open metadata: %w", err)
 	}
@@ -107,7 +110,7 @@ func (m *metadata) checkStreams() error {
 		return fmt.Errorf("list streams: %w", err)
 	}
 	if m.state.Boot == 0 && len(dirs) > 0 {
-		return fmt.Errorf("the journal in %s is missing or empty, but there are records of streams in %s: want the journal back, or %s moved away to begin anew",
+		return fmt.Errorf("the journal in %s is missing or empty, but there are records of streams in %s: want the journal back, or %s moved away to begin anew; shardrun repair begins anew and leaves them there",
 			journalDir, streamsDir, streamsDir)
 	}
 	for _, d := range dirs {

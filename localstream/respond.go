@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -118,7 +119,10 @@ func (s *Server) serveHealth(w http.ResponseWriter) {
 		Streams    *int    `json:"streams,omitempty"`
 		Uptime     float64 `json:"uptime_seconds"`
 
-		Disk *spaceHealth `json:"disk,omitempty"`
+		// FailedStreams take no records until the server is started anew, because
+		// a write or a sync failed, or the log of the stream is damaged.
+		FailedStreams []string     `json:"failed_streams,omitempty"`
+		Disk          *spaceHealth `json:"disk,omitempty"`
 	}{
 		Status: "ok", Version: s.cfg.Version, Durability: s.cfg.Durability.String(),
 		Account: s.cfg.AccountID, Region: s.cfg.Region,
@@ -128,8 +132,16 @@ func (s *Server) serveHealth(w http.ResponseWriter) {
 	if s.cfg.Durability != Memory {
 		health.DataDir = s.cfg.DataDir
 	}
+	for _, st := range *s.catalog.Load() {
+		if st.log.Err() != nil || st.view.Load().broken != nil {
+			health.Status = "degraded"
+			health.FailedStreams = append(health.FailedStreams, st.key.ARN())
+		}
+	}
+	slices.Sort(health.FailedStreams)
 	if s.cfg.Auth != AuthOff { // strangers see this page too
 		health.Version, health.DataDir, health.Account, health.Region, health.Streams = "", "", "", "", nil
+		health.FailedStreams, health.Disk = nil, nil
 	}
 	if s.closing.Err() != nil {
 		health.Status = "closing"

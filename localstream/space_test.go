@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -134,12 +135,19 @@ func (h *harness) fill(stream string) (acked []string, err error) {
 // healthDisk is what the health page says of the disk.
 func (h *harness) healthDisk() map[string]any {
 	h.Helper()
+	disk, _ := h.health()["disk"].(map[string]any)
+	return disk
+}
+
+// health is the health page.
+func (h *harness) health() map[string]any {
+	h.Helper()
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodGet, "http://localhost"+healthPath, nil)
 	h.server.Handler().ServeHTTP(w, r)
-	var health struct{ Disk map[string]any }
+	var health map[string]any
 	h.must(json.Unmarshal(w.Body.Bytes(), &health))
-	return health.Disk
+	return health
 }
 
 // Whatever it is that is used up, puts are throttled before the disk is full,
@@ -284,4 +292,61 @@ func TestPutsAtOnceDoNotPassTheQuota(t *testing.T) {
 		equal(t, "after it", d.admit(st, "0", 20<<10) == nil, true)
 		d.release(st, 20<<10)
 	})
+}
+
+// After an fsync that failed nothing is acknowledged until the server is opened
+// anew, whatever the disk says by then; the error names the file, and the health
+// page the stream.
+func TestAFailedSyncIsFinal(t *testing.T) {
+	disk := &noSync{FS: vfs.NewCrash()}
+	h := open(t, Config{fs: disk})
+	h.create("s", 1)
+	h.create("other", 1)
+	h.put("a", "0")
+	disk.fails.Store(true)
+	for range 2 {
+		_, err := h.client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("a"), Data: []byte("1")})
+		h.wantError(err, typeInternal, "")
+		if !strings.Contains(err.Error(), "sync streams/") || !strings.Contains(err.Error(), syscall.EIO.Error()) {
+			t.Errorf("error: %v", err)
+		}
+		disk.fails.Store(false) // it seems to work again
+	}
+	equal(t, "reads go on", h.read(h.iterator("0", types.ShardIteratorTypeTrimHorizon)), "[0]")
+	equal(t, "health", fmt.Sprintf("%v %v", h.health()["status"], h.health()["failed_streams"]), "degraded [arn:aws:kinesis:us-east-1:000000000000:stream/s]")
+	_, err := h.client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("other"), PartitionKey: aws.String("a"), Data: []byte("1")})
+	h.must(err)
+	_ = h.server.Close() // tells of the failure once more
+	h = open(t, Config{fs: disk})
+	h.put("a", "2")
+	equal(t, "after opening again", h.read(h.iterator("0", types.ShardIteratorTypeTrimHorizon)), "[0 2]")
+	equal(t, "health", h.health()["status"], "ok")
+}
+
+// noSync is a file system whose files cannot be synced while fails is set.
+type noSync struct {
+	vfs.FS
+	fails atomic.Bool
+}
+
+func (d *noSync) Create(name string) (vfs.File, error) {
+	f, err := d.FS.Create(name)
+	return noSyncFile{f, d}, err
+}
+
+func (d *noSync) Open(name string) (vfs.File, error) {
+	f, err := d.FS.Open(name)
+	return noSyncFile{f, d}, err
+}
+
+type noSyncFile struct {
+	vfs.File
+	disk *noSync
+}
+
+func (f noSyncFile) Sync() error {
+	if f.disk.fails.Load() {
+		return syscall.EIO
+	}
+	return f.File.Sync()
 }
