@@ -139,7 +139,7 @@ func TestListShowsRowsAndTheirLines(t *testing.T) {
 	if err := run(t.Context(), []string{"-list", "-only", "server"}, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"server/put-record-async", "server/put-record-sync", "missing: "} {
+	for _, want := range []string{"server/put-record-async", "server/put-record-sync", "from the runs of "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the list lacks %q:\n%s", want, out.String())
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"github.com/shardrun/shardrun/internal/awscbor"
 	"github.com/shardrun/shardrun/internal/hashkey"
 	"github.com/shardrun/shardrun/internal/vfs"
 )
@@ -322,7 +323,9 @@ func poll(p *program, shard string) (records []types.Record, children []string) 
 func programConfigs() map[string]programConfig {
 	configs := map[string]programConfig{}
 	for _, d := range []Durability{Sync, Async, Memory} {
-		configs[d.String()+", JSON, polling"] = programConfig{durability: d, client: func(*kinesis.Options) {}, read: poll}
+		for encoding, client := range map[string]func(*kinesis.Options){"JSON": func(*kinesis.Options) {}, "CBOR": awscbor.Use} {
+			configs[d.String()+", "+encoding+", polling"] = programConfig{durability: d, client: client, read: poll}
+		}
 	}
 	return configs
 }

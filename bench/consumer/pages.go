@@ -3,7 +3,6 @@ package consumer
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -27,6 +26,16 @@ type Pages struct {
 	// Members makes each Kinesis record an aggregate of so many user records,
 	// of Bytes each. 0 for records that are not aggregated.
 	Members int `json:"members"`
+	// CBOR makes the pages of CBOR, for a client that talks that.
+	CBOR bool `json:"cbor"`
+}
+
+// content is the encoding of the pages.
+func (p Pages) content() string {
+	if p.CBOR {
+		return asCBOR
+	}
+	return asJSON
 }
 
 // total is the number of user records of the stream.
@@ -77,14 +86,18 @@ type request struct {
 }
 
 func (s *pageServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var in request
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+	content := r.Header.Get("Content-Type")
+	if content != s.cfg.content() {
+		s.refuse(w, fmt.Errorf("asked in %s, the pages are %s", content, s.cfg.content()))
+		return
+	}
+	in, err := readRequest(content, r.Body)
+	if err != nil {
 		s.refuse(w, err)
 		return
 	}
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	var out any
-	var err error
 	switch operation {
 	case "GetRecords":
 		s.getRecords(w, in)
@@ -102,7 +115,7 @@ func (s *pageServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, err)
 		return
 	}
-	body, err := json.Marshal(out)
+	body, err := encode(content, out)
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -111,12 +124,12 @@ func (s *pageServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *pageServer) refuse(w http.ResponseWriter, err error) {
-	body, _ := json.Marshal(map[string]string{"__type": "InvalidArgumentException", "message": err.Error()})
+	body, _ := encode(s.cfg.content(), map[string]string{"__type": "InvalidArgumentException", "message": err.Error()}) // strings can be written
 	s.write(w, http.StatusBadRequest, body)
 }
 
 func (s *pageServer) write(w http.ResponseWriter, status int, body []byte) {
-	w.Header()["Content-Type"] = []string{"application/x-amz-json-1.1"}
+	w.Header()["Content-Type"] = []string{s.cfg.content()}
 	w.Header()["Content-Length"] = []string{fmt.Sprint(len(body))}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that is gone asks no more
@@ -130,7 +143,7 @@ func (s *pageServer) getRecords(w http.ResponseWriter, in request) {
 		return
 	}
 	if page == s.cfg.Pages {
-		body, _ := json.Marshal(map[string]any{"Records": []any{}, "NextShardIterator": in.ShardIterator, "MillisBehindLatest": 0})
+		body, _ := encode(s.cfg.content(), map[string]any{"Records": []any{}, "NextShardIterator": in.ShardIterator, "MillisBehindLatest": 0}) // as above
 		s.write(w, http.StatusOK, body)
 		return
 	}
@@ -184,7 +197,7 @@ func (s *pageServer) listShards() any {
 func (s *pageServer) describeStreamSummary() any {
 	return map[string]any{"StreamDescriptionSummary": map[string]any{
 		"StreamName": streamName, "StreamARN": "arn:aws:kinesis:us-east-1:000000000000:stream/" + streamName,
-		"StreamStatus": "ACTIVE", "RetentionPeriodHours": 24, "StreamCreationTimestamp": arrival - 3600,
+		"StreamStatus": "ACTIVE", "RetentionPeriodHours": 24, "StreamCreationTimestamp": seconds(arrival - 3600),
 		"EnhancedMonitoring": []any{}, "OpenShardCount": cmp.Or(s.cfg.Shards, 1),
 	}}
 }

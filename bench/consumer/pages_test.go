@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
 	"github.com/shardrun/shardrun/bench/drainer"
 	"github.com/shardrun/shardrun/bench/peers"
 	"github.com/shardrun/shardrun/checkpoint"
@@ -35,6 +37,7 @@ func serve(t *testing.T, cfg Pages) string {
 func TestAWorkerReadsEachRecordOfThePagesOnce(t *testing.T) {
 	for name, cfg := range map[string]Pages{
 		"records":    {Shards: 3, Pages: 7, Records: 50, Bytes: 100},
+		"CBOR":       {Shards: 3, Pages: 7, Records: 50, Bytes: 100, CBOR: true},
 		"aggregates": {Shards: 3, Pages: 7, Records: 5, Bytes: 100, Members: 20},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -42,8 +45,12 @@ func TestAWorkerReadsEachRecordOfThePagesOnce(t *testing.T) {
 			var handled atomic.Int64
 			var mu sync.Mutex // guards last
 			last := map[string]checkpoint.Position{}
+			client := peers.Client
+			if cfg.CBOR {
+				client = func(url string) *kinesis.Client { return peers.FastClient(url) }
+			}
 			c, err := consumer.New(consumer.Config{
-				Group: "test", Stream: streamName, Client: peers.Client(serve(t, cfg)), Store: lease.NewMemory(), ReadsPerSecond: -1,
+				Group: "test", Stream: streamName, Client: client(serve(t, cfg)), Store: lease.NewMemory(), ReadsPerSecond: -1,
 				Handler: consumer.BatchFunc(func(_ context.Context, b *consumer.Batch) error {
 					mu.Lock()
 					defer mu.Unlock()

@@ -17,8 +17,12 @@ func drainShardrun(ctx context.Context, d drainer.Drain, handled func(n int)) er
 		return err
 	}
 	defer func() { _ = store.Close() }() // Run has saved everything by then
+	client := peers.Client(d.Endpoint)
+	if d.Fast {
+		client = peers.FastClient(d.Endpoint)
+	}
 	c, err := consumer.New(consumer.Config{
-		Group: d.Group, Stream: d.Stream, Client: peers.Client(d.Endpoint), Store: store,
+		Group: d.Group, Stream: d.Stream, Client: client, Store: store,
 		ReadsPerSecond: -1, MemoryBudget: d.Memory,
 		Handler: consumer.BatchFunc(func(_ context.Context, b *consumer.Batch) error {
 			handled(len(b.Records))

@@ -2,12 +2,14 @@ package consumer
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 
 	"github.com/shardrun/shardrun/internal/aggregate"
+	"github.com/shardrun/shardrun/internal/cbor"
 	"github.com/shardrun/shardrun/internal/hashkey"
 )
 
@@ -19,6 +21,10 @@ const (
 	anyPage = "PPPPPP"
 	// anyBehind stands where the pages that are left come.
 	anyBehind = "777777"
+	// anyBehindCBOR is the same as a number of four bytes.
+	anyBehindCBOR = "\x77\x77\x77\x77"
+	// anyNext stands where the next page's number comes.
+	anyNext = "NNNNNN"
 )
 
 func shardID(i int) string { return fmt.Sprintf("shardId-%012d", i) }
@@ -48,6 +54,7 @@ func ranges(shards int) []hashkey.Range { return hashkey.Split(shards) }
 // template is the body of a page of one shard, in which only the number of the
 // page has to be filled in.
 type template struct {
+	cbor   bool
 	body   []byte
 	pages  []int // where the page's number stands
 	next   int   // where the next page's number stands
@@ -56,45 +63,77 @@ type template struct {
 }
 
 func newTemplate(cfg Pages, shard int) (*template, error) {
-	type record struct {
-		SequenceNumber              string
-		ApproximateArrivalTimestamp float64
-		Data                        []byte
-		PartitionKey                string
+	page := pageOf(cfg, shard)
+	t := &template{cbor: cfg.CBOR}
+	before := `"SequenceNumber":"`
+	if cfg.CBOR {
+		t.body, before = page.appendCBOR(), "\x6eSequenceNumber"
+		t.behind = bytes.Index(t.body, []byte("\x1a"+anyBehindCBOR)) + 1
+	} else {
+		var err error
+		if t.body, err = json.Marshal(page); err != nil {
+			return nil, err
+		}
+		t.behind = bytes.LastIndex(t.body, []byte(anyBehind))
 	}
-	var page struct {
-		Records            []record
-		NextShardIterator  string
-		MillisBehindLatest json.Number
-	}
-	random := rand.New(rand.NewPCG(1, uint64(shard)))
-	keys := keysOf(ranges(cfg.Shards)[shard], 50)
-	for i := range cfg.Records {
-		page.Records = append(page.Records, record{
-			SequenceNumber: sequenceOf(shard, anyPage, i), ApproximateArrivalTimestamp: arrival + float64(i)/1000,
-			Data: payload(cfg, random, keys), PartitionKey: keys[i%len(keys)],
-		})
-	}
-	page.NextShardIterator = "shard-" + fmt.Sprintf("%04d", shard) + "-page-NNNNNN"
-	page.MillisBehindLatest = anyBehind
-	body, err := json.Marshal(page)
-	if err != nil {
-		return nil, err
-	}
-	t := &template{body: body, next: bytes.LastIndex(body, []byte("NNNNNN")), behind: bytes.LastIndex(body, []byte(anyBehind))}
+	t.next = bytes.Index(t.body, []byte("-page-"+anyNext)) + len("-page-")
 	for at := 0; ; {
-		i := bytes.Index(body[at:], []byte(`"SequenceNumber":"`))
+		i := bytes.Index(t.body[at:], []byte(before))
 		if i < 0 {
 			break
 		}
 		at += i
-		at += bytes.Index(body[at:], []byte(anyPage))
+		at += bytes.Index(t.body[at:], []byte(anyPage))
 		t.pages = append(t.pages, at)
 	}
-	if len(t.pages) != cfg.Records {
+	if len(t.pages) != cfg.Records || t.next < len("-page-") || t.behind < 1 {
 		return nil, fmt.Errorf("the template has %d places for the page's number, not %d", len(t.pages), cfg.Records)
 	}
 	return t, nil
+}
+
+// page is what a template is made of.
+type page struct {
+	Records            []pageRecord
+	NextShardIterator  string
+	MillisBehindLatest json.Number
+}
+
+type pageRecord struct {
+	SequenceNumber              string
+	ApproximateArrivalTimestamp float64
+	Data                        []byte
+	PartitionKey                string
+}
+
+func pageOf(cfg Pages, shard int) page {
+	p := page{NextShardIterator: fmt.Sprintf("shard-%04d-page-%s", shard, anyNext), MillisBehindLatest: anyBehind}
+	random := rand.New(rand.NewPCG(1, uint64(shard)))
+	keys := keysOf(ranges(cfg.Shards)[shard], 50)
+	for i := range cfg.Records {
+		p.Records = append(p.Records, pageRecord{
+			SequenceNumber: sequenceOf(shard, anyPage, i), ApproximateArrivalTimestamp: arrival + float64(i)/1000,
+			Data: payload(cfg, random, keys), PartitionKey: keys[i%len(keys)],
+		})
+	}
+	return p
+}
+
+// appendCBOR is the page in CBOR, with what has to be filled in ahead of the
+// records.
+func (p page) appendCBOR() []byte {
+	b := cbor.AppendMap(nil, 3)
+	b = append(cbor.AppendText(b, "MillisBehindLatest"), "\x1a"+anyBehindCBOR...)
+	b = cbor.AppendText(cbor.AppendText(b, "NextShardIterator"), p.NextShardIterator)
+	b = cbor.AppendArray(cbor.AppendText(b, "Records"), len(p.Records))
+	for _, r := range p.Records {
+		b = cbor.AppendMap(b, 4)
+		b = cbor.AppendInt(cbor.AppendText(b, "ApproximateArrivalTimestamp"), int64(r.ApproximateArrivalTimestamp*1000))
+		b = cbor.AppendBytes(cbor.AppendText(b, "Data"), r.Data)
+		b = cbor.AppendText(cbor.AppendText(b, "PartitionKey"), r.PartitionKey)
+		b = cbor.AppendText(cbor.AppendText(b, "SequenceNumber"), r.SequenceNumber)
+	}
+	return b
 }
 
 // page is the body of a page. The caller calls done when it has been sent.
@@ -110,7 +149,11 @@ func (t *template) page(n, left int) (body []byte, done func()) {
 		copy(body[at:], number)
 	}
 	copy(body[t.next:], six(n+1))
-	copy(body[t.behind:], fmt.Sprintf("%6d", left)) // spaces before a number are JSON
+	if t.cbor {
+		binary.BigEndian.PutUint32(body[t.behind:], uint32(left))
+	} else {
+		copy(body[t.behind:], fmt.Sprintf("%6d", left)) // spaces before a number are JSON
+	}
 	return body, func() { t.spare.Put(spare) }
 }
 

@@ -22,6 +22,8 @@ type Drain struct {
 	Records int `json:"records"`
 	// Memory is the budget for what has been read, 0 for the default.
 	Memory int64 `json:"memory"`
+	// Fast asks in CBOR, with our own client.
+	Fast bool `json:"fast"`
 	// Aggregated says that the records are in aggregates.
 	Aggregated bool `json:"aggregated"`
 }

@@ -20,13 +20,15 @@ import (
 // connections that is wide enough for all rows. It talks the SDK's own JSON:
 // not every peer takes CBOR, and all servers are to be asked alike.
 func Client(url string) *kinesis.Client {
+	return FastClient(url, func(o *kinesis.Options) { o.Protocol = awsjson.New11(schemas.Kinesis_20131202) })
+}
+
+// FastClient is our client for the server at url, which talks CBOR.
+func FastClient(url string, options ...func(*kinesis.Options)) *kinesis.Client {
 	return shardrun.NewClient(aws.Config{
 		Region:      "us-east-1",
 		Credentials: credentials.NewStaticCredentialsProvider("bench", "bench", ""),
-	}, func(o *kinesis.Options) {
-		o.BaseEndpoint = aws.String(url)
-		o.Protocol = awsjson.New11(schemas.Kinesis_20131202)
-	})
+	}, append(options, func(o *kinesis.Options) { o.BaseEndpoint = aws.String(url) })...)
 }
 
 // CreateStream creates a stream and waits until it is active.

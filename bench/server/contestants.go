@@ -44,11 +44,28 @@ func kinesisServers() []contender {
 	}
 }
 
+// fastServers are ours, asked by our own client.
+func fastServers() []contender {
+	return []contender{
+		{name: oursAsync, start: shardrun("async"), fast: true},
+		{name: oursSync, start: shardrun("sync"), ours: true, fast: true},
+	}
+}
+
 // contender is a Kinesis server that takes part.
 type contender struct {
 	name  string
 	ours  bool
 	start server
+	fast  bool // asked by our own client, in place of the SDK's
+}
+
+// client is the client that asks the server.
+func (c contender) client(url string) *kinesis.Client {
+	if c.fast {
+		return peers.FastClient(url)
+	}
+	return peers.Client(url)
 }
 
 // work is what a row does to a Kinesis server.
@@ -67,7 +84,7 @@ func (c contender) contestant(w work) harness.Contestant {
 			if err != nil {
 				return harness.Bench{}, err
 			}
-			client := peers.Client(url)
+			client := c.client(url)
 			if err := peers.CreateStream(ctx, client, stream, w.shards); err != nil {
 				return harness.Bench{}, err
 			}

@@ -28,9 +28,9 @@ var shares = map[string]int{kinesalite: 4, kinesisLocal: 80}
 
 // drains are the Kinesis servers, each with a log of its own. The echo has
 // nothing to fill: all its pages are equal.
-func drains() []harness.Contestant {
+func drains(servers []contender) []harness.Contestant {
 	var list []harness.Contestant
-	for _, c := range kinesisServers() {
+	for _, c := range servers {
 		records := drainRecords / max(shares[c.name], 1)
 		list = append(list, c.contestant(work{
 			shards: drainShards,

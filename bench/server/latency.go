@@ -62,10 +62,6 @@ func putToGet(ctx context.Context, client *kinesis.Client, records int) (harness
 	if err != nil {
 		return harness.Sample{}, err
 	}
-	type arrival struct {
-		n  int
-		at time.Time
-	}
 	arrivals := make(chan arrival, records) // room for all, so that the reader does not wait
 	// The reader is let finish its last call: kinesalite dies of a client that
 	// goes away in the middle of one.
@@ -96,6 +92,19 @@ func putToGet(ctx context.Context, client *kinesis.Client, records int) (harness
 		}
 	}()
 
+	return putEach(ctx, client, records, arrivals)
+}
+
+// arrival is when a record was read.
+type arrival struct {
+	n  int
+	at time.Time
+}
+
+// putEach puts records of 100 B, each when the one before has arrived, and
+// observes the milliseconds that each took. ctx ends with the cause when the
+// reader fails.
+func putEach(ctx context.Context, client *kinesis.Client, records int, arrivals <-chan arrival) (harness.Sample, error) {
 	var sample harness.Sample
 	data := make([]byte, 100)
 	for n, began := 0, time.Now(); n < records && time.Since(began) < latencyTime; n++ {
@@ -171,8 +180,10 @@ func syncTimes(path string) ([]float64, error) {
 	return times, nil
 }
 
-// withinAsync and withinSync are the targets of put to get; the second may
-// take a sync of the disk longer.
+// withinPush is the target of put to push. withinAsync and withinSync are those
+// of put to get; the second may take a sync of the disk longer.
+func withinPush(r harness.Result) bool { return r.Extra("p50") < 0.5 && r.Extra("p99") < 2 }
+
 func withinAsync(r harness.Result) bool { return r.Extra("p50") < 0.8 && r.Extra("p99") < 3 }
 
 func withinSync(r harness.Result) bool {
