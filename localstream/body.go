@@ -43,7 +43,11 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, b *buffers, sh
 	done := s.within(patience(limit.bytes), conn.SetReadDeadline)
 	err := receive(http.MaxBytesReader(w, r.Body, limit.bytes), r, b, share)
 	done()
-	_ = conn.SetReadDeadline(time.Time{})
+	if err == nil {
+		_ = conn.SetReadDeadline(time.Time{})
+	} else {
+		limitRest(conn, closingPatience) // it had its time
+	}
 	switch _, over := errors.AsType[*http.MaxBytesError](err); {
 	case over:
 		return limit.exceeded()

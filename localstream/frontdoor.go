@@ -31,6 +31,7 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	s.ids.set(w.Header())
+	limitRest(http.NewResponseController(w), restPatience) // readBody has a limit of its own
 	switch {
 	case !s.hostAllowed(r):
 		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "This name is not one of the server's. Allow it by name, or use localhost.")

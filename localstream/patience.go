@@ -2,6 +2,7 @@ package localstream
 
 import (
 	"context"
+	"net/http"
 	"time"
 )
 
@@ -10,12 +11,19 @@ const (
 	transferRate    = 64 << 10         // bytes a second
 	transferGrace   = 15 * time.Second // on top of that
 	closingPatience = 2 * time.Second  // when the server is closing
+	restPatience    = 10 * time.Second // with a body that is not read; less than transferGrace, so that the answer can follow
 	readBytes       = 64 << 10         // how much is read at a time
 )
 
 // patience is how long a client may take to send or to read this many bytes.
 func patience(bytes int64) time.Duration {
 	return transferGrace + time.Duration(bytes/transferRate)*time.Second
+}
+
+// limitRest bounds how long net/http waits for what is left of a body that
+// nobody reads: it reads some of it before it answers, and knows no end to that.
+func limitRest(conn *http.ResponseController, d time.Duration) {
+	_ = conn.SetReadDeadline(time.Now().Add(d)) // an error is a connection without deadlines
 }
 
 // within gives a client some time to send or to read, by the function that
