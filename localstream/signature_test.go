@@ -19,6 +19,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"github.com/shardrun/shardrun/localstream/internal/wire"
 )
 
 const (
@@ -124,6 +126,11 @@ func TestRequestsThatTheSDKSignsAreAccepted(t *testing.T) {
 		"spaces in a header": func() *http.Request {
 			s := newSigning()
 			s.header = map[string]string{"X-Amz-Meta": "  a   b  c "}
+			return s.signed(t)
+		}(),
+		"CBOR": func() *http.Request {
+			s := newSigning()
+			s.body, s.header = "\xa0", map[string]string{"Content-Type": wire.AsCBOR.ContentType()}
 			return s.signed(t)
 		}(),
 		"several values": func() *http.Request {

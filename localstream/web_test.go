@@ -1,9 +1,11 @@
 package localstream
 
 import (
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -78,4 +80,16 @@ func TestNoRouteAnswersAWebPage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whoever asks may know that a server with keys is up, and nothing else of it.
+func TestHealthOfAServerWithKeysTellsStrangersNothing(t *testing.T) {
+	s := NewT(t, verifying())
+	url, _ := socket(t, s)
+	_, body := do(t, url, request{method: "GET", path: healthPath})
+	var health map[string]any
+	if err := json.Unmarshal([]byte(body), &health); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "members", slices.Sorted(maps.Keys(health)), []string{"durability", "status", "uptime_seconds"})
 }
