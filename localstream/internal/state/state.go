@@ -11,6 +11,8 @@ type State struct {
 	Boot    uint64             `json:"boot"`    // how often the server was opened
 	Secret  []byte             `json:"secret"`  // the key of iterators and tokens
 	Streams map[string]*Stream `json:"streams"` // by ID
+	// Channels by ID. Nil means that there is none.
+	Channels map[string]*Channel `json:"channels,omitempty"`
 
 	// Accounts are the settings of accounts that ever changed them.
 	Accounts []Account `json:"accounts,omitempty"`
@@ -41,6 +43,7 @@ type Event struct {
 	Settings *SettingsChanged `json:"settings,omitempty"`
 	Attached *Attached        `json:"attached,omitempty"`
 	Account  *Account         `json:"account,omitempty"`
+	Channel  *ChannelEvent    `json:"channel,omitempty"`
 }
 
 // Booted is the opening of the server.
@@ -178,8 +181,11 @@ func (s *State) Prepare(e Event) (apply func(), err error) {
 			}
 			s.clear(e.Removed.Cleared)
 			s.Removed = append(s.Removed, st.ID)
+			s.removeChannels(st.ID)
 			delete(s.Streams, st.ID)
 		}, nil
+	case e.Channel != nil:
+		return s.prepareChannel(e.Channel)
 	}
 	return nil, fmt.Errorf("metadata event of an unknown kind")
 }
