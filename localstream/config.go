@@ -143,6 +143,20 @@ type Config struct {
 	// not emulated yet. Defaults to 0.
 	ConsumerDelay time.Duration
 
+	// ChannelDelay is how long a channel stays in CREATING, UPDATING and
+	// DELETING. Defaults to 0.
+	ChannelDelay time.Duration
+	// ChannelDir is the directory that stands for Amazon S3: channels write
+	// their objects there, below a directory with the name of the bucket. It is
+	// made when missing, with mode 0700; several Servers may use the same.
+	// Defaults to "s3" in DataDir; with Durability Memory to none, and then
+	// channels deliver nothing.
+	ChannelDir string
+	// ChannelFreshness, if positive, is how old undelivered records get, in
+	// place of the DataFreshnessInSeconds of every channel, which AWS does not
+	// let be less than five minutes. Defaults to 0: as the channels say.
+	ChannelFreshness time.Duration
+
 	// Auth says how clients on the network are authenticated. Defaults to
 	// AuthOff.
 	Auth Auth
@@ -176,6 +190,8 @@ type Config struct {
 	fs vfs.FS
 	// segmentBytes is the size of a log segment. Tests set it.
 	segmentBytes int64
+	// objectBytes is when an object of a channel is large enough. Tests set it.
+	objectBytes int
 	// maxInFlight bounds the bytes of requests. Tests set it.
 	maxInFlight int64
 }
@@ -185,6 +201,7 @@ func (c Config) withDefaults() Config {
 	c.Region = cmp.Or(c.Region, "us-east-1")
 	c.ShardLimit = cmp.Or(c.ShardLimit, 500)
 	c.MinFreeBytes = cmp.Or(c.MinFreeBytes, defaultFreeMark)
+	c.objectBytes = cmp.Or(c.objectBytes, maxObjectBytes)
 	c.Version = cmp.Or(c.Version, "dev")
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
@@ -227,6 +244,7 @@ func (c Config) validate() error {
 	}
 	for name, d := range map[string]time.Duration{
 		"CreateDelay": c.CreateDelay, "UpdateDelay": c.UpdateDelay, "DeleteDelay": c.DeleteDelay, "ConsumerDelay": c.ConsumerDelay,
+		"ChannelDelay": c.ChannelDelay, "ChannelFreshness": c.ChannelFreshness,
 	} {
 		if d < 0 {
 			return fmt.Errorf("localstream config: %s %v: want no less than 0", name, d)

@@ -56,7 +56,8 @@ type side struct {
 var placeholder = regexp.MustCompile(`\$\{\w+\}`)
 
 // own are the members that differ from server to server: sealed, or random.
-var own = map[string]bool{"ShardIterator": true, "NextShardIterator": true, "NextToken": true}
+var own = map[string]bool{"ShardIterator": true, "NextShardIterator": true, "NextToken": true,
+	"ChannelARN": true, "ChannelId": true, "LogGroupName": true, "ErrorOutputPrefix": true}
 
 // ask sends a JSON body to both sides, as it is and in CBOR, and compares the
 // answers, which it gives.
@@ -245,10 +246,18 @@ var day = []step{
 	{"UpdateAccountSettings", `{"MinimumThroughputBillingCommitment":{"Status":"ENABLED"}}`, true},
 	{"UpdateStreamWarmThroughput", `{"StreamName":"o","WarmThroughputMiBps":100}`, true},
 	{"CreateChannel", `{"ChannelName":"c","ServiceExecutionRoleARN":"arn:aws:iam::000000000000:role/r","StreamConfigurationList":[{"StreamARN":"${StreamARN}"}]}`, false},
-	{"UpdateChannel", `{"ChannelARN":"${StreamARN}"}`, false},
-	{"DescribeChannel", `{"ChannelARN":"${StreamARN}"}`, false},
-	{"ListChannels", `{}`, false},
-	{"DeleteChannel", `{"ChannelARN":"${StreamARN}"}`, false},
+	{"CreateChannel", `{"ChannelName":"c","ServiceExecutionRoleARN":"arn:aws:iam::000000000000:role/r",` +
+		`"StreamConfigurationList":[{"StreamARN":"${StreamARN}","RecordConfiguration":{"RecordFormatType":"JSON"}}],` +
+		`"LoggingConfiguration":{"CloudWatchLogs":{"Enabled":true}},"S3DestinationConfiguration":{"DataFreshnessInSeconds":300,` +
+		`"StorageConfiguration":{"BucketARN":"arn:aws:s3:::lake","ExpectedBucketOwner":"000000000000","CompressionType":"GZIP"}}}`, true},
+	{"UpdateChannel", `{"ChannelARN":"${ChannelARN}","S3DestinationConfiguration":{"DataFreshnessInSeconds":900}}`, true},
+	{"UpdateChannel", `{"ChannelARN":"${ChannelARN}"}`, false},
+	{"DescribeChannel", `{"ChannelARN":"${ChannelARN}"}`, true},
+	{"ListChannels", `{"MaxResults":1,"StreamFilter":[{"StreamARN":"${StreamARN}"}]}`, true},
+	{"ListChannels", `{"StreamFilter":[{"StreamARN":"${StreamARN}","StreamCreationTimestamp":946684800}]}`, true},
+	{"DeleteStream", `{"StreamName":"o"}`, false},
+	{"DeleteChannel", `{"ChannelARN":"${ChannelARN}"}`, true},
+	{"DescribeChannel", `{"ChannelARN":"arn:aws:kinesis:us-east-1:000000000000:channel/none"}`, false},
 	{"DeleteStream", `{"StreamName":"o"}`, true},
 	{"DeleteStream", `{"StreamName":"o"}`, false},
 }

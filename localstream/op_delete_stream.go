@@ -30,6 +30,9 @@ func (c *call) deleteStream(ctx context.Context, in *kinesis.DeleteStreamInput) 
 		case v.Status == state.Deleting:
 			return nil
 		}
+		if err := s.checkNoChannels(st); err != nil {
+			return err
+		}
 		if s.cfg.DeleteDelay > 0 {
 			if err := m.setStatus(st, state.Deleting, nil, nil); err != nil {
 				return err

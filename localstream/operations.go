@@ -63,11 +63,11 @@ func operations() []*operation {
 		emulated("GetResourcePolicy", full, (*checker).getResourcePolicy, shape((*call).getResourcePolicy)),
 		emulated("DeleteResourcePolicy", full, (*checker).deleteResourcePolicy, none((*call).deleteResourcePolicy)),
 
-		missing[kinesis.CreateChannelInput]("CreateChannel"),
-		missing[kinesis.UpdateChannelInput]("UpdateChannel"),
-		missing[kinesis.DeleteChannelInput]("DeleteChannel"),
-		missing[kinesis.DescribeChannelInput]("DescribeChannel"),
-		missing[kinesis.ListChannelsInput]("ListChannels"),
+		emulated("CreateChannel", partial, (*checker).createChannel, shape((*call).createChannel)).atMost(5),
+		emulated("UpdateChannel", full, (*checker).updateChannel, shape((*call).updateChannel)).atMost(5),
+		emulated("DeleteChannel", full, (*checker).deleteChannel, none((*call).deleteChannel)).atMost(5),
+		emulated("DescribeChannel", full, (*checker).describeChannel, shape((*call).describeChannel)).atMost(5),
+		emulated("ListChannels", full, (*checker).listChannels, shape((*call).listChannels)).atMost(5),
 	}
 }
 

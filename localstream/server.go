@@ -42,12 +42,16 @@ type Server struct {
 	space      *space                 // nil if there is room for everything
 
 	catalog  atomic.Pointer[catalog]
+	channels atomic.Pointer[channels]
 	metadata *metadata            // the keeper's
 	changes  chan func(*metadata) // to the keeper; not buffered: the caller waits for the answer anyway
 
+	folder     *folder       // stands for S3; nil for none
+	delivering chan struct{} // holds a token while a channel delivers; capacity 1 makes it a lock that may be held over I/O
+
 	closing    context.Context // done when Close was called
 	close      context.CancelFunc
-	background sync.WaitGroup // the keeper, the upkeep, transitions
+	background sync.WaitGroup // the keeper, the upkeep, transitions, deliveries
 
 	// mu guards the two below.
 	mu       sync.Mutex
@@ -78,7 +82,8 @@ func OpenOn(fsys vfs.FS, segmentBytes int64, cfg Config) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, logger: cfg.Logger, started: time.Now(), changes: make(chan func(*metadata)), ids: newRequestIDs()}
+	s := &Server{cfg: cfg, logger: cfg.Logger, started: time.Now(), changes: make(chan func(*metadata)),
+		delivering: make(chan struct{}, 1), ids: newRequestIDs()}
 	s.keys, s.cfg.Keys = cfg.credentials(), nil
 	s.cfg.TLS = cfg.TLS.Clone()
 	s.peers = newHeadcount(maxPeerRequests)
@@ -121,6 +126,25 @@ func (s *Server) openFiles() error {
 		return errors.Join(fmt.Errorf("data directory %s: %w", s.cfg.DataDir, err), s.closeFiles())
 	}
 	s.release = append(s.release, lock)
+	if err := s.openFolder(); err != nil {
+		return errors.Join(err, s.closeFiles())
+	}
+	return nil
+}
+
+// openFolder opens the directory that stands for S3, if there is one.
+func (s *Server) openFolder() error {
+	switch {
+	case s.cfg.ChannelDir != "":
+		dir, err := vfs.OpenOS(s.cfg.ChannelDir)
+		if err != nil {
+			return fmt.Errorf("directory of channels: %w", err)
+		}
+		s.release = append(s.release, dir)
+		s.folder = &folder{fs: dir, root: "."}
+	case s.cfg.Durability != Memory:
+		s.folder = &folder{fs: s.fs, root: folderDir}
+	}
 	return nil
 }
 
@@ -139,8 +163,10 @@ func (s *Server) openState() error {
 	if err != nil {
 		return err
 	}
+	ch := m.openChannels()
+	s.channels.Store(&ch)
 	s.closing, s.close = context.WithCancel(context.Background())
-	if err := m.resume(); err != nil {
+	if err := errors.Join(m.resume(), m.resumeChannels()); err != nil {
 		s.close()
 		s.background.Wait()
 		return err

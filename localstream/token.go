@@ -54,6 +54,7 @@ const (
 	kindIterator tokenKind = iota + 1
 	kindShards
 	kindStreams
+	kindChannels
 )
 
 // tokenHead is what every payload starts with: its length, kind and time.

@@ -1,0 +1,628 @@
+package localstream
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/shardrun/shardrun/internal/vfs"
+	"github.com/shardrun/shardrun/localstream/internal/state"
+)
+
+const testRole = "arn:aws:iam::000000000000:role/delivery"
+
+// onDemand makes a stream in on-demand mode, which has four shards.
+func (h *harness) onDemand(name string) {
+	h.Helper()
+	_, err := h.client.CreateStream(h.Context(), &kinesis.CreateStreamInput{StreamName: &name})
+	h.must(err)
+}
+
+func streamARN(name string) *string { return aws.String(testKey(name).ARN()) }
+
+// toS3 is a request for a channel "c" from the stream "s" to the bucket
+// "lake".
+func toS3(change ...func(*kinesis.CreateChannelInput)) *kinesis.CreateChannelInput {
+	in := &kinesis.CreateChannelInput{
+		ChannelName: aws.String("c"), ServiceExecutionRoleARN: aws.String(testRole),
+		StreamConfigurationList: []types.ChannelStreamConfiguration{{
+			StreamARN: streamARN("s"), RecordConfiguration: &types.RecordConfiguration{RecordFormatType: types.RecordFormatTypeString},
+		}},
+		S3DestinationConfiguration: &types.S3DestinationConfiguration{StorageConfiguration: &types.S3StorageConfiguration{
+			BucketARN: aws.String("arn:aws:s3:::lake"), ExpectedBucketOwner: aws.String("000000000000"), CompressionType: types.S3CompressionTypeNone,
+		}},
+	}
+	for _, f := range change {
+		f(in)
+	}
+	return in
+}
+
+// toTables is toS3 for a channel "t" to a streaming table.
+func toTables(change ...func(*kinesis.CreateChannelInput)) *kinesis.CreateChannelInput {
+	in := toS3()
+	in.ChannelName, in.S3DestinationConfiguration = aws.String("t"), nil
+	in.StreamConfigurationList[0].RecordConfiguration = &types.RecordConfiguration{
+		RecordFormatType: types.RecordFormatTypeJson, GSRSchemaARN: aws.String("arn:aws:glue:us-east-1:000000000000:schema/registry/orders")}
+	in.S3TablesDestinationConfiguration = &types.S3TablesDestinationConfiguration{
+		DeadLetterQueueS3Configuration: &types.DeadLetterQueueS3Configuration{
+			BucketARN: aws.String("arn:aws:s3:::dead"), ExpectedBucketOwner: aws.String("000000000000"), ErrorOutputPrefix: aws.String("errors/")},
+		S3TablesConfigurationList: []types.S3TablesConfiguration{{
+			TableBucketARN: aws.String("arn:aws:s3tables:us-east-1:000000000000:bucket/analytics"), Namespace: aws.String("db"), TableName: aws.String("orders"),
+			CompressionType: types.S3TablesCompressionTypeZstd, PartitionSpec: &types.PartitionSpec{
+				PartitionFields: []types.PartitionField{{SourceName: aws.String("at"), Transform: types.PartitionTransformTimeHour}}},
+		}},
+	}
+	for _, f := range change {
+		f(in)
+	}
+	return in
+}
+
+// channel makes a channel and gives it as it is then.
+func (h *harness) channel(in *kinesis.CreateChannelInput) *types.ChannelDescription {
+	h.Helper()
+	out, err := h.client.CreateChannel(h.Context(), in)
+	h.must(err)
+	return h.describeChannel(*out.ChannelDescription.ChannelARN)
+}
+
+func (h *harness) describeChannel(arn string) *types.ChannelDescription {
+	h.Helper()
+	out, err := h.client.DescribeChannel(h.Context(), &kinesis.DescribeChannelInput{ChannelARN: &arn})
+	h.must(err)
+	return out.ChannelDescription
+}
+
+func (h *harness) deleteChannel(arn *string) {
+	h.Helper()
+	_, err := h.client.DeleteChannel(h.Context(), &kinesis.DeleteChannelInput{ChannelARN: arn})
+	h.must(err)
+}
+
+// asJSON is a value as JSON, for comparison.
+func asJSON(t testing.TB, v any) string {
+	t.Helper()
+	b, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestNewChannelToABucket(t *testing.T) {
+	h := start(t, 0)
+	h.onDemand("s")
+	out, err := h.client.CreateChannel(t.Context(), toS3())
+	h.must(err)
+	made := out.ChannelDescription
+	equal(t, "status in the answer", made.ChannelStatus, "CREATING")
+	got := h.describeChannel(*made.ChannelARN)
+	equal(t, "status", got.ChannelStatus, "ACTIVE")
+	got.ChannelStatus = made.ChannelStatus
+	equal(t, "the rest", asJSON(t, got), asJSON(t, made))
+	id := *got.ChannelId
+	want := &types.ChannelDescription{
+		ChannelARN: aws.String("arn:aws:kinesis:us-east-1:000000000000:channel/" + id), ChannelId: &id, ChannelName: aws.String("c"),
+		ChannelCreationTimestamp: got.ChannelCreationTimestamp, ChannelStatus: types.ChannelStatusCreating,
+		LoggingConfiguration: &types.ChannelLoggingConfiguration{CloudWatchLogs: &types.CloudWatchLogs{
+			Enabled: aws.Bool(false), LogGroupName: aws.String("/aws/kinesis/c/" + id), LogStreamName: aws.String("DestinationDelivery")}},
+		ServiceExecutionRoleARN: aws.String(testRole),
+		StreamConfigurationList: []types.ChannelStreamDescription{{StreamARN: streamARN("s"),
+			StreamCreationTimestamp: h.describe("s").StreamCreationTimestamp,
+			RecordConfiguration:     &types.RecordConfiguration{RecordFormatType: types.RecordFormatTypeString}}},
+		S3DestinationConfiguration: &types.S3DestinationDescription{
+			DataFreshnessInSeconds: aws.Int32(300),
+			DeadLetterQueueS3Configuration: &types.DeadLetterQueueS3Configuration{BucketARN: aws.String("arn:aws:s3:::lake"),
+				ExpectedBucketOwner: aws.String("000000000000"), ErrorOutputPrefix: aws.String("kinesis-channel/errors/c/" + id + "/")},
+			StorageConfiguration: &types.S3StorageConfiguration{BucketARN: aws.String("arn:aws:s3:::lake"), ExpectedBucketOwner: aws.String("000000000000"),
+				CompressionType: types.S3CompressionTypeNone, StorageClass: types.S3StorageClassStandard, OutputKeyTemplate: aws.String(defaultKeyTemplate)},
+		},
+	}
+	equal(t, "description", asJSON(t, got), asJSON(t, want))
+	if age := time.Since(*got.ChannelCreationTimestamp); age < 0 || age > time.Minute {
+		t.Errorf("created %v ago", age)
+	}
+	equal(t, "channels of the stream", *h.summary("s").ChannelCount, 1)
+}
+
+func TestNewChannelToATable(t *testing.T) {
+	h := start(t, 0)
+	h.onDemand("s")
+	in := toTables(func(in *kinesis.CreateChannelInput) {
+		in.EncryptionConfiguration = &types.ChannelEncryptionConfiguration{EncryptionType: types.ChannelEncryptionTypeKms, KeyId: aws.String("alias/mine")}
+		in.LoggingConfiguration = &types.ChannelLoggingConfiguration{CloudWatchLogs: &types.CloudWatchLogs{Enabled: aws.Bool(true), LogGroupName: aws.String("/g")}}
+		in.S3TablesDestinationConfiguration.DataFreshnessInSeconds = aws.Int32(900)
+		in.Tags = map[string]string{"k": "v"}
+	})
+	got := h.channel(in)
+	equal(t, "status", got.ChannelStatus, "ACTIVE")
+	d := got.S3TablesDestinationConfiguration
+	equal(t, "tables", asJSON(t, d.S3TablesConfigurationList), asJSON(t, in.S3TablesDestinationConfiguration.S3TablesConfigurationList))
+	equal(t, "dead letters", asJSON(t, d.DeadLetterQueueS3Configuration), asJSON(t, in.S3TablesDestinationConfiguration.DeadLetterQueueS3Configuration))
+	equal(t, "freshness", *d.DataFreshnessInSeconds, 900)
+	equal(t, "records", asJSON(t, got.StreamConfigurationList[0].RecordConfiguration), asJSON(t, in.StreamConfigurationList[0].RecordConfiguration))
+	equal(t, "encryption", asJSON(t, got.EncryptionConfiguration), asJSON(t, in.EncryptionConfiguration))
+	logs := got.LoggingConfiguration.CloudWatchLogs
+	equal(t, "logging", fmt.Sprint(*logs.Enabled, *logs.LogGroupName, *logs.LogStreamName), "true/gDestinationDelivery")
+	equal(t, "tags", (*h.server.channels.Load())[*got.ChannelId].Tags, "map[k:v]")
+	if got.S3DestinationConfiguration != nil {
+		t.Error("a table is shown as a bucket")
+	}
+}
+
+// The SDK's waiter sees a channel come, and one that cannot come.
+func TestChannelsTakeTheirTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		disk := vfs.NewMemory()
+		h := open(t, Config{fs: disk, ChannelDelay: time.Minute})
+		h.onDemand("s")
+		created, err := h.client.CreateChannel(t.Context(), toS3())
+		h.must(err)
+		arn := created.ChannelDescription.ChannelARN
+		status := func() types.ChannelStatus { return h.describeChannel(*arn).ChannelStatus }
+		equal(t, "at first", status(), "CREATING")
+		update := &kinesis.UpdateChannelInput{ChannelARN: arn, S3DestinationConfiguration: &types.S3DestinationUpdateInput{DataFreshnessInSeconds: aws.Int32(600)}}
+		_, err = h.client.UpdateChannel(t.Context(), update)
+		h.wantError(err, typeInUse, "Channel c under account 000000000000 not ACTIVE, instead in state CREATING")
+		began := time.Now()
+		h.must(kinesis.NewChannelActiveWaiter(h.client).Wait(t.Context(), &kinesis.DescribeChannelInput{ChannelARN: arn}, time.Hour))
+		if took := time.Since(began); took < time.Minute {
+			t.Errorf("ACTIVE after %v", took)
+		}
+
+		updated, err := h.client.UpdateChannel(t.Context(), update)
+		h.must(err)
+		equal(t, "answer of the update", updated.ChannelDescription.ChannelStatus, "UPDATING")
+		equal(t, "freshness", *updated.ChannelDescription.S3DestinationConfiguration.DataFreshnessInSeconds, 600)
+		equal(t, "after the update", status(), "UPDATING")
+		h.must(h.server.Close()) // an interrupted update goes on
+		h = open(t, Config{fs: disk, ChannelDelay: time.Minute})
+		equal(t, "after a restart", status(), "UPDATING")
+		time.Sleep(time.Minute + time.Second)
+		equal(t, "in the end", status(), "ACTIVE")
+
+		h.deleteChannel(arn)
+		equal(t, "after the delete", status(), "DELETING")
+		h.deleteChannel(arn)
+		_, err = h.client.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")})
+		h.wantError(err, typeInUse, "Stream s under account 000000000000 has 1 channels. Delete its channels before the stream.")
+		h.must(h.server.Close())
+		h = open(t, Config{fs: disk, ChannelDelay: time.Minute})
+		equal(t, "after a restart", status(), "DELETING")
+		time.Sleep(time.Minute + time.Second)
+		_, err = h.client.DescribeChannel(t.Context(), &kinesis.DescribeChannelInput{ChannelARN: arn})
+		h.wantError(err, typeNotFound, "Channel "+*created.ChannelDescription.ChannelId+" under account 000000000000 not found.")
+		_, err = h.client.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")})
+		h.must(err)
+		h.must(h.server.Close())
+	})
+}
+
+// A channel that is deleted before it is ACTIVE does not become so.
+func TestDeletingAChannelThatIsBeingMade(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 0, Config{ChannelDelay: time.Minute})
+		h.onDemand("s")
+		arn := h.channel(toS3()).ChannelARN
+		time.Sleep(30 * time.Second)
+		h.deleteChannel(arn)
+		time.Sleep(45 * time.Second)
+		equal(t, "status", h.describeChannel(*arn).ChannelStatus, "DELETING")
+		time.Sleep(30 * time.Second)
+		equal(t, "channels", *h.summary("s").ChannelCount, 0)
+		h.channel(toS3()) // the name is free
+	})
+}
+
+func TestAChannelWhoseBucketCannotBeMadeFails(t *testing.T) {
+	dir := t.TempDir()
+	h := start(t, 0, Config{ChannelDir: dir})
+	h.onDemand("s")
+	disk, err := vfs.OpenOS(dir)
+	h.must(err)
+	t.Cleanup(func() { _ = disk.Close() })
+	f, err := disk.Create("lake")
+	h.must(err)
+	h.must(f.Close())
+	got := h.channel(toS3())
+	equal(t, "status", got.ChannelStatus, "FAILED")
+	equal(t, "reason", *got.ChannelStatusReason, "The destination cannot be written to: make directory lake: a file has this name.")
+	list, err := h.client.ListChannels(t.Context(), &kinesis.ListChannelsInput{})
+	h.must(err)
+	equal(t, "reason in the list", *list.ChannelSummaries[0].ChannelStatusReason, *got.ChannelStatusReason)
+	_, err = h.client.UpdateChannel(t.Context(), &kinesis.UpdateChannelInput{ChannelARN: got.ChannelARN,
+		S3DestinationConfiguration: &types.S3DestinationUpdateInput{DataFreshnessInSeconds: aws.Int32(600)}})
+	h.wantError(err, typeInUse, "Channel c under account 000000000000 not ACTIVE, instead in state FAILED")
+	h.deleteChannel(got.ChannelARN)
+	h.must(disk.Remove("lake"))
+	equal(t, "made anew", h.channel(toS3()).ChannelStatus, "ACTIVE")
+
+	got = h.channel(toS3(func(in *kinesis.CreateChannelInput) {
+		other := "other"
+		h.onDemand(other)
+		in.ChannelName, in.StreamConfigurationList[0].StreamARN = &other, streamARN(other)
+		in.S3DestinationConfiguration.StorageConfiguration.OutputKeyTemplate = aws.String(strings.Repeat("x", 220))
+	}))
+	equal(t, "long key", fmt.Sprint(got.ChannelStatus, *got.ChannelStatusReason),
+		"FAILEDThe destination cannot be written to: "+strings.Repeat("x", 40)+"... has 257 characters between slashes, and a file name at most 255.")
+}
+
+func TestUpdateChannel(t *testing.T) {
+	h := start(t, 0)
+	h.onDemand("s")
+	bucket, table := h.channel(toS3()), h.channel(toTables())
+	update := func(in *kinesis.UpdateChannelInput) (*types.ChannelDescription, error) {
+		out, err := h.client.UpdateChannel(t.Context(), in)
+		if err != nil {
+			return nil, err
+		}
+		equal(t, "status in the answer", out.ChannelDescription.ChannelStatus, "UPDATING")
+		now := h.describeChannel(*in.ChannelARN)
+		equal(t, "status", now.ChannelStatus, "ACTIVE")
+		return now, nil
+	}
+	fresh := &types.S3DestinationUpdateInput{DataFreshnessInSeconds: aws.Int32(301)}
+	freshTable := &types.S3TablesDestinationUpdateInput{DataFreshnessInSeconds: aws.Int32(899)}
+	now, err := update(&kinesis.UpdateChannelInput{ChannelARN: bucket.ChannelARN, S3DestinationConfiguration: fresh})
+	h.must(err)
+	equal(t, "freshness", *now.S3DestinationConfiguration.DataFreshnessInSeconds, 301)
+	now, err = update(&kinesis.UpdateChannelInput{ChannelARN: table.ChannelARN, S3TablesDestinationConfiguration: freshTable})
+	h.must(err)
+	equal(t, "freshness of the table", *now.S3TablesDestinationConfiguration.DataFreshnessInSeconds, 899)
+	now, err = update(&kinesis.UpdateChannelInput{ChannelARN: bucket.ChannelARN,
+		LoggingConfiguration: &types.ChannelLoggingUpdateInput{CloudWatchLogs: &types.CloudWatchLogsUpdateInput{Enabled: aws.Bool(true), LogStreamName: aws.String("x")}}})
+	h.must(err)
+	logs := now.LoggingConfiguration.CloudWatchLogs
+	equal(t, "logging", fmt.Sprint(*logs.Enabled, " ", *logs.LogGroupName, " ", *logs.LogStreamName), "true /aws/kinesis/c/"+*now.ChannelId+" x")
+	equal(t, "freshness afterwards", *now.S3DestinationConfiguration.DataFreshnessInSeconds, 301)
+
+	_, err = update(&kinesis.UpdateChannelInput{ChannelARN: bucket.ChannelARN})
+	h.wantError(err, typeInvalidArgument, "One of S3DestinationConfiguration, S3TablesDestinationConfiguration and LoggingConfiguration must be specified.")
+	_, err = update(&kinesis.UpdateChannelInput{ChannelARN: bucket.ChannelARN, S3TablesDestinationConfiguration: freshTable})
+	h.wantError(err, typeInvalidArgument, "S3TablesDestinationConfiguration cannot be specified for channel c, whose destination is a general purpose Amazon S3 bucket.")
+	_, err = update(&kinesis.UpdateChannelInput{ChannelARN: table.ChannelARN, S3DestinationConfiguration: fresh})
+	h.wantError(err, typeInvalidArgument, "S3DestinationConfiguration cannot be specified for channel t, whose destination is a streaming table.")
+	for _, secs := range []int32{299, 901, -1} {
+		_, err = update(&kinesis.UpdateChannelInput{ChannelARN: bucket.ChannelARN, S3DestinationConfiguration: &types.S3DestinationUpdateInput{DataFreshnessInSeconds: &secs}})
+		h.wantError(err, typeInvalidArgument, fmt.Sprintf("DataFreshnessInSeconds %d is not between 300 and 900.", secs))
+	}
+	_, err = update(&kinesis.UpdateChannelInput{ChannelARN: aws.String("arn:aws:kinesis:us-east-1:000000000000:channel/x"), S3DestinationConfiguration: fresh})
+	h.wantError(err, typeNotFound, "Channel x under account 000000000000 not found.")
+	elsewhere := strings.Replace(*bucket.ChannelARN, "us-east-1", "us-east-2", 1)
+	_, err = h.server.Client(noRetry).DeleteChannel(t.Context(), &kinesis.DeleteChannelInput{ChannelARN: &elsewhere})
+	h.wantError(err, typeNotFound, "")
+}
+
+func TestListChannels(t *testing.T) {
+	h := start(t, 0, Config{ShardLimit: -1})
+	var names []string
+	for i := range 12 {
+		name := fmt.Sprintf("s%02d", i)
+		h.onDemand(name)
+		h.channel(toS3(func(in *kinesis.CreateChannelInput) {
+			in.ChannelName, in.StreamConfigurationList[0].StreamARN = aws.String("c"+name), streamARN(name)
+		}))
+		names = append(names, "c"+name)
+	}
+	h.channel(toTables(func(in *kinesis.CreateChannelInput) { in.StreamConfigurationList[0].StreamARN = streamARN("s03") }))
+	names = append(names, "t")
+	list := func(in *kinesis.ListChannelsInput) (got []string) {
+		pages := kinesis.NewListChannelsPaginator(h.client, in)
+		for pages.HasMorePages() {
+			out, err := pages.NextPage(t.Context())
+			h.must(err)
+			for _, ch := range out.ChannelSummaries {
+				got = append(got, *ch.ChannelName)
+			}
+		}
+		return got
+	}
+	equal(t, "all", list(&kinesis.ListChannelsInput{}), names)
+	equal(t, "by fives", list(&kinesis.ListChannelsInput{MaxResults: aws.Int32(5)}), names)
+	created := h.describe("s03").StreamCreationTimestamp
+	filter := func(f ...types.StreamFilter) []string {
+		return list(&kinesis.ListChannelsInput{StreamFilter: f, MaxResults: aws.Int32(1)})
+	}
+	equal(t, "of one stream", filter(types.StreamFilter{StreamARN: streamARN("s03")}), "[cs03 t]")
+	equal(t, "of two", filter(types.StreamFilter{StreamARN: streamARN("s03"), StreamCreationTimestamp: created}, types.StreamFilter{StreamARN: streamARN("s05")}), "[cs03 cs05 t]")
+	equal(t, "of one that was", filter(types.StreamFilter{StreamARN: streamARN("s03"), StreamCreationTimestamp: aws.Time(created.Add(-time.Hour))}), "[]")
+	equal(t, "of none", filter(types.StreamFilter{StreamARN: streamARN("x")}), "[]")
+
+	out, err := h.client.ListChannels(t.Context(), &kinesis.ListChannelsInput{StreamFilter: []types.StreamFilter{{StreamARN: streamARN("s03")}}})
+	h.must(err)
+	one := h.describeChannel(*out.ChannelSummaries[0].ChannelARN)
+	equal(t, "summary", asJSON(t, out.ChannelSummaries[0]), asJSON(t, types.ChannelSummary{
+		ChannelARN: one.ChannelARN, ChannelId: one.ChannelId, ChannelName: aws.String("cs03"), ChannelStatus: types.ChannelStatusActive,
+		ChannelCreationTimestamp: one.ChannelCreationTimestamp, ChannelDestinationType: types.ChannelDestinationTypeS3,
+		Streams: []types.ChannelStreamIdentifier{{StreamARN: streamARN("s03"), StreamCreationTimestamp: created}},
+	}))
+	equal(t, "kind of the other", out.ChannelSummaries[1].ChannelDestinationType, "S3_TABLES")
+
+	elsewhere, err := h.server.Client(noRetry, func(o *kinesis.Options) { o.Region = "eu-west-1" }).ListChannels(t.Context(), &kinesis.ListChannelsInput{})
+	h.must(err)
+	equal(t, "in another region", len(elsewhere.ChannelSummaries), 0)
+	_, err = h.client.ListChannels(t.Context(), &kinesis.ListChannelsInput{NextToken: aws.String("x")})
+	h.wantError(err, typeInvalidArgument, "NextToken is invalid.")
+}
+
+func TestTheTokenOfAListOfChannelsExpires(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 0)
+		h.onDemand("s")
+		h.channel(toS3())
+		h.channel(toTables())
+		out, err := h.client.ListChannels(t.Context(), &kinesis.ListChannelsInput{MaxResults: aws.Int32(1)})
+		h.must(err)
+		time.Sleep(tokenLife)
+		_, err = h.client.ListChannels(t.Context(), &kinesis.ListChannelsInput{NextToken: out.NextToken})
+		h.wantError(err, typeExpiredToken, "")
+	})
+}
+
+// What is wrong with a request that the service model allows.
+func TestChannelsThatAreRefused(t *testing.T) {
+	h := start(t, 1)
+	h.onDemand("o")
+	other := func(in *kinesis.CreateChannelInput) { in.StreamConfigurationList[0].StreamARN = streamARN("o") }
+	s3 := func(f func(*types.S3StorageConfiguration)) *kinesis.CreateChannelInput {
+		return toS3(other, func(in *kinesis.CreateChannelInput) { f(in.S3DestinationConfiguration.StorageConfiguration) })
+	}
+	template := func(s string, c types.S3CompressionType) *kinesis.CreateChannelInput {
+		return s3(func(s3 *types.S3StorageConfiguration) { s3.OutputKeyTemplate, s3.CompressionType = &s, c })
+	}
+	format := func(in *kinesis.CreateChannelInput, f types.RecordFormatType) *kinesis.CreateChannelInput {
+		in.StreamConfigurationList[0].RecordConfiguration.RecordFormatType = f
+		return in
+	}
+	const elsewhere = " is not in the account and Region of the channel, 000000000000 and us-east-1."
+	for name, c := range map[string]struct {
+		in            *kinesis.CreateChannelInput
+		kind, message string
+	}{
+		"two streams": {toS3(func(in *kinesis.CreateChannelInput) {
+			in.StreamConfigurationList = append(in.StreamConfigurationList, in.StreamConfigurationList[0])
+		}), typeInvalidArgument, "StreamConfigurationList has 2 streams. A channel has exactly one."},
+		"no destination": {toS3(other, func(in *kinesis.CreateChannelInput) { in.S3DestinationConfiguration = nil }),
+			typeInvalidArgument, "Exactly one of S3DestinationConfiguration and S3TablesDestinationConfiguration must be specified."},
+		"two destinations": {toS3(other, func(in *kinesis.CreateChannelInput) {
+			in.S3TablesDestinationConfiguration = toTables().S3TablesDestinationConfiguration
+		}), typeInvalidArgument, "Exactly one of S3DestinationConfiguration and S3TablesDestinationConfiguration must be specified."},
+		"provisioned stream": {toS3(), typeValidation, "Request is invalid. Stream s under account 000000000000 is not in On-Demand mode."},
+		"unknown stream": {toS3(func(in *kinesis.CreateChannelInput) { in.StreamConfigurationList[0].StreamARN = streamARN("x") }),
+			typeNotFound, "Stream x under account 000000000000 not found."},
+		"stream elsewhere": {toS3(func(in *kinesis.CreateChannelInput) {
+			in.StreamConfigurationList[0].StreamARN = aws.String("arn:aws:kinesis:us-east-2:000000000000:stream/o")
+		}), typeInvalidArgument, "Stream arn:aws:kinesis:us-east-2:000000000000:stream/o" + elsewhere},
+		"stream of another account": {toS3(func(in *kinesis.CreateChannelInput) {
+			in.StreamConfigurationList[0].StreamARN = aws.String("arn:aws:kinesis:us-east-1:000000000001:stream/o")
+		}), typeInvalidArgument, "Stream arn:aws:kinesis:us-east-1:000000000001:stream/o" + elsewhere},
+		"schema format to a bucket": {format(toS3(other), types.RecordFormatTypeGsrJson),
+			typeInvalidArgument, "RecordFormatType GSR_JSON is supported only for streaming table destinations."},
+		"text to a table": {format(toTables(other), types.RecordFormatTypeString),
+			typeInvalidArgument, "RecordFormatType STRING is supported only for general purpose Amazon S3 destinations."},
+		"bytes to a table": {format(toTables(other), types.RecordFormatTypeByteArray),
+			typeInvalidArgument, "RecordFormatType BYTE_ARRAY is supported only for general purpose Amazon S3 destinations."},
+		"table without a schema": {toTables(other, func(in *kinesis.CreateChannelInput) {
+			in.StreamConfigurationList[0].RecordConfiguration.GSRSchemaARN = nil
+		}), typeInvalidArgument, "GSRSchemaARN is required for streaming table destinations."},
+		"two tables": {toTables(other, func(in *kinesis.CreateChannelInput) {
+			d := in.S3TablesDestinationConfiguration
+			d.S3TablesConfigurationList = append(d.S3TablesConfigurationList, d.S3TablesConfigurationList[0])
+		}), typeInvalidArgument, "S3TablesConfigurationList has 2 tables. A channel has exactly one."},
+		"table elsewhere": {toTables(other, func(in *kinesis.CreateChannelInput) {
+			in.S3TablesDestinationConfiguration.S3TablesConfigurationList[0].TableBucketARN = aws.String("arn:aws:s3tables:us-east-2:000000000000:bucket/b-b")
+		}), typeInvalidArgument, "TableBucketARN arn:aws:s3tables:us-east-2:000000000000:bucket/b-b" + elsewhere},
+		"schema of another account": {toTables(other, func(in *kinesis.CreateChannelInput) {
+			in.StreamConfigurationList[0].RecordConfiguration.GSRSchemaARN = aws.String("arn:aws:glue:us-east-1:000000000001:schema/r/s")
+		}), typeInvalidArgument, "GSRSchemaARN arn:aws:glue:us-east-1:000000000001:schema/r/s" + elsewhere},
+		"fresher than allowed": {toS3(other, func(in *kinesis.CreateChannelInput) {
+			in.S3DestinationConfiguration.DataFreshnessInSeconds = aws.Int32(299)
+		}),
+			typeInvalidArgument, "DataFreshnessInSeconds 299 is not between 300 and 900."},
+		"older than allowed": {toTables(other, func(in *kinesis.CreateChannelInput) {
+			in.S3TablesDestinationConfiguration.DataFreshnessInSeconds = aws.Int32(901)
+		}), typeInvalidArgument, "DataFreshnessInSeconds 901 is not between 300 and 900."},
+		"key of the service": {toS3(other, func(in *kinesis.CreateChannelInput) {
+			in.EncryptionConfiguration = &types.ChannelEncryptionConfiguration{EncryptionType: types.ChannelEncryptionTypeKms, KeyId: aws.String("alias/aws/kinesis")}
+		}), typeInvalidArgument, "The key alias/aws/kinesis of Amazon Kinesis Data Streams cannot encrypt what a channel delivers. Use a customer managed key."},
+		"key of the service by ARN": {toS3(other, func(in *kinesis.CreateChannelInput) {
+			in.EncryptionConfiguration = &types.ChannelEncryptionConfiguration{EncryptionType: types.ChannelEncryptionTypeKms, KeyId: aws.String("arn:aws:kms:us-east-1:000000000000:alias/aws/kinesis")}
+		}), typeInvalidArgument, "The key arn:aws:kms:us-east-1:000000000000:alias/aws/kinesis of Amazon Kinesis Data Streams cannot encrypt what a channel delivers. Use a customer managed key."},
+		"template of no key": {template("/a", types.S3CompressionTypeNone), typeInvalidArgument, "OutputKeyTemplate '/a' is not valid: it starts with a slash."},
+		"compression without an extension": {template("a", types.S3CompressionTypeGzip),
+			typeInvalidArgument, "OutputKeyTemplate 'a' is not valid: with the compression GZIP it must end with !{extension} or !{extension:.literal}."},
+		"long key": {template(strings.Repeat("0123456789", 98)+"abc!{yyyy}", types.S3CompressionTypeNone),
+			typeInvalidArgument, "OutputKeyTemplate '" + strings.Repeat("0123456789", 98) + "abc!{yyyy}' is not valid: it becomes 987 characters, at most 986 are allowed."},
+	} {
+		_, err := h.client.CreateChannel(t.Context(), c.in)
+		t.Run(name, func(t *testing.T) {
+			h := *h
+			h.T = t
+			h.wantError(err, c.kind, c.message)
+		})
+	}
+	tags := map[string]string{}
+	for i := range maxTags + 1 {
+		tags[fmt.Sprint(i)] = ""
+	}
+	_, err := h.client.CreateChannel(t.Context(), toS3(other, func(in *kinesis.CreateChannelInput) { in.Tags = tags }))
+	h.wantError(err, typeInvalidArgument, "Failed to add tags to channel c under account 000000000000 because a given channel cannot have more than 50 tags associated with it.")
+
+	h.channel(toS3(other, func(in *kinesis.CreateChannelInput) { // the longest there is
+		in.S3DestinationConfiguration.StorageConfiguration.OutputKeyTemplate = aws.String(strings.Repeat("012345678/", 98) + "ab!{yyyy}")
+	}))
+	_, err = h.client.CreateChannel(t.Context(), toTables(other, func(in *kinesis.CreateChannelInput) { in.ChannelName = aws.String("c") }))
+	h.wantError(err, typeInUse, "Channel c under account 000000000000 already exists.")
+	_, err = h.client.CreateChannel(t.Context(), toS3(other, func(in *kinesis.CreateChannelInput) { in.ChannelName = aws.String("d") }))
+	h.wantError(err, typeLimitExceeded, "A stream cannot have more than one channel that delivers to a general purpose Amazon S3 bucket. Channel c does.")
+	h.channel(toTables(other))
+	_, err = h.client.CreateChannel(t.Context(), toTables(other, func(in *kinesis.CreateChannelInput) { in.ChannelName = aws.String("d") }))
+	h.wantError(err, typeLimitExceeded, "A stream cannot have more than one channel that delivers to a streaming table. Channel t does.")
+}
+
+func TestAnAccountHasNoMoreChannelsThanAllowed(t *testing.T) {
+	h := start(t, 0)
+	h.onDemand("s")
+	h.must(h.server.change(t.Context(), func(m *metadata) error {
+		st := (*h.server.catalog.Load())[testKey("s")]
+		for i := range maxChannels {
+			id := fmt.Sprint(i)
+			ch := &state.Channel{Scope: testKey("s").Scope, ID: id, Name: id, Stream: st.id, Status: state.Failed, Table: &state.Table{}}
+			if err := m.saveChannel(id, st, state.ChannelEvent{Created: ch}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	_, err := h.client.CreateChannel(t.Context(), toS3())
+	h.wantError(err, typeLimitExceeded, "Account 000000000000 cannot have more than 100 channels in us-east-1.")
+}
+
+func TestAChannelNeedsAStreamThatIsActive(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 0, Config{CreateDelay: time.Second, DeleteDelay: time.Second})
+		h.onDemand("s")
+		_, err := h.client.CreateChannel(t.Context(), toS3())
+		h.wantError(err, typeInUse, "Stream s under account 000000000000 not ACTIVE, instead in state CREATING")
+		time.Sleep(2 * time.Second)
+		_, err = h.client.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")})
+		h.must(err)
+		_, err = h.client.CreateChannel(t.Context(), toS3())
+		h.wantError(err, typeInUse, "Stream s under account 000000000000 not ACTIVE, instead in state DELETING")
+	})
+}
+
+// What the service model refuses.
+func TestModelViolationsOfChannels(t *testing.T) {
+	h := start(t, 0)
+	null := func(path string) string {
+		return "Value null at '" + path + "' failed to satisfy constraint: Member must not be null"
+	}
+	pattern := func(value, path, pattern string) string {
+		return "Value '" + value + "' at '" + path + "' failed to satisfy constraint: Member must satisfy regular expression pattern: " + pattern
+	}
+	enum := func(path, values string) string {
+		return "Value 'X' at '" + path + "' failed to satisfy constraint: Member must satisfy enum value set: [" + values + "]"
+	}
+	const (
+		base      = `"ChannelName":"c","ServiceExecutionRoleARN":"arn:aws:iam::000000000000:role/r"`
+		source    = `"StreamConfigurationList":[{"StreamARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s","RecordConfiguration":{"RecordFormatType":"JSON"}}]`
+		good      = base + `,` + source
+		bucketARN = `arn:aws[-a-z0-9]*:s3:::[a-z0-9._-]{3,63}`
+		s3        = "s3DestinationConfiguration.storageConfiguration."
+		table     = "s3TablesDestinationConfiguration.s3TablesConfigurationList.1.member."
+	)
+	for _, c := range []struct {
+		operation, body string
+		want            []string
+	}{
+		{"CreateChannel", `{}`, []string{null("channelName"), null("serviceExecutionRoleARN"), null("streamConfigurationList")}},
+		{"CreateChannel", `{"ChannelName":"a/b","ServiceExecutionRoleARN":"arn:aws:iam::1:role/r",` + source + `}`, []string{
+			pattern("a/b", "channelName", "[a-zA-Z0-9_.-]+"),
+			pattern("arn:aws:iam::1:role/r", "serviceExecutionRoleARN", `arn:aws[-a-z0-9]*:iam::\d{12}:role/[a-zA-Z_0-9+=,.@\-_/]+`)}},
+		{"CreateChannel", `{` + base + `,"StreamConfigurationList":[]}`, []string{
+			"Value '[]' at 'streamConfigurationList' failed to satisfy constraint: Member must have length greater than or equal to 1"}},
+		{"CreateChannel", `{` + base + `,"StreamConfigurationList":[{},{"RecordConfiguration":{"RecordFormatType":"X","GSRSchemaARN":"g"},"StreamARN":"s"}]}`, []string{
+			null("streamConfigurationList.1.member.streamARN"), null("streamConfigurationList.1.member.recordConfiguration"),
+			pattern("s", "streamConfigurationList.2.member.streamARN", `arn:aws.*:kinesis:.*:\d{12}:stream/\S+`),
+			enum("streamConfigurationList.2.member.recordConfiguration.recordFormatType", "GSR_JSON, JSON, STRING, BYTE_ARRAY"),
+			pattern("g", "streamConfigurationList.2.member.recordConfiguration.gSRSchemaARN", `arn:aws[-a-z0-9]*:glue:[-a-z0-9]+:\d{12}:schema/[-a-zA-Z0-9_$#.]+/[-a-zA-Z0-9_$#.]+`)}},
+		{"CreateChannel", `{` + good + `,"S3DestinationConfiguration":{"DeadLetterQueueS3Configuration":{"ErrorOutputPrefix":"a b"}}}`, []string{
+			null("s3DestinationConfiguration.storageConfiguration"),
+			null("s3DestinationConfiguration.deadLetterQueueS3Configuration.bucketARN"), null("s3DestinationConfiguration.deadLetterQueueS3Configuration.expectedBucketOwner"),
+			pattern("a b", "s3DestinationConfiguration.deadLetterQueueS3Configuration.errorOutputPrefix", `[0-9A-Za-z!\-_'.*()\/]+`)}},
+		{"CreateChannel", `{` + good + `,"S3DestinationConfiguration":{"StorageConfiguration":{}}}`, []string{
+			null(s3 + "bucketARN"), null(s3 + "expectedBucketOwner"), null(s3 + "compressionType")}},
+		{"CreateChannel", `{` + good + `,"S3DestinationConfiguration":{"StorageConfiguration":{"BucketARN":"arn:aws:s3:::../x","ExpectedBucketOwner":"00000000000a",` +
+			`"CompressionType":"X","StorageClass":"X","OutputKeyTemplate":"a b"}}}`, []string{
+			pattern("arn:aws:s3:::../x", s3+"bucketARN", bucketARN), pattern("00000000000a", s3+"expectedBucketOwner", `\d{12}`),
+			enum(s3+"compressionType", "NONE, GZIP, ZSTD"), pattern("a b", s3+"outputKeyTemplate", `[0-9A-Za-z!\-_'.*()\/=:{}]+`),
+			enum(s3+"storageClass", "STANDARD, INTELLIGENT_TIERING, GLACIER_IR")}},
+		{"CreateChannel", `{` + good + `,"S3TablesDestinationConfiguration":{}}`, []string{
+			null("s3TablesDestinationConfiguration.deadLetterQueueS3Configuration"), null("s3TablesDestinationConfiguration.s3TablesConfigurationList")}},
+		{"CreateChannel", `{` + good + `,"S3TablesDestinationConfiguration":{"DeadLetterQueueS3Configuration":{"BucketARN":"arn:aws:s3:::abc","ExpectedBucketOwner":"000000000000"},` +
+			`"S3TablesConfigurationList":[{"TableBucketARN":"t","Namespace":"A","TableName":"B","CompressionType":"X","PartitionSpec":{"PartitionFields":[{"Transform":"X"}]}}]}}`, []string{
+			pattern("t", table+"tableBucketARN", `arn:aws[-a-z0-9]*:s3tables:[-a-z0-9]+:\d{12}:bucket/[a-z0-9_-]{3,63}`),
+			pattern("A", table+"namespace", `[0-9a-z_]+`), pattern("B", table+"tableName", `[0-9a-z_]+`), enum(table+"compressionType", "NONE, ZSTD, SNAPPY"),
+			null(table + "partitionSpec.partitionFields.1.member.sourceName"), enum(table+"partitionSpec.partitionFields.1.member.transform", "TIME_HOUR")}},
+		{"CreateChannel", `{` + good + `,"EncryptionConfiguration":{},"LoggingConfiguration":{}}`, []string{
+			null("encryptionConfiguration.encryptionType"), null("encryptionConfiguration.keyId"), null("loggingConfiguration.cloudWatchLogs")}},
+		{"CreateChannel", `{` + good + `,"LoggingConfiguration":{"CloudWatchLogs":{"LogGroupName":"a b","LogStreamName":"a:b"}},"Tags":{"":"v"}}`, []string{
+			null("loggingConfiguration.cloudWatchLogs.enabled"), pattern("a b", "loggingConfiguration.cloudWatchLogs.logGroupName", `[\.\-_/#A-Za-z0-9]+`),
+			pattern("a:b", "loggingConfiguration.cloudWatchLogs.logStreamName", `[^:*]+`),
+			"Value '{=v}' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1]"}},
+		{"UpdateChannel", `{"S3DestinationConfiguration":{},"S3TablesDestinationConfiguration":{},"LoggingConfiguration":{"CloudWatchLogs":{}}}`, []string{
+			null("channelARN"), null("s3DestinationConfiguration.dataFreshnessInSeconds"), null("s3TablesDestinationConfiguration.dataFreshnessInSeconds"),
+			null("loggingConfiguration.cloudWatchLogs.enabled")}},
+		{"DescribeChannel", `{"ChannelARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s"}`, []string{
+			pattern("arn:aws:kinesis:us-east-1:000000000000:stream/s", "channelARN", `arn:aws.*:kinesis:.*:\d{12}:channel/\S+`)}},
+		{"DeleteChannel", `{}`, []string{null("channelARN")}},
+		{"ListChannels", `{"MaxResults":0,"StreamFilter":[],"NextToken":""}`, []string{
+			"Value '0' at 'maxResults' failed to satisfy constraint: Member must have value greater than or equal to 1",
+			"Value '' at 'nextToken' failed to satisfy constraint: Member must have length greater than or equal to 1",
+			"Value '[]' at 'streamFilter' failed to satisfy constraint: Member must have length greater than or equal to 1"}},
+		{"ListChannels", `{"MaxResults":10001,"StreamFilter":[{}]}`, []string{
+			"Value '10001' at 'maxResults' failed to satisfy constraint: Member must have value less than or equal to 10000", null("streamFilter.1.member.streamARN")}},
+	} {
+		kind, message := h.refused(c.operation, c.body)
+		want := "1 validation error detected: "
+		if len(c.want) > 1 {
+			want = fmt.Sprintf("%d validation errors detected: ", len(c.want))
+		}
+		equal(t, c.operation+" "+c.body, kind+": "+message, typeValidation+": "+want+strings.Join(c.want, "; "))
+	}
+}
+
+// Faults of a stream hit the requests about its channels.
+func TestFaultsOfChannels(t *testing.T) {
+	h := start(t, 0)
+	h.onDemand("s")
+	arn := h.channel(toS3()).ChannelARN
+	for operation, request := range map[string]func() error{
+		"CreateChannel": func() error { _, err := h.client.CreateChannel(t.Context(), toS3()); return err },
+		"UpdateChannel": func() error {
+			_, err := h.client.UpdateChannel(t.Context(), &kinesis.UpdateChannelInput{ChannelARN: arn})
+			return err
+		},
+		"DescribeChannel": func() error {
+			_, err := h.client.DescribeChannel(t.Context(), &kinesis.DescribeChannelInput{ChannelARN: arn})
+			return err
+		},
+		"DeleteChannel": func() error {
+			_, err := h.client.DeleteChannel(t.Context(), &kinesis.DeleteChannelInput{ChannelARN: arn})
+			return err
+		},
+	} {
+		h.server.Inject(Fault{Operation: operation, Stream: "s", Action: Fail, Type: typeAccessDenied})
+		h.wantError(request(), typeAccessDenied, "")
+	}
+	h.server.Inject(Fault{Operation: "ListChannels", Action: Fail, Type: typeAccessDenied})
+	_, err := h.client.ListChannels(t.Context(), &kinesis.ListChannelsInput{})
+	h.wantError(err, typeAccessDenied, "")
+}
+
+// Channels outlive the server, whatever their state, and so do their names.
+func TestChannelsSurviveARestart(t *testing.T) {
+	cfg := Config{DataDir: filepath.Join(t.TempDir(), "data")}
+	h := open(t, cfg)
+	h.onDemand("s")
+	bucket, table := h.channel(toS3()), h.channel(toTables())
+	h.must(h.server.Close())
+	for range 2 {
+		h = open(t, cfg)
+		equal(t, "bucket", asJSON(t, h.describeChannel(*bucket.ChannelARN)), asJSON(t, bucket))
+		equal(t, "table", asJSON(t, h.describeChannel(*table.ChannelARN)), asJSON(t, table))
+		_, err := h.client.CreateChannel(context.Background(), toS3())
+		h.wantError(err, typeInUse, "")
+		h.must(h.server.Close())
+	}
+}
