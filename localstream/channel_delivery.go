@@ -300,9 +300,11 @@ func (d *deliverer) commit() error {
 	if d.delivery == nil {
 		return nil
 	}
-	for _, w := range d.objects {
-		if err := w.finish(); err != nil {
-			return err
+	for _, path := range []string{d.delivery.Object, d.delivery.Letters} {
+		if w := d.objects[path]; w != nil {
+			if err := w.finish(); err != nil {
+				return err
+			}
 		}
 	}
 	if err := d.change(state.ChannelEvent{Written: &state.ChannelWritten{ID: d.channel.ID, Next: d.next}}); err != nil {

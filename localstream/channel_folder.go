@@ -64,29 +64,30 @@ func (f *folder) settle(d *state.Delivery) error {
 	}
 	var errs []error
 	for _, object := range []string{d.Object, d.Letters} {
-		if d.Written {
-			errs = append(errs, f.place(temporary(d, object), object))
-		} else if err := f.fs.Remove(f.path(temporary(d, object))); !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
+		if err := f.settleObject(d, object); err != nil {
+			errs = append(errs, fmt.Errorf("finish object %s: %w", object, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// place gives an object its name. One that is not there under the temporary
-// name has it already, or was not needed.
-func (f *folder) place(temp, object string) error {
-	err := f.fs.Rename(f.path(temp), f.path(object))
+// settleObject is settle for one object. One that is not there under its
+// temporary name has got its own, or is gone, or was not needed. All the same
+// that has to be durable: the delivery will be forgotten.
+func (f *folder) settleObject(d *state.Delivery, object string) (err error) {
+	temp := f.path(temporary(d, object))
+	if d.Written {
+		err = f.fs.Rename(temp, f.path(object))
+	} else {
+		err = f.fs.Remove(temp)
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = f.fs.SyncDir(path.Dir(temp))
+	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil // not even the directory
 	}
-	if err == nil {
-		err = f.fs.SyncDir(f.path(path.Dir(object)))
-	}
-	if err != nil {
-		return fmt.Errorf("name object %s: %w", object, err)
-	}
-	return nil
+	return err
 }
 
 // objectWriter writes an object under its temporary name.

@@ -42,14 +42,12 @@ func TestKeyTemplates(t *testing.T) {
 		"a!{extension:.x..y}":                                                         "it contains consecutive periods",
 		"kinesis/!{channel-name}/!{HH}/!{mm}/x!{extension:" + strings.Repeat(".a", 9) + "}": "kinesis/chan/04/05/x-S" + strings.Repeat(".a", 9),
 	} {
-		got := ""
 		parsed, err := parseKeyTemplate(template)
 		if err != nil {
-			got = err.Error()
-		} else {
-			got = parsed.expand(v, "-S")
+			equal(t, template, err, want)
+			continue
 		}
-		equal(t, template, got, want)
+		equal(t, template, parsed.expand(v, "-S"), want)
 	}
 }
 

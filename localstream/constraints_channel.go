@@ -43,10 +43,10 @@ func (c *checker) required(path string, v *string, pattern string, matches func(
 	c.text(path, *v, pattern, matches, least, most)
 }
 
-// optional is text for a string that may be missing.
-func (c *checker) optional(path string, v *string, pattern string, matches func(string) bool, least, most int) {
+// optional is text for a string that may be missing, but not be empty.
+func (c *checker) optional(path string, v *string, pattern string, matches func(string) bool, most int) {
 	if v != nil {
-		c.text(path, *v, pattern, matches, least, most)
+		c.text(path, *v, pattern, matches, 1, most)
 	}
 }
 
@@ -80,7 +80,7 @@ func (c *checker) channelStreams(path string, v []types.ChannelStreamConfigurati
 		}
 		enum(c, at+"recordConfiguration.recordFormatType", r.RecordFormatType, true, types.RecordFormatType("").Values())
 		c.optional(at+"recordConfiguration.gSRSchemaARN", r.GSRSchemaARN,
-			`arn:aws[-a-z0-9]*:glue:[-a-z0-9]+:\d{12}:schema/[-a-zA-Z0-9_$#.]+/[-a-zA-Z0-9_$#.]+`, isSchemaARN, 1, 512)
+			`arn:aws[-a-z0-9]*:glue:[-a-z0-9]+:\d{12}:schema/[-a-zA-Z0-9_$#.]+/[-a-zA-Z0-9_$#.]+`, isSchemaARN, 512)
 	}
 }
 
@@ -96,7 +96,7 @@ func (c *checker) storage(path string, v *types.S3DestinationConfiguration) {
 		c.bucketARN(at+"bucketARN", s.BucketARN)
 		c.owner(at+"expectedBucketOwner", s.ExpectedBucketOwner)
 		enum(c, at+"compressionType", s.CompressionType, true, types.S3CompressionType("").Values())
-		c.optional(at+"outputKeyTemplate", s.OutputKeyTemplate, `[0-9A-Za-z!\-_'.*()\/=:{}]+`, madeOf(alphanumeric+"!-_'.*()/=:{}"), 1, 1024)
+		c.optional(at+"outputKeyTemplate", s.OutputKeyTemplate, `[0-9A-Za-z!\-_'.*()\/=:{}]+`, madeOf(alphanumeric+"!-_'.*()/=:{}"), 1024)
 		enum(c, at+"storageClass", s.StorageClass, false, types.S3StorageClass("").Values())
 	}
 	c.letters(path+".deadLetterQueueS3Configuration", v.DeadLetterQueueS3Configuration, false)
@@ -137,7 +137,7 @@ func (c *checker) letters(path string, v *types.DeadLetterQueueS3Configuration, 
 	case v != nil:
 		c.bucketARN(path+".bucketARN", v.BucketARN)
 		c.owner(path+".expectedBucketOwner", v.ExpectedBucketOwner)
-		c.optional(path+".errorOutputPrefix", v.ErrorOutputPrefix, `[0-9A-Za-z!\-_'.*()\/]+`, madeOf(alphanumeric+"!-_'.*()/"), 1, 512)
+		c.optional(path+".errorOutputPrefix", v.ErrorOutputPrefix, `[0-9A-Za-z!\-_'.*()\/]+`, madeOf(alphanumeric+"!-_'.*()/"), 512)
 	}
 }
 
@@ -146,8 +146,8 @@ func (c *checker) logs(path string, enabled *bool, group, stream *string) {
 	if enabled == nil {
 		c.null(path + ".enabled")
 	}
-	c.optional(path+".logGroupName", group, `[\.\-_/#A-Za-z0-9]+`, madeOf(alphanumeric+".-_/#"), 1, 512)
-	c.optional(path+".logStreamName", stream, `[^:*]+`, func(s string) bool { return s != "" && !strings.ContainsAny(s, ":*") }, 1, 512)
+	c.optional(path+".logGroupName", group, `[\.\-_/#A-Za-z0-9]+`, madeOf(alphanumeric+".-_/#"), 512)
+	c.optional(path+".logStreamName", stream, `[^:*]+`, func(s string) bool { return s != "" && !strings.ContainsAny(s, ":*") }, 512)
 }
 
 const (
