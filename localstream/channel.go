@@ -9,10 +9,9 @@ import (
 	"github.com/shardrun/shardrun/localstream/internal/state"
 )
 
-// The counts of channels that AWS allows: to a stream one for each kind of
-// destination, and to an account in a region as many as its on-demand streams
-// can have by its default quota of 50 such streams.
-const maxChannels = 2 * 50
+// maxChannels is how many channels an account may have in a region: as many as
+// its on-demand streams can have.
+const maxChannels = channelsPerStream * maxOnDemand
 
 // channel is a channel at one moment. Requests and its delivery load it and
 // work with it; it never changes.

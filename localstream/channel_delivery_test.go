@@ -260,7 +260,7 @@ func TestDeliveryOverAReshard(t *testing.T) {
 				st := (*h.server.catalog.Load())[testKey("s")]
 				sh, _ := st.view.Load().Shard(shard)
 				mid := sh.Range.Middle()
-				return m.reshard(st, []state.Step{{Shard: shard, Split: &mid}})
+				return m.reshard(st, []state.Step{{Shard: shard, Split: &mid}}, nil)
 			}))
 		}
 		h.put("x", "before")

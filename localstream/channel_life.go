@@ -97,6 +97,19 @@ func (m *metadata) removeChannel(ch *state.Channel, st *stream) error {
 	return nil
 }
 
+// attachToChannel changes the tags of a channel.
+func (m *metadata) attachToChannel(arn string, change func(*state.Attachments) error) error {
+	ch, err := m.server.lookupChannel(arn)
+	if err != nil {
+		return err
+	}
+	attached := state.Attachments{Tags: ch.Tags}
+	if err := change(&attached); err != nil {
+		return err
+	}
+	return m.saveChannel(ch.ID, ch.stream, state.ChannelEvent{Tagged: &state.ChannelTagged{ID: ch.ID, Tags: attached.Tags}})
+}
+
 // resumeChannels goes on with what the last closing interrupted.
 func (m *metadata) resumeChannels() error {
 	for id, ch := range *m.server.channels.Load() {

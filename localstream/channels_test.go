@@ -434,6 +434,11 @@ func TestChannelsThatAreRefused(t *testing.T) {
 		"key of the service": {toS3(other, func(in *kinesis.CreateChannelInput) {
 			in.EncryptionConfiguration = &types.ChannelEncryptionConfiguration{EncryptionType: types.ChannelEncryptionTypeKms, KeyId: aws.String("alias/aws/kinesis")}
 		}), typeInvalidArgument, "The key alias/aws/kinesis of Amazon Kinesis Data Streams cannot encrypt what a channel delivers. Use a customer managed key."},
+		"key of no form": {toS3(other, func(in *kinesis.CreateChannelInput) {
+			in.EncryptionConfiguration = &types.ChannelEncryptionConfiguration{EncryptionType: types.ChannelEncryptionTypeKms, KeyId: aws.String("mine")}
+		}), typeInvalidArgument, "KeyId mine is not valid. It must be the UUID of a key, an alias name that begins with alias/, or the ARN of either."},
+		"reserved tag": {toS3(other, func(in *kinesis.CreateChannelInput) { in.Tags = map[string]string{"aws:x": ""} }),
+			typeInvalidArgument, "Failed to add tags to stream c under account 000000000000 because the prefix aws: of tag keys is reserved."},
 		"key of the service by ARN": {toS3(other, func(in *kinesis.CreateChannelInput) {
 			in.EncryptionConfiguration = &types.ChannelEncryptionConfiguration{EncryptionType: types.ChannelEncryptionTypeKms, KeyId: aws.String("arn:aws:kms:us-east-1:000000000000:alias/aws/kinesis")}
 		}), typeInvalidArgument, "The key arn:aws:kms:us-east-1:000000000000:alias/aws/kinesis of Amazon Kinesis Data Streams cannot encrypt what a channel delivers. Use a customer managed key."},
@@ -455,7 +460,7 @@ func TestChannelsThatAreRefused(t *testing.T) {
 		tags[fmt.Sprint(i)] = ""
 	}
 	_, err := h.client.CreateChannel(t.Context(), toS3(other, func(in *kinesis.CreateChannelInput) { in.Tags = tags }))
-	h.wantError(err, typeInvalidArgument, "Failed to add tags to channel c under account 000000000000 because a given channel cannot have more than 50 tags associated with it.")
+	h.wantError(err, typeInvalidArgument, "Failed to add tags to stream c under account 000000000000 because a given stream cannot have more than 50 tags associated with it.")
 
 	h.channel(toS3(other, func(in *kinesis.CreateChannelInput) { // the longest there is
 		in.S3DestinationConfiguration.StorageConfiguration.OutputKeyTemplate = aws.String(strings.Repeat("012345678/", 98) + "ab!{yyyy}")
@@ -608,6 +613,102 @@ func TestFaultsOfChannels(t *testing.T) {
 	h.server.Inject(Fault{Operation: "ListChannels", Action: Fail, Type: typeAccessDenied})
 	_, err := h.client.ListChannels(t.Context(), &kinesis.ListChannelsInput{})
 	h.wantError(err, typeAccessDenied, "")
+}
+
+// Channels have tags as streams do, but no policies.
+func TestTagsOfChannels(t *testing.T) {
+	disk := vfs.NewMemory()
+	h := open(t, Config{fs: disk})
+	h.onDemand("s")
+	arn := h.channel(toS3(func(in *kinesis.CreateChannelInput) { in.Tags = map[string]string{"a": "1", "b": "2"} })).ChannelARN
+	tags := func() (list []string) {
+		out, err := h.client.ListTagsForResource(t.Context(), &kinesis.ListTagsForResourceInput{ResourceARN: arn})
+		h.must(err)
+		for _, tag := range out.Tags {
+			list = append(list, *tag.Key+"="+*tag.Value)
+		}
+		return list
+	}
+	equal(t, "tags", tags(), "[a=1 b=2]")
+	_, err := h.client.TagResource(t.Context(), &kinesis.TagResourceInput{ResourceARN: arn, Tags: map[string]string{"b": "3", "c": ""}})
+	h.must(err)
+	_, err = h.client.UntagResource(t.Context(), &kinesis.UntagResourceInput{ResourceARN: arn, TagKeys: []string{"a", "z"}})
+	h.must(err)
+	equal(t, "changed tags", tags(), "[b=3 c=]")
+	h.must(h.server.Close())
+	h = open(t, Config{fs: disk})
+	equal(t, "after a restart", tags(), "[b=3 c=]")
+	equal(t, "tags of the stream", len(mustView(h).Tags), 0)
+
+	_, err = h.client.GetResourcePolicy(t.Context(), &kinesis.GetResourcePolicyInput{ResourceARN: arn})
+	h.wantError(err, typeValidation, "")
+	h.deleteChannel(arn)
+	for name, request := range map[string]func() error{
+		"list": func() error {
+			_, err := h.client.ListTagsForResource(t.Context(), &kinesis.ListTagsForResourceInput{ResourceARN: arn})
+			return err
+		},
+		"tag": func() error {
+			_, err := h.client.TagResource(t.Context(), &kinesis.TagResourceInput{ResourceARN: arn, Tags: map[string]string{"b": "3"}})
+			return err
+		},
+	} {
+		if err := request(); err == nil {
+			t.Errorf("%s the tags of a channel that is gone: no error", name)
+		} else {
+			h.wantError(err, typeNotFound, "")
+		}
+	}
+}
+
+// A channel needs its key when it is made, and a stream whose key others may
+// use.
+func TestKeysOfChannels(t *testing.T) {
+	h := start(t, 0, Config{KMSKeys: map[string]KMSKey{"alias/off": KMSDisabled, "alias/mine": KMSEnabled}})
+	h.onDemand("s")
+	with := func(key string) *kinesis.CreateChannelInput {
+		return toS3(func(in *kinesis.CreateChannelInput) {
+			in.EncryptionConfiguration = &types.ChannelEncryptionConfiguration{EncryptionType: types.ChannelEncryptionTypeKms, KeyId: &key}
+		})
+	}
+	_, err := h.client.CreateChannel(t.Context(), with("alias/off"))
+	h.wantError(err, "KMSDisabledException", "")
+	_, err = h.client.CreateChannel(t.Context(), with("alias/none"))
+	h.wantError(err, "KMSNotFoundException", "")
+	h.deleteChannel(h.channel(with("alias/mine")).ChannelARN)
+
+	for _, tt := range []struct{ key, want string }{
+		{"alias/aws/kinesis", "Stream s under account 000000000000 is encrypted with the key alias/aws/kinesis of Amazon Kinesis Data Streams, which channels cannot read with."},
+		{"alias/mine", ""},
+	} {
+		_, err = h.client.StartStreamEncryption(t.Context(), &kinesis.StartStreamEncryptionInput{StreamName: aws.String("s"), EncryptionType: types.EncryptionTypeKms, KeyId: &tt.key})
+		h.must(err)
+		_, err = h.client.CreateChannel(t.Context(), toS3())
+		if tt.want != "" {
+			h.wantError(err, typeInvalidArgument, tt.want)
+		} else {
+			h.must(err)
+		}
+	}
+}
+
+func TestLimitsOfChannels(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 0, Config{Limits: LimitsAWS})
+		h.onDemand("s")
+		h.channel(toS3())
+		h.channel(toTables())
+		out, err := h.client.DescribeLimits(t.Context(), &kinesis.DescribeLimitsInput{})
+		h.must(err)
+		equal(t, "channels", fmt.Sprint(*out.ChannelCount, " of ", *out.ChannelCountLimit), "2 of 100")
+		for i := range 6 {
+			_, err = h.client.ListChannels(t.Context(), &kinesis.ListChannelsInput{})
+			if i < 5 {
+				h.must(err)
+			}
+		}
+		h.wantError(err, typeLimitExceeded, "")
+	})
 }
 
 // Channels outlive the server, whatever their state, and so do their names.

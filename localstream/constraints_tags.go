@@ -90,6 +90,13 @@ func (c *checker) resource(arn, streamID *string) {
 	c.streamID(streamID)
 }
 
+// taggable checks the ARN of a stream, a consumer or a channel.
+func (c *checker) taggable(arn, streamID *string) {
+	c.required("resourceARN", arn, `arn:aws.*:kinesis:.*:\d{12}:.*(stream|channel)/\S+`,
+		func(s string) bool { return isStreamARN(s) || isChannelARN(s) }, 1, maxARN)
+	c.streamID(streamID)
+}
+
 // checkTagTexts refuses tags whose texts AWS does not take. Verb says what was
 // to be done with them: "add tags to" or "remove tags from".
 func checkTagTexts(key state.Key, verb string, texts []string) error {

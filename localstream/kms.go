@@ -134,6 +134,14 @@ func kmsMessage(key KMSKey, arn string) string {
 	return "Rate exceeded for " + arn + "."
 }
 
+// isOwnKMSKey reports whether a key is the one that Kinesis owns itself.
+func isOwnKMSKey(id string) bool {
+	if short, isARN := shortKMSKey(id); isARN {
+		id = short
+	}
+	return id == ownKMSKey
+}
+
 // kmsARN is the ARN of a key that is named by its UUID or its alias.
 func kmsARN(scope state.Scope, short string) string {
 	if !strings.HasPrefix(short, "alias/") {

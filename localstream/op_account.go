@@ -15,8 +15,8 @@ import (
 // greatest that its model has.
 const unlimited = 1_000_000
 
-// channelsPerStream is how many channels a stream may have, so an account may
-// have that many for each on-demand stream.
+// channelsPerStream is how many channels a stream may have, one for each kind of
+// destination, so an account may have that many for each on-demand stream.
 const channelsPerStream = 2
 
 func (c *checker) describeLimits(*kinesis.DescribeLimitsInput) {}
@@ -35,8 +35,8 @@ func (c *call) describeLimits(ctx context.Context, _ *kinesis.DescribeLimitsInpu
 		OpenShardCount:           aws.Int32(int32(streams.openShards(c.scope))),
 		OnDemandStreamCount:      aws.Int32(int32(streams.onDemandStreams(c.scope))),
 		OnDemandStreamCountLimit: aws.Int32(maxOnDemand),
-		ChannelCount:             aws.Int32(0),
-		ChannelCountLimit:        aws.Int32(channelsPerStream * maxOnDemand),
+		ChannelCount:             aws.Int32(int32(len(c.server.channels.Load().list(c.scope)))),
+		ChannelCountLimit:        aws.Int32(maxChannels),
 	}, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -63,6 +62,12 @@ func (c *call) createChannel(ctx context.Context, in *kinesis.CreateChannelInput
 			return notActive(v)
 		case !v.OnDemand:
 			return invalid("Request is invalid. Stream %s under account %s is not in On-Demand mode.", v.Name, v.Account)
+		case isOwnKMSKey(v.KeyID()):
+			return invalidArgument("Stream %s under account %s is encrypted with the key %s of Amazon Kinesis Data Streams, which channels cannot read with.",
+				v.Name, v.Account, v.KeyID())
+		}
+		if err := s.kms.use(key, ch.KMSKey); err != nil {
+			return err
 		}
 		for _, other := range s.channels.Load().list(ch.Scope) {
 			if other.Name == ch.Name {
@@ -89,7 +94,6 @@ func newChannel(scope state.Scope, stream state.Key, in *kinesis.CreateChannelIn
 	ch := &state.Channel{
 		Scope: scope, ID: uuid.NewString(), Name: *in.ChannelName, Status: state.Creating, Role: *in.ServiceExecutionRoleARN,
 		Format: string(source.RecordConfiguration.RecordFormatType), Schema: aws.ToString(source.RecordConfiguration.GSRSchemaARN),
-		Tags: in.Tags,
 	}
 	ch.Logs = state.Logs{Group: "/aws/kinesis/" + ch.Name + "/" + ch.ID, Stream: "DestinationDelivery"}
 	if in.LoggingConfiguration != nil {
@@ -103,12 +107,19 @@ func newChannel(scope state.Scope, stream state.Key, in *kinesis.CreateChannelIn
 		return nil, invalidArgument("Stream %s is not in the account and Region of the channel, %s and %s.", stream.ARN(), scope.Account, scope.Region)
 	case (in.S3DestinationConfiguration == nil) == (in.S3TablesDestinationConfiguration == nil):
 		return nil, invalidArgument("Exactly one of S3DestinationConfiguration and S3TablesDestinationConfiguration must be specified.")
-	case len(in.Tags) > maxTags:
-		return nil, invalidArgument("Failed to add tags to channel %s under account %s because a given channel cannot have more than %d tags associated with it.",
-			ch.Name, ch.Account, maxTags)
+	}
+	if len(in.Tags) > 0 {
+		var err error
+		if ch.Tags, err = addTags(ch.TagKey(), nil, in.Tags); err != nil {
+			return nil, err
+		}
 	}
 	if e := in.EncryptionConfiguration; e != nil {
-		if ch.KMSKey = *e.KeyId; strings.HasSuffix(":"+ch.KMSKey, ":alias/aws/kinesis") {
+		ch.KMSKey = *e.KeyId
+		if err := checkEncryption(types.EncryptionTypeKms, ch.KMSKey); err != nil {
+			return nil, err
+		}
+		if isOwnKMSKey(ch.KMSKey) {
 			return nil, invalidArgument("The key %s of Amazon Kinesis Data Streams cannot encrypt what a channel delivers. Use a customer managed key.", ch.KMSKey)
 		}
 	}

@@ -22,7 +22,7 @@ func (c *call) addTagsToStream(ctx context.Context, in *kinesis.AddTagsToStreamI
 	if err != nil {
 		return err
 	}
-	return c.tag(ctx, resource{stream: st}, in.Tags)
+	return c.tag(ctx, resource{stream: st, name: st.key}, in.Tags)
 }
 
 func (c *checker) removeTagsFromStream(in *kinesis.RemoveTagsFromStreamInput) {
@@ -35,7 +35,7 @@ func (c *call) removeTagsFromStream(ctx context.Context, in *kinesis.RemoveTagsF
 	if err != nil {
 		return err
 	}
-	return c.untag(ctx, resource{stream: st}, in.TagKeys)
+	return c.untag(ctx, resource{stream: st, name: st.key}, in.TagKeys)
 }
 
 func (c *checker) listTagsForStream(in *kinesis.ListTagsForStreamInput) {
@@ -59,7 +59,7 @@ func (c *call) listTagsForStream(ctx context.Context, in *kinesis.ListTagsForStr
 
 func (c *checker) tagResource(in *kinesis.TagResourceInput) {
 	c.tags(in.Tags, true)
-	c.resource(in.ResourceARN, in.StreamId)
+	c.taggable(in.ResourceARN, in.StreamId)
 }
 
 func (c *call) tagResource(ctx context.Context, in *kinesis.TagResourceInput) error {
@@ -72,7 +72,7 @@ func (c *call) tagResource(ctx context.Context, in *kinesis.TagResourceInput) er
 
 func (c *checker) untagResource(in *kinesis.UntagResourceInput) {
 	c.tagKeys(in.TagKeys)
-	c.resource(in.ResourceARN, in.StreamId)
+	c.taggable(in.ResourceARN, in.StreamId)
 }
 
 func (c *call) untagResource(ctx context.Context, in *kinesis.UntagResourceInput) error {
@@ -84,7 +84,7 @@ func (c *call) untagResource(ctx context.Context, in *kinesis.UntagResourceInput
 }
 
 func (c *checker) listTagsForResource(in *kinesis.ListTagsForResourceInput) {
-	c.resource(in.ResourceARN, in.StreamId)
+	c.taggable(in.ResourceARN, in.StreamId)
 }
 
 func (c *call) listTagsForResource(ctx context.Context, in *kinesis.ListTagsForResourceInput) (*kinesis.ListTagsForResourceOutput, error) {
@@ -98,14 +98,14 @@ func (c *call) listTagsForResource(ctx context.Context, in *kinesis.ListTagsForR
 // tag adds tags to a resource. The value of a tag that it has is replaced.
 func (c *call) tag(ctx context.Context, r resource, tags map[string]string) error {
 	return c.attach(ctx, r, func(a *state.Attachments) (err error) {
-		a.Tags, err = addTags(r.stream.key, a.Tags, tags)
+		a.Tags, err = addTags(r.name, a.Tags, tags)
 		return err
 	})
 }
 
 func (c *call) untag(ctx context.Context, r resource, keys []string) error {
 	return c.attach(ctx, r, func(a *state.Attachments) (err error) {
-		a.Tags, err = removeTags(r.stream.key, a.Tags, keys)
+		a.Tags, err = removeTags(r.name, a.Tags, keys)
 		return err
 	})
 }

@@ -6,16 +6,25 @@ import (
 	"github.com/shardrun/shardrun/localstream/internal/state"
 )
 
-// resource is what tags and policies are attached to: a stream, or one of its
-// consumers.
+// resource is what tags and policies are attached to: a stream, one of its
+// consumers, or a channel, which has tags only.
 type resource struct {
-	stream   *stream
-	consumer string // NAME:SECONDS, empty for the stream itself
+	stream   *stream // nil for a channel
+	consumer string  // NAME:SECONDS, empty for the stream itself
+	channel  string  // ARN, empty for others
+	name     state.Key
 }
 
 // resource gives the resource that a request names by ARN, and what is attached
 // to it.
 func (c *call) resource(ctx context.Context, arn string) (resource, state.Attachments, error) {
+	if isChannelARN(arn) {
+		ch, err := c.findChannel(ctx, arn)
+		if err != nil {
+			return resource{}, state.Attachments{}, err
+		}
+		return resource{channel: arn, name: ch.TagKey()}, state.Attachments{Tags: ch.Tags}, nil
+	}
 	key, consumer, ok := state.ParseResource(arn)
 	if err := c.fault(ctx, key, anyShard); err != nil {
 		return resource{}, state.Attachments{}, err
@@ -31,7 +40,7 @@ func (c *call) resource(ctx context.Context, arn string) (resource, state.Attach
 	if !ok {
 		return resource{}, attached, noResource(arn)
 	}
-	return resource{st, consumer}, attached, nil
+	return resource{stream: st, consumer: consumer, name: key}, attached, nil
 }
 
 // noResource is the error for an ARN that names nothing.
@@ -41,6 +50,9 @@ func noResource(arn string) error { return notFound("Resource %s not found.", ar
 // yet, or about to go, nothing can be changed.
 func (c *call) attach(ctx context.Context, to resource, change func(*state.Attachments) error) error {
 	return c.server.change(ctx, func(m *metadata) error {
+		if to.channel != "" {
+			return m.attachToChannel(to.channel, change)
+		}
 		v, err := m.newest(to.stream)
 		switch {
 		case err != nil:

@@ -148,7 +148,7 @@ func TestTagErrors(t *testing.T) {
 			"Value '' at 'exclusiveStartTagKey' failed to satisfy constraint: Member must have length greater than or equal to 1"},
 		{"TagResource", `{"Tags":{"a":""}}`, typeValidation, violation + "Value null at 'resourceARN' failed to satisfy constraint: Member must not be null"},
 		{"UntagResource", `{"TagKeys":["a"],"ResourceARN":"s"}`, typeValidation, violation + "Value 's' at 'resourceARN' failed to satisfy constraint: " +
-			`Member must satisfy regular expression pattern: arn:aws.*:kinesis:.*:\d{12}:.*stream/\S+`},
+			`Member must satisfy regular expression pattern: arn:aws.*:kinesis:.*:\d{12}:.*(stream|channel)/\S+`},
 		{"ListTagsForResource", `{"ResourceARN":"` + testARN + `x"}`, typeNotFound, "Stream sx under account 000000000000 not found."},
 		{"ListTagsForResource", `{"ResourceARN":"` + testARN + `/other/x"}`, typeNotFound, "Resource " + testARN + "/other/x not found."},
 		{"ListTagsForResource", `{"ResourceARN":"` + testARN + `/consumer/c:1"}`, typeNotFound, "Resource " + testARN + "/consumer/c:1 not found."},

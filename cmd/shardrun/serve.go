@@ -74,6 +74,9 @@ directory: --ca-out writes it for clients, as in AWS_CA_BUNDLE.`,
 	flags.DurationVar(&f.config.UpdateDelay, "update-delay", 0, "how long a reshard, or a change of settings, leaves the stream UPDATING")
 	flags.DurationVar(&f.config.DeleteDelay, "delete-delay", 0, "how long a deleted stream is DELETING")
 	flags.DurationVar(&f.config.ConsumerDelay, "consumer-delay", 0, "how long a new consumer is CREATING")
+	flags.DurationVar(&f.config.ChannelDelay, "channel-delay", 0, "how long a channel is CREATING, UPDATING and DELETING")
+	flags.StringVar(&f.config.ChannelDir, "channel-dir", "", "directory that stands for S3, for what channels deliver (default s3 in the data directory, none in memory)")
+	flags.DurationVar(&f.config.ChannelFreshness, "channel-freshness", 0, "how often channels deliver, in place of their own 5 to 15 minutes")
 	flags.StringVar(&f.limits, "limits", "off", "rates of shards and of calls: off, or aws")
 	flags.StringSliceVar(&f.config.AllowHosts, "allow-host", nil, "name that clients may use for this server, besides localhost and addresses (repeatable)")
 	flags.StringSliceVar(&f.config.AllowOrigins, "allow-origin", nil, "web origin that browsers may call from (repeatable)")
@@ -165,6 +168,7 @@ func (f serveFlags) localstream(a *app) (localstream.Config, error) {
 	cfg.MaxBytes, cfg.MaxStreamBytes, cfg.MinFreeBytes = int64(f.maxBytes), int64(f.maxStream), cmp.Or(int64(f.minFree), -1)
 	for name, d := range map[string]time.Duration{
 		"create": cfg.CreateDelay, "update": cfg.UpdateDelay, "delete": cfg.DeleteDelay, "consumer": cfg.ConsumerDelay,
+		"channel": cfg.ChannelDelay,
 	} {
 		if d < 0 {
 			return cfg, usagef("--%s-delay %v: it must not be negative", name, d)

@@ -99,6 +99,9 @@ func (c *Channel) ARN() string {
 	return "arn:aws:kinesis:" + c.Region + ":" + c.Account + ":channel/" + c.ID
 }
 
+// TagKey names the channel as a stream would be named, for messages about tags.
+func (c *Channel) TagKey() Key { return Key{c.Scope, c.Name} }
+
 // ParseChannelARN reads what [Channel.ARN] writes, for any AWS partition.
 func ParseChannelARN(arn string) (scope Scope, id string, ok bool) {
 	parts := strings.SplitN(arn, ":", 6)
@@ -128,6 +131,7 @@ type ChannelEvent struct {
 	Started *ChannelStarted `json:"started,omitempty"`
 	Status  *ChannelStatus  `json:"status,omitempty"`
 	Updated *ChannelUpdated `json:"updated,omitempty"`
+	Tagged  *ChannelTagged  `json:"tagged,omitempty"`
 	Planned *ChannelPlanned `json:"planned,omitempty"`
 	Written *ChannelWritten `json:"written,omitempty"`
 	Removed *ChannelRemoved `json:"removed,omitempty"`
@@ -154,6 +158,12 @@ type ChannelUpdated struct {
 	ID        string `json:"id"`
 	FreshSecs int32  `json:"fresh_secs"`
 	Logs      Logs   `json:"logs"`
+}
+
+// ChannelTagged is a channel's new tags, all of them.
+type ChannelTagged struct {
+	ID   string            `json:"id"`
+	Tags map[string]string `json:"tags,omitempty"`
 }
 
 // ChannelPlanned is a delivery that is begun.
@@ -192,6 +202,11 @@ func (s *State) prepareChannel(e *ChannelEvent) (apply func(), err error) {
 	case e.Updated != nil:
 		return s.changeChannel(e.Updated.ID, func(c *Channel) error {
 			c.Status, c.FreshSecs, c.Logs = Updating, e.Updated.FreshSecs, e.Updated.Logs
+			return nil
+		})
+	case e.Tagged != nil:
+		return s.changeChannel(e.Tagged.ID, func(c *Channel) error {
+			c.Tags = e.Tagged.Tags
 			return nil
 		})
 	case e.Planned != nil:

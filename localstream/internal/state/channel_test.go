@@ -24,6 +24,7 @@ func channelEvents() []Event {
 		{Started: &ChannelStarted{ID: "c1", Since: 2, Next: map[uint32]uint64{0: 7, 1: 8}}},
 		{Status: &ChannelStatus{ID: "c2", Status: Failed, Reason: "no table"}},
 		{Updated: &ChannelUpdated{ID: "c1", FreshSecs: 400, Logs: Logs{Enabled: true, Group: "h", Stream: "s"}}},
+		{Tagged: &ChannelTagged{ID: "c1", Tags: map[string]string{"new": "v"}}},
 		{Planned: &ChannelPlanned{ID: "c1", Delivery: Delivery{ID: "d1", Object: "o", Letters: "l"}}},
 		{Written: &ChannelWritten{ID: "c1", Next: map[uint32]uint64{1: 9}}},
 	} {
@@ -65,6 +66,7 @@ func TestChannelEventsSurviveTheJournal(t *testing.T) {
 	}
 	want := testChannel()
 	want.Status, want.FreshSecs, want.Logs = Updating, 400, Logs{Enabled: true, Group: "h", Stream: "s"}
+	want.Tags = map[string]string{"new": "v"}
 	want.Since, want.Next = 2, map[uint32]uint64{0: 7, 1: 9}
 	want.Delivery = &Delivery{ID: "d1", Object: "o", Letters: "l", Written: true}
 	if got := direct.Channels["c1"]; !reflect.DeepEqual(got, want) {
