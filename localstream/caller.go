@@ -126,12 +126,16 @@ func anyMatches(patterns []string, s string) bool {
 }
 
 // targets gives what the members of a request name, if the request is one
-// that the model allows. What is not known to belong to a stream, such as a
-// channel, has none.
+// that the model allows. A channel is of the stream that it reads. What is not
+// known to belong to a stream has none.
 func (s *Server) targets(scope state.Scope, in any) []target {
 	var out []target
 	arn := func(text *string) {
 		if text == nil {
+			return
+		}
+		if ch, err := s.lookupChannel(*text); err == nil {
+			out = append(out, target{arn: *text, account: ch.Account, stream: ch.stream.key.Name})
 			return
 		}
 		key, ok := state.ParseARN(*text)
