@@ -82,7 +82,7 @@ func (l *Log) admit(c *call) error {
 		if err != nil {
 			return err
 		}
-		if s.sealed {
+		if s.closed {
 			return &SealedError{id}
 		}
 		c.shards = append(c.shards, s)

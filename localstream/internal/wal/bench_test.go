@@ -48,7 +48,9 @@ func BenchmarkAppend(b *testing.B) {
 			name                          string
 			callers, records, size, shard int
 		}{
+			{"4x500x1KiB_1shard", 4, 500, 1 << 10, 1},
 			{"4x500x1KiB", 4, 500, 1 << 10, 4},
+			{"4x500x1KiB_100shards", 4, 500, 1 << 10, 100},
 			{"4x500x1KiB_1000shards", 4, 500, 1 << 10, 1000},
 			{"16x1x100B", 16, 1, 100, 4},
 			{"1x1x100B", 1, 1, 100, 4},
@@ -106,6 +108,52 @@ func BenchmarkRead(b *testing.B) {
 						break
 					}
 				}
+			}
+		})
+	}
+}
+
+// BenchmarkSyncOverFiles is what decided for one log a stream: 500 KiB appended
+// to as many files as there are shards, in equal parts, and every file synced.
+// The syncs of a round run at the same time, as those of many logs would.
+func BenchmarkSyncOverFiles(b *testing.B) {
+	for _, files := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprint(files), func(b *testing.B) {
+			disk, err := vfs.OpenOS(b.TempDir())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer disk.Close()
+			open := make([]vfs.File, files)
+			for i := range open {
+				if open[i], err = disk.Create(fmt.Sprint(i)); err != nil {
+					b.Fatal(err)
+				}
+				defer open[i].Close()
+			}
+			part := make([]byte, 500<<10/files)
+			b.SetBytes(500 << 10)
+			for b.Loop() {
+				var writers sync.WaitGroup
+				turns := make(chan vfs.File, files) // one element for each file
+				for _, f := range open {
+					turns <- f
+				}
+				close(turns)
+				for range min(files, 16) {
+					writers.Go(func() {
+						for f := range turns {
+							_, err := f.Write(part)
+							if err == nil {
+								err = f.Sync()
+							}
+							if err != nil {
+								b.Error(err)
+							}
+						}
+					})
+				}
+				writers.Wait()
 			}
 		})
 	}

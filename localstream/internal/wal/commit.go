@@ -210,9 +210,7 @@ func (l *Log) roll() error {
 
 	l.mu.Lock()
 	for _, p := range parts {
-		s := l.shards[p.shard]
-		e := &s.extents[len(s.extents)-1]
-		e.blocks, e.stored = nil, p.stored
+		l.shards[p.shard].seal(p.stored)
 	}
 	w.seg.last = w.number - 1
 	l.size += w.offset + footer - w.seg.size + segmentHeaderSize
@@ -260,8 +258,8 @@ func (l *Log) activeParts() []part {
 	defer l.mu.Unlock()
 	var parts []part
 	for id, s := range l.shards {
-		if n := len(s.extents); n > 0 && s.extents[n-1].seg == l.w.seg {
-			parts = append(parts, part{id, s.extents[n-1]})
+		if s.active.seg == l.w.seg {
+			parts = append(parts, part{id, s.active})
 		}
 	}
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.shard, b.shard) })

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/shardrun/shardrun/internal/vfs"
 )
@@ -100,18 +101,18 @@ func readTrailer(f vfs.File, size int64, salt uint64) (t trailer, ok bool, err e
 
 var errBadFooter = errors.New("footer fails its checksum")
 
-// readDirectory reads what a footer says of each shard.
-func readDirectory(f vfs.File, seg *segment, t trailer) ([]part, error) {
-	b := make([]byte, t.shards*directorySize)
-	if err := readFull(f, b, t.directory); err != nil {
-		return nil, err
+// readDirectory calls visit with what a footer says of each shard. It uses the
+// memory of buf, and gives it back to be used again.
+func readDirectory(f vfs.File, seg *segment, t trailer, buf []byte, visit func(part)) ([]byte, error) {
+	buf = slices.Grow(buf[:0], t.shards*directorySize)[:t.shards*directorySize]
+	if err := readFull(f, buf, t.directory); err != nil {
+		return buf, err
 	}
-	if checksum(seedOf(seg.header.salt), b) != t.crc {
-		return nil, errBadFooter
+	if checksum(seedOf(seg.header.salt), buf) != t.crc {
+		return buf, errBadFooter
 	}
-	parts := make([]part, 0, t.shards)
-	for ; len(b) > 0; b = b[directorySize:] {
-		parts = append(parts, part{le.Uint32(b), extent{
+	for b := buf; len(b) > 0; b = b[directorySize:] {
+		visit(part{le.Uint32(b), extent{
 			seg:          seg,
 			stored:       storedIndex{blocks: le.Uint32(b[4:]), offset: le.Uint32(b[8:]), crc: le.Uint32(b[12:])},
 			records:      le.Uint64(b[16:]),
@@ -121,7 +122,7 @@ func readDirectory(f vfs.File, seg *segment, t trailer) ([]part, error) {
 			lastArrival:  int64(le.Uint64(b[48:])),
 		}})
 	}
-	return parts, nil
+	return buf, nil
 }
 
 // readBlocks reads the index of one shard from a footer.

@@ -269,7 +269,7 @@ func TestAPageDoesNotKeepTheRecordsOfOthersAlive(t *testing.T) {
 		}
 	}
 	l.mu.Lock()
-	blocks := slices.Clone(l.shards[0].extents[0].blocks)
+	blocks := slices.Clone(l.shards[0].active.blocks)
 	l.mu.Unlock()
 	if len(blocks) > 10 {
 		t.Fatalf("%d blocks: the records are not read together with others", len(blocks))

@@ -24,18 +24,29 @@ const (
 
 func (b block) end() uint32 { return b.offset + b.length }
 
-// extent is the part of a shard that is in one segment.
+// extent is the part of a shard that is in one segment, with its index.
 type extent struct {
 	seg                       *segment
 	first, last               uint64 // sequence numbers
 	firstArrival, lastArrival int64
 	records                   uint64
 
-	// blocks is the index of the part, in order; nil when it is in the footer
-	// of the segment, described by stored.
+	// blocks is the index of the part, in order, unless it is in the footer of
+	// the segment, described by stored.
 	blocks []block
 	stored storedIndex
 }
+
+// sealedExtent is what is remembered of the part of a shard that is in a sealed
+// segment. A log has very many of them: one for each shard in each segment.
+type sealedExtent struct {
+	seg         *segment
+	last        uint64 // sequence number
+	lastArrival int64
+	stored      storedIndex
+}
+
+func (e *extent) sealed() sealedExtent { return sealedExtent{e.seg, e.last, e.lastArrival, e.stored} }
 
 // storedIndex says where in a footer the blocks of a shard are.
 type storedIndex struct {
@@ -82,7 +93,7 @@ func search(blocks []block, from uint64, since int64) int {
 type shard struct {
 	id     uint32
 	open   bool
-	sealed bool
+	closed bool           // sealed: it takes no more records
 	damage []*DamageError // where it was found
 
 	// next and arrival are of the appends: the number of the next record, and
@@ -94,21 +105,26 @@ type shard struct {
 	tip        uint64
 	tipArrival int64
 
-	extents []extent      // oldest first
-	changed chan struct{} // closed at the next change, nil while nobody waits
+	sealed  []sealedExtent       // oldest first
+	rebuilt map[*segment][]block // the indexes of those whose segment has no good footer
+	active  extent               // in the active segment; its seg is nil when there is nothing
+	changed chan struct{}        // closed at the next change, nil while nobody waits
 
 	batch []*Record // what the running commit writes to the shard
 }
 
 // add appends a committed frame.
 func (s *shard) add(seg *segment, h frameHeader, offset int64) {
-	n := len(s.extents)
-	if n == 0 || s.extents[n-1].seg != seg {
-		s.extents = append(s.extents, extent{seg: seg})
-		n++
-	}
-	s.extents[n-1].add(h, offset)
+	s.active.seg = seg
+	s.active.add(h, offset)
 	s.tip, s.tipArrival = h.last()+1, h.lastArrival()
+}
+
+// seal moves what is in the active segment to the sealed ones.
+func (s *shard) seal(stored storedIndex) {
+	s.active.stored = stored
+	s.sealed = append(s.sealed, s.active.sealed())
+	s.active = extent{}
 }
 
 // wake tells those who wait for a change of the shard.
@@ -119,11 +135,11 @@ func (s *shard) wake() {
 	}
 }
 
-// find returns the index of the first extent with a record numbered from or
-// higher that arrived at since or later.
+// find returns the index of the first sealed extent with a record numbered from
+// or higher that arrived at since or later.
 func (s *shard) find(from uint64, since int64) int {
-	after, _ := slices.BinarySearchFunc(s.extents, from, func(e extent, seq uint64) int { return cmp.Compare(e.last, seq) })
-	later, _ := slices.BinarySearchFunc(s.extents, since, func(e extent, t int64) int {
+	after, _ := slices.BinarySearchFunc(s.sealed, from, func(e sealedExtent, seq uint64) int { return cmp.Compare(e.last, seq) })
+	later, _ := slices.BinarySearchFunc(s.sealed, since, func(e sealedExtent, t int64) int {
 		if e.lastArrival < t {
 			return -1
 		}

@@ -200,7 +200,8 @@ func (s *segmentInspector) readIndex(seg *segment) ([]part, error) {
 	default:
 		return nil, nil
 	}
-	parts, err := readDirectory(s.file, seg, tr)
+	var parts []part
+	_, err = readDirectory(s.file, seg, tr, nil, func(p part) { parts = append(parts, p) })
 	for k := 0; k < len(parts) && err == nil; k++ {
 		parts[k].blocks, err = readBlocks(s.file, seg, parts[k].stored)
 	}

@@ -127,7 +127,7 @@ func (l *Log) usable(id uint32) (*shard, error) {
 func (l *Log) Seal(shard uint32) error {
 	l.mu.Lock()
 	if s := l.shards[shard]; s != nil && s.open {
-		s.sealed = true
+		s.closed = true
 	}
 	s, err := l.usable(shard)
 	if err != nil {

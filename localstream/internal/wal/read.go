@@ -87,20 +87,22 @@ func (l *Log) source(r *pageReader) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	i := s.find(r.page.Next, r.since)
-	if i == len(s.extents) {
-		return source{tip: s.tip, end: s.ended()}, nil
+	if i := s.find(r.page.Next, r.since); i < len(s.sealed) {
+		e := &s.sealed[i]
+		src := source{seg: e.seg, stored: e.stored}
+		if all := s.rebuilt[e.seg]; all != nil {
+			src.blocks = r.wanted(all)
+		}
+		return src, nil
 	}
-	e := &s.extents[i]
-	src := source{seg: e.seg, stored: e.stored}
-	if e.blocks != nil {
-		src.blocks = slices.Clone(r.wanted(e.blocks)) // they change when the lock is free
+	if e := &s.active; e.seg != nil && e.last >= r.page.Next && e.lastArrival >= r.since {
+		return source{seg: e.seg, blocks: slices.Clone(r.wanted(e.blocks))}, nil // they change when the lock is free
 	}
-	return src, nil
+	return source{tip: s.tip, end: s.ended()}, nil
 }
 
 // ended reports whether nothing will be added to the shard any more. mu is held.
-func (s *shard) ended() bool { return s.sealed && s.tip == s.next }
+func (s *shard) ended() bool { return s.closed && s.tip == s.next }
 
 // readSource adds what src has to the page.
 func (l *Log) readSource(r *pageReader, src source) error {

@@ -41,16 +41,20 @@ func (l *Log) recover() error {
 		return err
 	}
 	t := tail{next: 1}
+	l.recovery.Segments = len(names)
+	var buf []byte
 	for i, name := range names {
 		var next uint64 // first batch of the segment after
 		if i+1 < len(names) {
 			next, _ = segmentFirst(names[i+1])
 		}
-		if t, err = l.load(name, next); err != nil {
+		if t, err = l.load(name, next, &buf); err != nil {
 			return err
 		}
 	}
-	l.recovery.Segments = len(names)
+	for _, s := range l.shards { // most of these will not grow for long
+		s.sealed = slices.Clip(slices.Clone(s.sealed))
+	}
 	l.takeDamage()
 	if l.damage == nil {
 		err = l.makeReady(t, temps)
@@ -92,14 +96,14 @@ type tail struct {
 }
 
 // load takes in one segment. Next is the first batch of the one after it, 0 for
-// the last, which comes back as the tail.
-func (l *Log) load(name string, next uint64) (tail, error) {
+// the last, which comes back as the tail. Buf is memory to be used again.
+func (l *Log) load(name string, next uint64, buf *[]byte) (tail, error) {
 	full := l.path(name)
 	f, err := l.cfg.FS.Open(full)
 	if err != nil {
 		return tail{}, fmt.Errorf("open segment: %w", err)
 	}
-	t, err := l.loadFile(f, full, next)
+	t, err := l.loadFile(f, full, next, buf)
 	if err == nil && t.file != nil {
 		return t, nil
 	}
@@ -109,7 +113,7 @@ func (l *Log) load(name string, next uint64) (tail, error) {
 	return t, nil
 }
 
-func (l *Log) loadFile(f vfs.File, name string, next uint64) (tail, error) {
+func (l *Log) loadFile(f vfs.File, name string, next uint64, buf *[]byte) (tail, error) {
 	size, err := f.Size()
 	if err != nil {
 		return tail{}, err
@@ -147,9 +151,8 @@ func (l *Log) loadFile(f vfs.File, name string, next uint64) (tail, error) {
 		}
 	}
 	if sealed {
-		parts, err := readDirectory(f, seg, tr)
-		if err == nil {
-			l.takeParts(parts)
+		var err error
+		if *buf, err = readDirectory(f, seg, tr, *buf, func(p part) { l.takeSealed(&p) }); err == nil {
 			return tail{next: tr.last + 1}, nil
 		}
 		if !errors.Is(err, errBadFooter) {
@@ -162,7 +165,7 @@ func (l *Log) loadFile(f vfs.File, name string, next uint64) (tail, error) {
 	if err != nil {
 		return tail{}, err
 	}
-	l.takeScanned(found)
+	l.takeScanned(seg, found)
 	if seg.last != 0 {
 		return tail{next: seg.last + 1}, nil
 	}
@@ -194,26 +197,38 @@ func readHeader(f vfs.File, name string, size int64) (segmentHeader, *DamageErro
 	return h, nil, nil
 }
 
-// takeParts adds what a footer says to the shards.
-func (l *Log) takeParts(parts []part) {
-	for _, p := range parts {
-		s := l.shard(p.shard)
-		s.extents = append(s.extents, p.extent)
-		s.next, s.tip = p.last+1, p.last+1
-		s.arrival, s.tipArrival = p.lastArrival, p.lastArrival
-		p.seg.arrival = max(p.seg.arrival, p.lastArrival)
-		l.recovery.Records += p.records
-	}
+// takePart adds what a segment holds of one shard, but for the index.
+func (l *Log) takePart(p *part) *shard {
+	s := l.shard(p.shard)
+	s.next, s.tip = p.last+1, p.last+1
+	s.arrival, s.tipArrival = p.lastArrival, p.lastArrival
+	p.seg.arrival = max(p.seg.arrival, p.lastArrival)
+	l.recovery.Records += p.records
+	return s
+}
+
+// takeSealed adds what a sealed segment holds of one shard.
+func (l *Log) takeSealed(p *part) *shard {
+	s := l.takePart(p)
+	s.sealed = append(s.sealed, p.sealed())
+	return s
 }
 
 // takeScanned adds what a scan found to the shards.
-func (l *Log) takeScanned(found scanned) {
-	parts := make([]part, 0, len(found.parts))
-	for id, e := range found.parts {
-		parts = append(parts, part{id, *e})
-	}
-	l.takeParts(parts)
+func (l *Log) takeScanned(seg *segment, found scanned) {
 	l.recovery.Damage = append(l.recovery.Damage, found.damage...)
+	for id, e := range found.parts {
+		p := part{id, *e}
+		if seg.last == 0 {
+			l.takePart(&p).active = *e
+			continue
+		}
+		s := l.takeSealed(&p)
+		if s.rebuilt == nil {
+			s.rebuilt = map[*segment][]block{}
+		}
+		s.rebuilt[seg] = e.blocks
+	}
 }
 
 // takeDamage makes the shards that damage concerns refuse.

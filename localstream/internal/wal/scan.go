@@ -26,7 +26,8 @@ type segmentScanner struct {
 	last uint64 // number of the last batch of a sealed segment, 0 if not known
 	out  scanned
 
-	proof int64 // some batch says that all before this offset was synced
+	proof int64   // some batch says that all before this offset was synced
+	spare []frame // the memory of the frames of one batch, used again for the next
 }
 
 // scanSegment reads and checks all batches of a segment of size bytes. With the
@@ -159,6 +160,8 @@ func (s *segmentScanner) batch(pos int64) (scannedBatch, error) {
 // frames reads the frames of a batch, which begin at pos.
 func (s *segmentScanner) frames(b *scannedBatch, pos int64) error {
 	n := 0
+	b.frames = s.spare[:0]
+	defer func() { s.spare = b.frames }()
 	for pos < b.end {
 		f, d, err := s.frame(pos, b.end)
 		if err != nil {

@@ -85,8 +85,9 @@ func (l *Log) forget(before int64) {
 		l.segs = slices.Delete(l.segs, 0, 1)
 		l.doomed = append(l.doomed, seg)
 		for _, s := range l.shards {
-			if len(s.extents) > 0 && s.extents[0].seg == seg {
-				s.extents = slices.Delete(s.extents, 0, 1)
+			if len(s.sealed) > 0 && s.sealed[0].seg == seg {
+				s.sealed = slices.Delete(s.sealed, 0, 1)
+				delete(s.rebuilt, seg)
 			}
 			s.damage = slices.DeleteFunc(s.damage, func(d *DamageError) bool { return d.Segment == seg.name })
 		}
