@@ -62,10 +62,17 @@ func TestAKeyThatIsNoTextIsReplacedAsInJSON(t *testing.T) {
 func TestTheRoomOfARequestIsEnough(t *testing.T) {
 	long := strings.Repeat("x", 70_000)
 	records := []types.PutRecordsRequestEntry{{Data: []byte(long), PartitionKey: &long, ExplicitHashKey: &long}, {Data: []byte{1}, PartitionKey: aws.String("")}}
+	many := make([]types.PutRecordsRequestEntry, 2)
+	for i := range many {
+		many[i] = types.PutRecordsRequestEntry{Data: []byte{}, PartitionKey: aws.String(""), ExplicitHashKey: aws.String("")}
+	}
+	for range 6 {
+		many = append(many, many...)
+	}
 	for _, in := range []*kinesis.PutRecordsInput{
-		{}, {Records: records}, {StreamName: &long, StreamARN: &long, StreamId: &long, DryRun: aws.Bool(true), Records: records},
+		{}, {Records: records}, {Records: many}, {StreamName: &long, StreamARN: &long, StreamId: &long, DryRun: aws.Bool(true), Records: records},
 	} {
-		if got, room := len(appendPutRecords(nil, in)), sizePutRecords(in); got > room || room > got+1000 {
+		if got, room := len(appendPutRecords(nil, in)), sizePutRecords(in); got > room || room > got+1000+sizeEntry*len(in.Records) {
 			t.Errorf("%d bytes in room for %d", got, room)
 		}
 	}
@@ -168,7 +175,10 @@ func TestABodyGivesNothingOnceItsCallHasReturned(t *testing.T) {
 	}
 	body.release()
 	body.release() // again has no effect
-	other := p.encode(putOf(2*leastPooled, 'b'))
+	other, third := p.encode(putOf(2*leastPooled, 'b')), p.encode(putOf(2*leastPooled, 'c'))
+	if &other.data[0] == &third.data[0] {
+		t.Error("two requests share a buffer")
+	}
 	if n, err := body.Read(half); n != 0 || !errors.Is(err, errReleased) {
 		t.Errorf("read %d, %v", n, err)
 	}

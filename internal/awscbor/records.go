@@ -156,41 +156,26 @@ func (d *decoder) records() ([]types.Record, error) {
 		if err := d.charge(costRecord); err != nil {
 			return nil, err
 		}
-		if n == cap(holds) {
+		if n == cap(records) {
 			room := 1 // until it is known what a record takes
 			if n > 0 {
 				room = d.room((d.r.Offset()-from)/n, says-n, leastRecord)
 			}
-			records, holds = grow(records, holds, room)
+			records = append(make([]types.Record, 0, n+room), records...)
+			holds = make([]held, 0, room) // those before stay where they are
 		}
-		records, holds = records[:n+1], holds[:n+1]
-		r, h := &records[n], &holds[n]
+		records, holds = records[:n+1], holds[:len(holds)+1]
+		r, h := &records[n], &holds[len(holds)-1]
 		key, number, err := d.record(r, h)
 		if err != nil {
 			return nil, err
 		}
-		text := (len(key) + len(number) + 8) * (cap(holds) - n)
+		text := (len(key) + len(number) + 8) * (cap(records) - n)
 		h.key, h.number = strs.keep(key, text), strs.keep(number, text)
-		h.point(r)
-	}
-}
-
-// grow makes room for more records.
-func grow(records []types.Record, holds []held, room int) ([]types.Record, []held) {
-	size := len(records) + room
-	records = append(make([]types.Record, 0, size), records...)
-	holds = append(make([]held, 0, size), holds...)
-	for i := range records {
-		holds[i].point(&records[i])
-	}
-	return records, holds
-}
-
-// point lets a record point to what is held for it.
-func (h *held) point(r *types.Record) {
-	r.PartitionKey, r.SequenceNumber = &h.key, &h.number
-	if !h.arrival.IsZero() {
-		r.ApproximateArrivalTimestamp = &h.arrival
+		r.PartitionKey, r.SequenceNumber = &h.key, &h.number
+		if !h.arrival.IsZero() {
+			r.ApproximateArrivalTimestamp = &h.arrival
+		}
 	}
 }
 

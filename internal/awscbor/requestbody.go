@@ -110,7 +110,7 @@ func (b *requestBody) release() {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if data := b.data[:0]; !b.released && b.writing == 0 && b.pool != nil {
+	if data := b.data[:0]; b.writing == 0 && b.pool != nil {
 		b.pool.Put(&data)
 	}
 	b.released, b.data = true, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"reflect"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
+	"github.com/aws/smithy-go/prelude"
 
 	"github.com/shardrun/shardrun/internal/cbor"
 )
@@ -388,5 +390,94 @@ func TestAnInputHasTheMembersThatAreSet(t *testing.T) {
 				t.Errorf("%s with %s is %v, want %v", op.in, f.Name, got, want)
 			}
 		}
+	}
+}
+
+// A member that a later version of the SDK has is not lost: its shape is not
+// written by hand any more.
+func TestAShapeWithNewMembersIsLeftToItsSchema(t *testing.T) {
+	shape := func(members ...string) *smithy.Schema {
+		s := smithy.NewSchema(smithy.ShapeID{Name: "Shape"}, smithy.ShapeTypeStructure, len(members))
+		for _, m := range members {
+			s.AddMember(m, prelude.String)
+		}
+		return s
+	}
+	if !consistsOf(shape("A", "B"), "B", "A") {
+		t.Error("the members are those")
+	}
+	if consistsOf(shape("A", "B", "C"), "A", "B") || consistsOf(shape("A", "C"), "A", "B") {
+		t.Error("there is a new member")
+	}
+	if got, want := ourShapes(), (handwritten{true, true, true, true, true}); got != want {
+		t.Errorf("%+v: the SDK has members that the codecs written by hand do not", got)
+	}
+}
+
+// The SDK takes "no more elements" for the end even with an error beside it.
+func TestAListThatIsCutOffDoesNotEnd(t *testing.T) {
+	d := newDecoder([]byte{0x9f})
+	if err := d.ReadList(nil); err != nil {
+		t.Fatal(err)
+	}
+	if more, err := d.ReadListItem(nil); !more || err == nil {
+		t.Errorf("%v, %v", more, err)
+	}
+	d = newDecoder([]byte{0xbf})
+	if err := d.ReadMap(nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, more, err := d.ReadMapKey(nil); !more || err == nil {
+		t.Errorf("%v, %v", more, err)
+	}
+}
+
+// The kinds of values that the API has no use for yet.
+func TestValuesOfOtherKinds(t *testing.T) {
+	var e encoder
+	e.WriteList(nil)
+	e.WriteInt8(nil, -1)
+	e.WriteInt16(nil, 300)
+	e.WriteFloat32(nil, 1.5)
+	e.WriteFloat64(nil, 2.25)
+	e.WriteNil(nil)
+	e.WriteBigInt(nil, nil)
+	e.WriteBigFloat(nil, nil)
+	e.WriteDocument(nil, nil)
+	e.WriteUnion(nil, smithy.NewSchema(smithy.ShapeID{Name: "U"}, smithy.ShapeTypeUnion, 1).AddMember("Only", prelude.String))
+	e.WriteBool(nil, true)
+	e.CloseUnion()
+	e.WriteMap(nil)
+	e.WriteKey(nil, "key")
+	e.WriteString(nil, "value")
+	e.CloseMap()
+	e.CloseList()
+	want := []any{-1., 300., 1.5, 2.25, nil, nil, nil, nil, map[string]any{"Only": true}, map[string]any{"key": "value"}}
+	if got := valuesOf(t, e.Bytes()); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+
+	d := newDecoder(e.Bytes())
+	var (
+		i8  int8
+		i16 int16
+		f32 float32
+		f64 float64
+	)
+	if err := errors.Join(d.ReadList(nil), d.ReadInt8(nil, &i8), d.ReadInt16(nil, &i16), d.ReadFloat32(nil, &f32), d.ReadFloat64(nil, &f64)); err != nil {
+		t.Fatal(err)
+	}
+	if i8 != -1 || i16 != 300 || f32 != 1.5 || f64 != 2.25 {
+		t.Error(i8, i16, f32, f64)
+	}
+	_, err := d.ReadUnion(nil)
+	for _, err := range []error{err, d.ReadBigInt(nil, nil), d.ReadBigFloat(nil, nil), d.ReadDocument(nil, nil)} {
+		if !errors.Is(err, errNoUse) {
+			t.Error(err)
+		}
+	}
+	d = newDecoder(cbor.AppendInt(nil, 300))
+	if err := d.ReadInt8(nil, &i8); err == nil || !strings.Contains(err.Error(), "from -128 to 127") {
+		t.Error(err)
 	}
 }
