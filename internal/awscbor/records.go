@@ -16,7 +16,7 @@ import (
 const (
 	// leastRecord and leastResult are less than any record takes in a message,
 	// with the members that it must have.
-	leastRecord = 32
+	leastRecord = 16
 	leastResult = 12
 
 	costRecord = costGrow * (64 + 56) // its structs
@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	errNoNumber = errors.New("a record has no SequenceNumber or no PartitionKey")
+	errNoNumber = errors.New("a record has no SequenceNumber")
 	errNoResult = errors.New("the result of a record has neither a SequenceNumber nor an ErrorCode")
 )
 
@@ -171,8 +171,12 @@ func (d *decoder) records() ([]types.Record, error) {
 			return nil, err
 		}
 		text := (len(key) + len(number) + 8) * (cap(records) - n)
-		h.key, h.number = strs.keep(key, text), strs.keep(number, text)
-		r.PartitionKey, r.SequenceNumber = &h.key, &h.number
+		h.number = strs.keep(number, text)
+		r.SequenceNumber = &h.number
+		if key != nil { // streams that distribute records by themselves have some without
+			h.key = strs.keep(key, text)
+			r.PartitionKey = &h.key
+		}
 		if !h.arrival.IsZero() {
 			r.ApproximateArrivalTimestamp = &h.arrival
 		}
@@ -218,7 +222,7 @@ func (d *decoder) record(r *types.Record, h *held) (key, number []byte, err erro
 			return nil, nil, err
 		}
 	}
-	if key == nil || number == nil {
+	if number == nil {
 		return nil, nil, errNoNumber
 	}
 	return key, number, nil
