@@ -137,6 +137,9 @@ func (r *run) restart(incarnation string, err error, now time.Time) {
 		t.lose(err)
 	}
 	r.scope.Incarnation, r.count, r.seen, r.synced, r.stateLost = incarnation, 0, 0, false, true
+	if !r.superseded.IsZero() {
+		r.count = 1 // the first beat of a session takes the name from whoever has it
+	}
 	r.table = newMirror()
 	for _, c := range r.streams {
 		*c = creation{busy: c.busy}

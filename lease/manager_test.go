@@ -434,6 +434,56 @@ func TestALivingWorkerOfTheSameNameIsSuperseded(t *testing.T) {
 	})
 }
 
+// Who lost its name to another does not take it back because the state was
+// lost: that one would not learn of it before its next beat.
+func TestASupersededWorkerStaysSoWhenTheStateIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := lease.NewMemory()
+		w := newWorld(t, store, 2)
+		old := w.start("a")
+		wait(2 * time.Second)
+		young := w.start("a")
+		wait(500 * time.Millisecond) // old has heard of it
+		old.gate.set(true)
+		store.Forget("billing")
+		wait(600 * time.Millisecond) // young has joined anew
+		old.gate.set(false)
+		wait(3 * time.Second)
+		select {
+		case err := <-old.done:
+			old.done <- err
+			if !errors.Is(err, lease.ErrSuperseded) {
+				t.Errorf("the superseded worker returned %v, want ErrSuperseded", err)
+			}
+		default:
+			t.Error("the superseded worker goes on")
+		}
+		select {
+		case err := <-young.done:
+			young.done <- err
+			t.Errorf("the worker that has the name returned %v", err)
+		default:
+		}
+		expectCounts(t, w, map[string]int{"a": 2})
+	})
+}
+
+// When nobody has its name in the new state it joins as any other.
+func TestASupersededWorkerGoesOnWhenItsRivalDiedWithTheState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := lease.NewMemory()
+		w := newWorld(t, store, 2)
+		w.start("a")
+		wait(2 * time.Second)
+		young := w.start("a")
+		wait(500 * time.Millisecond)
+		young.kill()
+		store.Forget("billing")
+		wait(3 * time.Second)
+		expectCounts(t, w, map[string]int{"a": 2})
+	})
+}
+
 func TestTheStoreIsOutOfReachAtTheStart(t *testing.T) {
 	bubble(t, 1, func(t *testing.T, w *world) {
 		m, err := lease.NewManager(lease.Config{

@@ -229,5 +229,12 @@ func leaseMutants() []Mutant {
 		New:    "\treturn !t.running && r.draining && t.over() == nil && !now.Before(t.saveBy)\n",
 		Breaks: "a lease whose last position cannot be saved has a runner again after a lease time",
 		Test:   Test{manager, "TestALeaseWhosePositionCannotBeSavedGetsARunnerAgain"},
+	}, {
+		Name:   "take-a-lost-name-back-with-the-state",
+		File:   "lease/beat.go",
+		Old:    "\tif !r.superseded.IsZero() {\n\t\tr.count = 1",
+		New:    "\tif !r.superseded.IsZero() {\n\t\tr.count = 0",
+		Breaks: "of two workers with one name, the one that came first does not come back when the state is lost",
+		Test:   Test{manager, "TestASupersededWorkerStaysSoWhenTheStateIsLost"},
 	}}
 }
