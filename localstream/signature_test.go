@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -385,32 +386,62 @@ func TestSignaturesAreGoodForFiveMinutes(t *testing.T) {
 	}
 }
 
+// byHand signs a request, as it is, over some of its headers: what the SDK's
+// signer would not do.
+func byHand(t *testing.T, r *http.Request, at time.Time, payload string, headers ...string) *http.Request {
+	t.Helper()
+	sig := &signature{headers: headers}
+	date := at.UTC().Format(signatureTime)
+	scope := date[:8] + "/us-east-1/kinesis/aws4_request"
+	key := []byte("AWS4" + accessSecret)
+	canonical := sha256.Sum256(sig.canonicalRequest(r, payload))
+	for _, part := range []string{date[:8], "us-east-1", "kinesis", "aws4_request", fmt.Sprintf("%s\n%s\n%s\n%x", signatureAlgorithm, date, scope, canonical)} {
+		key = hmacSHA256(key, part)
+	}
+	r.Header.Set("Authorization", fmt.Sprintf("%s Credential=%s/%s, SignedHeaders=%s, Signature=%x", signatureAlgorithm, accessKey, scope, strings.Join(headers, ";"), key))
+	return r
+}
+
 // The Date of HTTP does in place of X-Amz-Date, as AWS documents it.
 func TestASignatureMayHaveTheDateOfHTTP(t *testing.T) {
 	s := NewT(t, verifying())
 	sign := newSigning()
-	r := sign.signed(t)
-	date := r.Header.Get("X-Amz-Date")
-	at, err := time.Parse(signatureTime, date)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Del("X-Amz-Date")
-	r.Header.Set("Date", at.Format(http.TimeFormat))
-	sig, err := parseSignature(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sig.headers = slices.DeleteFunc(sig.headers, func(name string) bool { return name == "x-amz-date" })
-	key := []byte("AWS4" + accessSecret)
-	canonical := sha256.Sum256(sig.canonicalRequest(r, sign.payload()))
-	scope := date[:8] + "/us-east-1/kinesis/aws4_request"
-	for _, part := range []string{date[:8], "us-east-1", "kinesis", "aws4_request", fmt.Sprintf("%s\n%s\n%s\n%x", signatureAlgorithm, date, scope, canonical)} {
-		key = hmacSHA256(key, part)
-	}
-	r.Header.Set("Authorization", fmt.Sprintf("%s Credential=%s/%s, SignedHeaders=%s, Signature=%x", signatureAlgorithm, accessKey, scope, strings.Join(sig.headers, ";"), key))
+	sign.header = map[string]string{"Date": sign.at.UTC().Format(http.TimeFormat)}
+	r := byHand(t, sign.request(t), sign.at, sign.payload(), "date", "host", "x-amz-target")
 	if status, kind, message := served(t, s, r); status != http.StatusOK {
 		t.Errorf("%d %s: %s", status, kind, message)
+	}
+}
+
+// A signature that is right, but leaves out what matters, is refused.
+func TestASignatureHasToCoverWhatMatters(t *testing.T) {
+	s := NewT(t, verifying())
+	sign := newSigning()
+	date := sign.at.UTC().Format(signatureTime)
+	for name, tt := range map[string]struct {
+		header  map[string]string
+		payload string
+		headers []string
+		want    string // the beginning of the message; "" for none
+	}{
+		"all of it":              {nil, sign.payload(), []string{"host", "x-amz-date", "x-amz-target"}, ""},
+		"not the host":           {nil, sign.payload(), []string{"x-amz-date", "x-amz-target"}, "'Host' or ':authority' must be a 'SignedHeader'"},
+		"not the operation":      {nil, sign.payload(), []string{"host", "x-amz-date"}, "'x-amz-target' must be a 'SignedHeader'"},
+		"not the date":           {nil, sign.payload(), []string{"host", "x-amz-target"}, "'x-amz-date' must be a 'SignedHeader'"},
+		"not another of AWS":     {map[string]string{"X-Amz-Meta": "x"}, sign.payload(), []string{"host", "x-amz-date", "x-amz-target"}, "'x-amz-meta' must be a 'SignedHeader'"},
+		"not the body":           {map[string]string{"X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD"}, "UNSIGNED-PAYLOAD", []string{"host", "x-amz-content-sha256", "x-amz-date", "x-amz-target"}, "The value of X-Amz-Content-Sha256"},
+		"not the body, silently": {nil, "UNSIGNED-PAYLOAD", []string{"host", "x-amz-date", "x-amz-target"}, "The request signature we calculated does not match"},
+		"another hash, signed":   {map[string]string{"X-Amz-Content-Sha256": strings.Repeat("0", 64)}, sign.payload(), []string{"host", "x-amz-content-sha256", "x-amz-date", "x-amz-target"}, "The value of X-Amz-Content-Sha256"},
+		"in another order":       {nil, sign.payload(), []string{"x-amz-date", "host", "x-amz-target"}, "SignedHeaders must be names in lower case, sorted"},
+		"in upper case":          {nil, sign.payload(), []string{"HOST", "x-amz-date", "x-amz-target"}, "SignedHeaders must be names in lower case"},
+		"twice":                  {nil, sign.payload(), []string{"host", "host", "x-amz-date", "x-amz-target"}, "SignedHeaders must be names in lower case"},
+	} {
+		sign.header = map[string]string{"X-Amz-Date": date}
+		maps.Copy(sign.header, tt.header)
+		status, kind, message := served(t, s, byHand(t, sign.request(t), sign.at, tt.payload, tt.headers...))
+		if (status == http.StatusOK) != (tt.want == "") || !strings.HasPrefix(message, tt.want) {
+			t.Errorf("%s: %d %s: %s", name, status, kind, message)
+		}
 	}
 }
 
