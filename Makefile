@@ -9,6 +9,7 @@ FUZZTIME ?= 10s
 SEEDS ?= 1000
 CRASHES ?= 20000
 KILLS ?= 1000
+PROGRAMS ?= 1000
 FOR ?= 5m
 STORM ?= 2m
 LEDGER ?= $(CURDIR)/reliability/totals.json
@@ -16,8 +17,8 @@ LEDGER ?= $(CURDIR)/reliability/totals.json
 WRITE_TABLE = $(if $(filter $(CURDIR)/reliability/totals.json,$(LEDGER)),$(GO) run ./reliability/ledger/cmd table -write)
 
 .PHONY: help build test unit race sim lint fuzz check cover tidy redis
-.PHONY: bench bench-full
-.PHONY: reliability reliability-crashes reliability-tails reliability-faults reliability-kills reliability-sim reliability-processes reliability-fuzz reliability-table mutants mutants-sim
+.PHONY: bench bench-full interop
+.PHONY: reliability reliability-crashes reliability-tails reliability-faults reliability-kills reliability-programs reliability-sim reliability-processes reliability-fuzz reliability-table mutants mutants-sim
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-22s %s\n", $$1, $$2}'
@@ -51,7 +52,7 @@ lint: ## golangci-lint and the rules on who imports whom
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	tools/fuzz.sh $(FUZZTIME)
 
-reliability: reliability-crashes reliability-tails reliability-faults reliability-kills reliability-sim reliability-processes reliability-fuzz ## the long suites; each adds to reliability/totals.json and to the table in README.md
+reliability: reliability-crashes reliability-tails reliability-faults reliability-kills reliability-programs reliability-sim reliability-processes reliability-fuzz ## the long suites; each adds to reliability/totals.json and to the table in README.md
 
 reliability-crashes: ## CRASHES (20000) power failures of the log in random moments
 	tools/suite.sh "power failures" $(CRASHES) $(LEDGER) \
@@ -66,6 +67,11 @@ reliability-tails: ## each truncation of the last 64 KiB of a log and each flipp
 reliability-faults: ## each operation of a long workload of the log on its disk fails in each way, with power failures after it
 	tools/suite.sh "failed disk operations" 4740 $(LEDGER) \
 		$(GO) test ./localstream/internal/wal -run 'TestAnyOperationMayFail$$' -fault.appends=60 -fault.clones=5 -timeout 1h
+	$(WRITE_TABLE)
+
+reliability-programs: ## PROGRAMS (1000) random programs of puts and reshards beside a model, each in every configuration
+	tools/suite.sh "programs of puts and reshards" $(PROGRAMS) $(LEDGER) \
+		$(GO) test ./localstream -run 'TestPrograms$$' -programs=$(PROGRAMS) -timeout 3h
 	$(WRITE_TABLE)
 
 reliability-kills: ## KILLS (1000) kills of a real server under load, in reshards and while it starts
@@ -97,6 +103,9 @@ mutants: redis ## hunt the planted bugs of reliability/mutants with unit tests, 
 mutants-sim: ## hunt those that a simulation should find there, with up to 500 seeds each
 	$(GO) run ./reliability/mutants/hunt -sim -o reliability/mutants-sim.md -ledger $(LEDGER)
 	$(WRITE_TABLE)
+
+interop: ## sessions of the AWS CLI, boto3 and the AWS SDK for JavaScript with localstream; installs what it needs
+	localstream/interop/run.sh
 
 bench: redis ## ours and the peers side by side, in 15 minutes; writes bench/results
 	cd bench && $(GO) run .
