@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -41,13 +42,28 @@ func (s *Stream) AttachmentsOf(consumer string) (Attachments, bool) {
 	if consumer == "" {
 		return s.Attachments, true
 	}
-	return Attachments{}, false
+	i := s.consumerOf(consumer)
+	if i < 0 {
+		return Attachments{}, false
+	}
+	return s.Consumers[i].Attachments, true
+}
+
+// consumerOf gives the index of the consumer with this NAME:SECONDS, or -1.
+func (s *Stream) consumerOf(fullName string) int {
+	return slices.IndexFunc(s.Consumers, func(c Consumer) bool { return c.fullName() == fullName })
 }
 
 func (a *Attached) apply(st *Stream) error {
-	if a.Consumer != "" {
+	if a.Consumer == "" {
+		st.Attachments = a.Attachments
+		return nil
+	}
+	i := st.consumerOf(a.Consumer)
+	if i < 0 {
 		return fmt.Errorf("no consumer %s", a.Consumer)
 	}
-	st.Attachments = a.Attachments
+	st.Consumers = slices.Clone(st.Consumers)
+	st.Consumers[i].Attachments = a.Attachments
 	return nil
 }

@@ -21,6 +21,9 @@ type State struct {
 	// streams start above it, so one that takes the name of another does not
 	// repeat its sequence numbers.
 	Retired int64 `json:"retired,omitempty"`
+	// RetiredConsumer is the latest second in which a consumer that was removed
+	// had been created. New consumers are created later.
+	RetiredConsumer int64 `json:"retired_consumer,omitempty"`
 	// Removed are the IDs of removed streams whose files may still be there.
 	Removed []string `json:"removed,omitempty"`
 }
@@ -44,6 +47,10 @@ type Event struct {
 	Attached *Attached        `json:"attached,omitempty"`
 	Account  *Account         `json:"account,omitempty"`
 	Channel  *ChannelEvent    `json:"channel,omitempty"`
+
+	Registered   *ConsumerRegistered `json:"registered,omitempty"`
+	Consumer     *ConsumerChanged    `json:"consumer,omitempty"`
+	Deregistered *ConsumerRemoved    `json:"deregistered,omitempty"`
 }
 
 // Booted is the opening of the server.
@@ -170,6 +177,12 @@ func (s *State) Prepare(e Event) (apply func(), err error) {
 		return s.change(e.Attached.ID, e.Attached.apply)
 	case e.Account != nil:
 		return func() { s.setAccount(*e.Account) }, nil
+	case e.Registered != nil:
+		return s.change(e.Registered.ID, e.Registered.apply)
+	case e.Consumer != nil:
+		return s.change(e.Consumer.ID, e.Consumer.apply)
+	case e.Deregistered != nil:
+		return s.deregister(e.Deregistered)
 	case e.Removed != nil:
 		st, ok := s.Streams[e.Removed.ID]
 		if !ok {
@@ -179,6 +192,7 @@ func (s *State) Prepare(e Event) (apply func(), err error) {
 			for _, sh := range st.Shards {
 				s.Retired = max(s.Retired, sh.CreateSecs)
 			}
+			s.retire(st.Consumers...)
 			s.clear(e.Removed.Cleared)
 			s.Removed = append(s.Removed, st.ID)
 			s.removeChannels(st.ID)

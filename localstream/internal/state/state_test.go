@@ -23,6 +23,10 @@ func events(t *testing.T) []Event {
 		{Status: &StatusChanged{ID: "id", Status: Updating, Pending: split(0, mid)}},
 		{Resharded: r},
 		{Retention: &Retention{ID: "id", Hours: 48, Horizon: 7}},
+		{Registered: &ConsumerRegistered{ID: "id", Consumer: consumer("a", Creating)}},
+		{Registered: &ConsumerRegistered{ID: "id", Consumer: consumer("b", Creating)}},
+		{Consumer: &ConsumerChanged{ID: "id", Name: "a", Status: Active}},
+		{Deregistered: &ConsumerRemoved{ID: "id", Name: "b"}},
 		{Booted: &Booted{Boot: 2}},
 		{Expired: &ShardsExpired{ID: "id", Numbers: []uint32{0}}},
 	}

@@ -82,6 +82,8 @@ type Stream struct {
 	Encryption []Encryption `json:"encryption,omitempty"` // of records, by rising boundary
 	Metrics    []string     `json:"metrics,omitempty"`    // of shards that are monitored
 	Attachments
+
+	Consumers []Consumer `json:"consumers,omitempty"` // by name
 }
 
 // NoShard stands for a parent that a shard does not have.
