@@ -158,3 +158,30 @@ func BenchmarkSyncOverFiles(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAppendBesideWaiters is an append of one record while others wait for
+// changes of other shards.
+func BenchmarkAppendBesideWaiters(b *testing.B) {
+	for _, waiters := range []int{0, 10_000} {
+		b.Run(fmt.Sprint(waiters), func(b *testing.B) {
+			l := benchLog(b, Memory, 1+waiters)
+			var waiting sync.WaitGroup
+			for s := range waiters {
+				changed := l.Changed(uint32(1 + s))
+				waiting.Go(func() { <-changed })
+			}
+			recs := benchRecords(1, 100, 1)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := l.Append(recs); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StopTimer()
+			if err := l.Close(); err != nil {
+				b.Fatal(err)
+			}
+			waiting.Wait()
+		})
+	}
+}

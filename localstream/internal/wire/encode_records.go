@@ -96,34 +96,49 @@ type GetRecordsAnswer struct {
 
 // AppendJSON appends the answer to dst.
 func (a *GetRecordsAnswer) AppendJSON(dst []byte) []byte {
-	size := 1024
-	for i := range a.Records {
-		size += len(a.Records[i].Data)*4/3 + len(a.Records[i].Key) + 192
-	}
-	dst = slices.Grow(dst, size)
+	dst = slices.Grow(dst, jsonSize(a.Records))
 	dst = append(dst, '{')
 	if len(a.Children) > 0 {
-		dst = append(dst, `"ChildShards":[`...)
-		for i, c := range a.Children {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = c.appendJSON(dst)
-		}
-		dst = append(dst, "],"...)
+		dst = append(appendChildren(dst, a.Children), ',')
 	}
 	dst = strconv.AppendInt(append(dst, `"MillisBehindLatest":`...), a.Behind, 10)
 	if a.Next != "" {
 		dst = appendString(append(dst, `,"NextShardIterator":`...), a.Next)
 	}
-	dst = append(dst, `,"Records":[`...)
-	for i := range a.Records {
+	return append(appendRecords(append(dst, ','), a.Records), '}')
+}
+
+// jsonSize is about what an answer with these records takes.
+func jsonSize(records []Record) int {
+	size := 1024
+	for i := range records {
+		size += len(records[i].Data)*4/3 + len(records[i].Key) + 192
+	}
+	return size
+}
+
+// appendRecords writes the member that holds the records.
+func appendRecords(dst []byte, records []Record) []byte {
+	dst = append(dst, `"Records":[`...)
+	for i := range records {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = a.Records[i].appendJSON(dst)
+		dst = records[i].appendJSON(dst)
 	}
-	return append(dst, "]}"...)
+	return append(dst, ']')
+}
+
+// appendChildren writes the member that holds the child shards.
+func appendChildren(dst []byte, children []ChildShard) []byte {
+	dst = append(dst, `"ChildShards":[`...)
+	for i := range children {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = children[i].appendJSON(dst)
+	}
+	return append(dst, ']')
 }
 
 func (r *Record) appendJSON(dst []byte) []byte {

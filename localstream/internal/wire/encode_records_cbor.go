@@ -56,11 +56,7 @@ func (a *PutRecordsAnswer) AppendCBOR(dst []byte) []byte {
 // AppendCBOR appends the answer to dst. The data of a record is copied here and
 // nowhere else on its way from the log.
 func (a *GetRecordsAnswer) AppendCBOR(dst []byte) []byte {
-	size := 1024
-	for i := range a.Records {
-		size += len(a.Records[i].Data) + len(a.Records[i].Key) + cborRecordBytes
-	}
-	dst = slices.Grow(dst, size)
+	dst = slices.Grow(dst, cborSize(a.Records))
 	members := 2
 	if len(a.Children) > 0 {
 		members++
@@ -70,18 +66,38 @@ func (a *GetRecordsAnswer) AppendCBOR(dst []byte) []byte {
 	}
 	dst = cbor.AppendMap(dst, members)
 	if len(a.Children) > 0 {
-		dst = cbor.AppendArray(cbor.AppendText(dst, "ChildShards"), len(a.Children))
-		for i := range a.Children {
-			dst = a.Children[i].appendCBOR(dst)
-		}
+		dst = appendChildrenCBOR(dst, a.Children)
 	}
 	dst = cbor.AppendInt(cbor.AppendText(dst, "MillisBehindLatest"), a.Behind)
 	if a.Next != "" {
 		dst = cbor.AppendText(cbor.AppendText(dst, "NextShardIterator"), a.Next)
 	}
-	dst = cbor.AppendArray(cbor.AppendText(dst, "Records"), len(a.Records))
-	for i := range a.Records {
-		dst = a.Records[i].appendCBOR(dst)
+	return appendRecordsCBOR(dst, a.Records)
+}
+
+// cborSize is about what an answer with these records takes.
+func cborSize(records []Record) int {
+	size := 1024
+	for i := range records {
+		size += len(records[i].Data) + len(records[i].Key) + cborRecordBytes
+	}
+	return size
+}
+
+// appendRecordsCBOR writes the member that holds the records.
+func appendRecordsCBOR(dst []byte, records []Record) []byte {
+	dst = cbor.AppendArray(cbor.AppendText(dst, "Records"), len(records))
+	for i := range records {
+		dst = records[i].appendCBOR(dst)
+	}
+	return dst
+}
+
+// appendChildrenCBOR writes the member that holds the child shards.
+func appendChildrenCBOR(dst []byte, children []ChildShard) []byte {
+	dst = cbor.AppendArray(cbor.AppendText(dst, "ChildShards"), len(children))
+	for i := range children {
+		dst = children[i].appendCBOR(dst)
 	}
 	return dst
 }

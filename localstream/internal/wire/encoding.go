@@ -23,6 +23,14 @@ func (e Encoding) ContentType() string {
 	return "application/x-amz-json-1.1"
 }
 
+// EventContentType is the media type of an event of a stream.
+func (e Encoding) EventContentType() string {
+	if e == AsCBOR {
+		return e.ContentType()
+	}
+	return "application/json"
+}
+
 // Valid reports whether a body is of the encoding, whatever it says.
 func (e Encoding) Valid(body []byte) bool {
 	if e == AsCBOR {
