@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -130,6 +132,89 @@ func BenchmarkGetRecords(b *testing.B) {
 			for b.Loop() {
 				serve(b, s, e, "GetRecords", get)
 			}
+		})
+	}
+}
+
+// BenchmarkPutToEvent is the time from the call of PutRecord to the event that
+// its subscriber reads, with other subscribers on other shards.
+func BenchmarkPutToEvent(b *testing.B) {
+	for name, tt := range map[string]struct {
+		durability Durability
+		shards     int
+		option     func(*kinesis.Options)
+	}{
+		"in process":               {Async, 1, nil},
+		"HTTP/1.1":                 {Async, 1, overNetwork["HTTP/1.1"]},
+		"HTTP/2":                   {Async, 1, overNetwork["HTTP/2"]},
+		"HTTP/2, 99 other shards":  {Async, 100, overNetwork["HTTP/2"]},
+		"HTTP/2, each put fsynced": {Sync, 1, overNetwork["HTTP/2"]},
+	} {
+		b.Run(name, func(b *testing.B) {
+			s, err := Open(Config{Durability: tt.durability, DataDir: b.TempDir()})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() {
+				if err := s.Close(); err != nil {
+					b.Error(err)
+				}
+			})
+			options := []func(*kinesis.Options){noRetry}
+			if tt.option != nil {
+				srv := httptest.NewUnstartedServer(s.Handler())
+				srv.Config.Protocols = new(http.Protocols)
+				srv.Config.Protocols.SetHTTP1(true)
+				srv.Config.Protocols.SetUnencryptedHTTP2(true)
+				srv.Start()
+				b.Cleanup(srv.Close)
+				options = append(options, tt.option, func(o *kinesis.Options) { o.BaseEndpoint = &srv.URL })
+			}
+			ctx := b.Context()
+			c := s.Client(options...)
+			if _, err := c.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(int32(tt.shards))}); err != nil {
+				b.Fatal(err)
+			}
+			consumer, err := c.RegisterStreamConsumer(ctx, &kinesis.RegisterStreamConsumerInput{StreamARN: aws.String(testARN), ConsumerName: aws.String("c")})
+			if err != nil {
+				b.Fatal(err)
+			}
+			var streams []*kinesis.SubscribeToShardEventStream
+			for shard := range tt.shards {
+				out, err := s.Client(options...).SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{
+					ConsumerARN: consumer.Consumer.ConsumerARN, ShardId: aws.String(fmt.Sprint(shard)), StartingPosition: &fromLatest})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer out.GetStream().Close()
+				streams = append(streams, out.GetStream())
+				<-out.GetStream().Events()
+			}
+			for _, other := range streams[1:] {
+				go func() {
+					for range other.Events() { // as beats come
+					}
+				}()
+			}
+			var took []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				_, err := c.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("k"), ExplicitHashKey: aws.String("0"), Data: make([]byte, 100)})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for records := 0; records == 0; {
+					event, ok := <-streams[0].Events()
+					if !ok {
+						b.Fatal(streams[0].Err())
+					}
+					records = len(event.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent).Value.Records)
+				}
+				took = append(took, time.Since(began))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
 		})
 	}
 }

@@ -20,6 +20,7 @@ type stream struct {
 	id    string
 	log   *wal.Log
 	rates rates
+	seats seats // of its subscriptions
 	view  atomic.Pointer[view]
 
 	daily  daily

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -119,6 +120,7 @@ type reply struct {
 	body    bytes.Buffer
 	stream  *io.PipeWriter // after the first Flush
 	source  *io.PipeReader
+	cut     *time.Timer   // breaks the stream at the deadline of a write; nil before the first
 	err     error         // the handler cut the connection
 	once    sync.Once     // closes ready
 	ready   chan struct{} // closed when the fields above are for the client to read
@@ -150,6 +152,25 @@ func (w *reply) Flush() {
 	}
 }
 
+// SetWriteDeadline breaks a stream that has not ended by then, whether anything
+// is being written or not. Before the first Flush nobody has to be waited for,
+// and so there is no deadline. The zero time is none.
+func (w *reply) SetWriteDeadline(at time.Time) error {
+	switch {
+	case w.stream == nil:
+		return http.ErrNotSupported
+	case at.IsZero():
+		if w.cut != nil {
+			w.cut.Stop()
+		}
+	case w.cut == nil:
+		w.cut = time.AfterFunc(time.Until(at), func() { w.stream.CloseWithError(io.ErrUnexpectedEOF) })
+	default:
+		w.cut.Reset(time.Until(at))
+	}
+	return nil
+}
+
 // finish ends the answer. It is deferred, and recovers the panic by which a
 // handler cuts the connection.
 func (w *reply) finish() {
@@ -160,6 +181,12 @@ func (w *reply) finish() {
 		w.err = io.ErrUnexpectedEOF
 	}
 	if w.stream != nil {
+		if w.cut != nil {
+			w.cut.Stop()
+		}
+		if w.err == nil {
+			w.err = w.request.Context().Err() // as the client of net/http has it
+		}
 		w.stream.CloseWithError(w.err) // EOF, if it is nil
 	}
 	if w.stream == nil {

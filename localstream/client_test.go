@@ -174,6 +174,15 @@ func TestCloseCutsOffSlowClients(t *testing.T) {
 			_, err := fmt.Fprintf(conn, slowHead, "GetRecords", auth, len(body), body)
 			h.must(err)
 		},
+		"one that does not read its events": func(h *harness, conn net.Conn) {
+			for range 9 {
+				h.put("k", strings.Repeat("x", 1<<20-10))
+			}
+			h.must(conn.(*net.TCPConn).SetReadBuffer(4096))
+			body := fmt.Sprintf(`{"ConsumerARN":%q,"ShardId":"0","StartingPosition":{"Type":"TRIM_HORIZON"}}`, h.register("c"))
+			_, err := fmt.Fprintf(conn, slowHead, "SubscribeToShard", auth, len(body), body)
+			h.must(err)
+		},
 		"one that does not send": func(h *harness, conn net.Conn) {
 			_, err := fmt.Fprintf(conn, slowHead, "PutRecords", auth, 1<<20, `{"StreamName":`)
 			h.must(err)

@@ -62,10 +62,11 @@ const (
 	// LimitsAWS: per shard, writes of 1,000 records and 1 MiB a second, reads of
 	// 5 calls and 2 MiB a second, and 5 iterators a second. What is above is
 	// refused with ProvisionedThroughputExceededException. Calls of the other
-	// operations are limited for an account in a region, as AWS documents it,
-	// and a stream has at most 10 scalings, 2 changes of its mode, and 25 starts
-	// and 25 ends of its encryption in 24 hours, counted since the server was
-	// opened; what is above is refused with LimitExceededException.
+	// operations are limited for an account in a region, a stream, or a consumer
+	// and a shard, as AWS documents it, and a stream has at most 10 scalings, 2
+	// changes of its mode, and 25 starts and 25 ends of its encryption in 24 hours,
+	// counted since the server was opened; what is above is refused with
+	// LimitExceededException. A consumer gets 2 MiB of a shard a second.
 	LimitsAWS
 )
 
@@ -139,8 +140,8 @@ type Config struct {
 	UpdateDelay time.Duration
 	// DeleteDelay is how long a stream stays in DELETING. Defaults to 0.
 	DeleteDelay time.Duration
-	// ConsumerDelay is how long a new consumer stays in CREATING. Consumers are
-	// not emulated yet. Defaults to 0.
+	// ConsumerDelay is how long a new consumer stays in CREATING, and one that is
+	// deregistered in DELETING. Defaults to 0.
 	ConsumerDelay time.Duration
 
 	// ChannelDelay is how long a channel stays in CREATING, UPDATING and

@@ -86,6 +86,18 @@ func (c *checker) stream(name, arn, id *string) {
 	c.streamID(id)
 }
 
+// consumerName checks the name of a consumer, which has to be there.
+func (c *checker) consumerName(v *string) { c.name("consumerName", v, true) }
+
+// consumerARN checks the ARN of a consumer, which has to be there.
+func (c *checker) consumerARN(v *string) {
+	if v == nil {
+		c.null("consumerARN")
+		return
+	}
+	c.text("consumerARN", *v, `^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+`, isConsumerARN, 1, 2048)
+}
+
 // streamID checks the member that is reserved for future use.
 func (c *checker) streamID(id *string) {
 	if id != nil {
@@ -229,6 +241,11 @@ func isName(s string) bool {
 func isStreamARN(s string) bool {
 	_, ok := state.ParseARN(s)
 	return ok && !strings.ContainsAny(s, " \t\n\v\f\r")
+}
+
+func isConsumerARN(s string) bool {
+	key, name, _, ok := state.ParseConsumerARN(s)
+	return ok && isName(key.Name) && isName(name)
 }
 
 func isStreamID(s string) bool {

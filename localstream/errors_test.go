@@ -276,13 +276,3 @@ func TestSequenceNumberForOrdering(t *testing.T) {
 		}
 	}
 }
-
-func TestOperationsToCome(t *testing.T) {
-	h := start(t, 0)
-	for _, op := range operations() {
-		if op.support == not {
-			kind, message := h.refused(op.name, "{}")
-			equal(t, op.name, kind+": "+message, "UnknownOperationException: "+op.name+" is not emulated by localstream yet")
-		}
-	}
-}

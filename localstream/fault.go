@@ -33,15 +33,18 @@ const (
 
 // Fault is something bad that [Server.Inject] makes happen.
 type Fault struct {
-	// Operation is the API operation, such as "PutRecords". Empty means any.
+	// Operation is the API operation, such as "PutRecords". Empty means any. The
+	// events of a subscription are "SubscribeToShardEvent", of which each is hit
+	// by itself: Drop and LoseReply cut the connection in place of the event, and
+	// an error ends the subscription. Empty does not mean them.
 	Operation string
 	// Stream is the name of the stream. Empty means any.
 	Stream string
 	// Shard is the id of the shard, such as "shardId-000000000000", for
-	// PutRecord, PutRecords, GetShardIterator and GetRecords. [EveryShard] means
-	// any: each record that PutRecords puts is then hit by itself. Empty means
-	// the fault is not about a shard. Drop, Delay and LoseReply need it empty in
-	// PutRecord and PutRecords.
+	// PutRecord, PutRecords, GetShardIterator, GetRecords, SubscribeToShard and
+	// its events. [EveryShard] means any: each record that PutRecords puts is then
+	// hit by itself. Empty means the fault is not about a shard. Drop, Delay and
+	// LoseReply need it empty in PutRecord and PutRecords.
 	Shard string
 	// Count is how many requests (or records of a shard) are hit. Negative
 	// means all until the fault is removed. Defaults to 1.
@@ -94,12 +97,16 @@ func (f *faults) remove(gone *Fault) {
 // EveryShard is the [Fault].Shard that fits every shard.
 const EveryShard = "*"
 
-// shardOperations are the operations that are about one shard.
-var shardOperations = []string{"PutRecord", "PutRecords", "GetShardIterator", "GetRecords"}
+// eventOperation stands for the events of a subscription.
+const eventOperation = "SubscribeToShardEvent"
 
-// fits reports whether the fault is about such a request, or such a record.
+// shardOperations are the operations that are about one shard.
+var shardOperations = []string{"PutRecord", "PutRecords", "GetShardIterator", "GetRecords", "SubscribeToShard", eventOperation}
+
+// fits reports whether the fault is about such a request, such a record, or such
+// an event.
 func (f *Fault) fits(operation, stream, shard string) bool {
-	return (f.Operation == "" || f.Operation == operation) && (f.Stream == "" || f.Stream == stream) &&
+	return (f.Operation == operation || f.Operation == "" && operation != eventOperation) && (f.Stream == "" || f.Stream == stream) &&
 		(f.Shard == shard || f.Shard == EveryShard && shard != anyShard)
 }
 
@@ -131,12 +138,18 @@ func (c *call) fault(ctx context.Context, key state.Key, shardID string) error {
 	if !ok {
 		return nil
 	}
-	switch f.Action {
-	case Drop:
-		return errDropped
-	case LoseReply:
+	if f.Action == LoseReply {
 		c.loseReply = true
 		return nil
+	}
+	return c.server.suffer(ctx, &f, key, shardID)
+}
+
+// suffer does what a fault wants.
+func (s *Server) suffer(ctx context.Context, f *Fault, key state.Key, shardID string) error {
+	switch f.Action {
+	case Drop, LoseReply:
+		return errDropped
 	case Delay:
 		timer := time.NewTimer(f.Delay)
 		defer timer.Stop()
@@ -145,7 +158,7 @@ func (c *call) fault(ctx context.Context, key state.Key, shardID string) error {
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-c.server.closing.Done():
+		case <-s.closing.Done():
 			return unavailable()
 		}
 	}

@@ -93,7 +93,7 @@ func (f *Fault) set(name, value string) (err error) {
 func (f *Fault) check(given map[string]bool) error {
 	_, known := operationsByName()[f.Operation]
 	switch {
-	case given["op"] && !known:
+	case given["op"] && !known && f.Operation != eventOperation:
 		return fmt.Errorf("op %q: want an operation of Kinesis, such as PutRecords", f.Operation)
 	case given["op"] && f.Shard != "" && !slices.Contains(shardOperations, f.Operation):
 		return fmt.Errorf("%s is not about one shard: want shard with %s", f.Operation, strings.Join(shardOperations, ", "))

@@ -84,19 +84,32 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "Unable to determine service/operation name to be authorized")
 		return
 	}
+	c := &call{server: s, op: op, encoding: encoding}
+	if events := s.answer(w, r, c); events != nil {
+		s.stream(w, r, encoding, events)
+	}
+}
+
+// answer serves a request, and answers it, unless the answer is a stream of
+// events: that is returned, and nothing of the request is in use any more.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call) eventSource {
 	b := s.buffers.Get().(*buffers)
 	defer s.buffers.Put(b)
 	share := &share{server: s}
 	defer share.free()
-	out, err := s.serve(w, r, b, &call{server: s, op: op, encoding: encoding, share: share})
-	if errors.Is(err, errDropped) {
+	c.share = share
+	out, err := s.serve(w, r, b, c)
+	switch {
+	case errors.Is(err, errDropped):
 		panic(http.ErrAbortHandler) // the way to make net/http cut a connection
+	case err != nil:
+		s.writeError(w, c.encoding, err)
+	case out.events != nil:
+		return out.events
+	default:
+		s.writeAnswer(w, c.encoding, b, out)
 	}
-	if err != nil {
-		s.writeError(w, encoding, err)
-		return
-	}
-	s.writeAnswer(w, encoding, b, out)
+	return nil
 }
 
 // noBody is the error of a request that has nothing in it.
@@ -132,18 +145,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, c *ca
 			return output{}, err
 		}
 	}
-	if op == nil || op.support == not { // nothing needs what is in the body
-		switch {
-		case len(b.request.Body) == 0:
-			return output{}, noBody(op)
-		case !c.encoding.Valid(b.request.Body):
+	if op == nil { // nothing needs what is in the body
+		if len(b.request.Body) > 0 && !c.encoding.Valid(b.request.Body) {
 			return output{}, serializationError(&wire.SerializationError{})
-		case op == nil:
-			return output{}, &apiError{Type: typeUnknownOperation, Status: http.StatusBadRequest}
-		case unsigned != nil:
-			return output{}, unsigned
 		}
-		return output{}, clientError(typeUnknownOperation, "%s is not emulated by localstream yet", op.name)
+		return output{}, noBody(op)
 	}
 	in := reflect.New(op.input).Interface()
 	bad, _ := errors.AsType[*wire.SerializationError](s.decoder.Decode(c.encoding, &b.request, in))

@@ -102,16 +102,10 @@ type share struct {
 // waits for room, and after a while it gives up: then the client should come
 // again later.
 func (sh *share) resize(ctx context.Context, bytes int64) error {
+	if sh.tryResize(bytes) {
+		return nil
+	}
 	s, more := sh.server, bytes-sh.bytes
-	if more <= 0 {
-		s.inFlight.give(-more)
-		sh.bytes = bytes
-		return nil
-	}
-	if s.inFlight.try(more) {
-		sh.bytes = bytes
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, roomPatience)
 	defer cancel()
 	defer context.AfterFunc(s.closing, cancel)()
@@ -123,6 +117,19 @@ func (sh *share) resize(ctx context.Context, bytes int64) error {
 	}
 	sh.bytes = bytes
 	return nil
+}
+
+// tryResize is resize for those who do not wait. It reports whether the share
+// is as large.
+func (sh *share) tryResize(bytes int64) bool {
+	more := bytes - sh.bytes
+	if more <= 0 {
+		sh.server.inFlight.give(-more)
+	} else if !sh.server.inFlight.try(more) {
+		return false
+	}
+	sh.bytes = bytes
+	return true
 }
 
 // free gives the share back.

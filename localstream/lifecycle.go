@@ -184,6 +184,11 @@ func (s *Server) later(m *metadata, delay time.Duration, st *stream, f func(*met
 func (m *metadata) resume() error {
 	s := m.server
 	for _, st := range *s.catalog.Load() {
+		for _, consumer := range st.view.Load().Consumers {
+			if err := m.followConsumer(st, consumer); err != nil {
+				return err
+			}
+		}
 		var err error
 		switch st.view.Load().Status {
 		case state.Creating:

@@ -16,6 +16,10 @@ const (
 	shardReadBytes    = 2 << 20 // a second
 	shardIterators    = 5       // a second
 	streamLists       = 1000    // calls of ListShards for a stream, a second
+
+	streamConsumerDescribes   = 20 // calls of DescribeStreamConsumer for a stream, a second
+	streamConsumerDeregisters = 5  // of DeregisterStreamConsumer
+	streamConsumerLists       = 5  // of ListStreamConsumers
 )
 
 // bucket holds what may still be spent. It fills at a rate, up to what one

@@ -72,3 +72,11 @@ func (c *call) admit() error {
 	}
 	return limitExceeded("Rate exceeded for account %s: %s may be called %v times a second.", c.scope.Account, c.op.name, c.op.perSecond)
 }
+
+// admitFor counts the call for one stream, where the rates of AWS apply.
+func (c *call) admitFor(stream state.Key, perSecond float64) error {
+	if c.server.cfg.Limits != LimitsAWS || c.server.calls.spend(callKey{c.op.name, stream}, perSecond, time.Now()) {
+		return nil
+	}
+	return limitExceeded("Rate exceeded for stream %s under account %s.", stream.Name, stream.Account)
+}

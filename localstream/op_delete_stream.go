@@ -3,6 +3,7 @@ package localstream
 import (
 	"context"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"github.com/shardrun/shardrun/localstream/internal/state"
@@ -13,7 +14,8 @@ func (c *checker) deleteStream(in *kinesis.DeleteStreamInput) {
 }
 
 // deleteStream deletes a stream in any state, as kinesalite saw AWS do it; the
-// documentation says ACTIVE only. Deleting twice is no error.
+// documentation says ACTIVE only. Deleting twice is no error. Its consumers go
+// with it.
 func (c *call) deleteStream(ctx context.Context, in *kinesis.DeleteStreamInput) error {
 	st, _, err := c.find(ctx, in.StreamName, in.StreamARN)
 	if err != nil {
@@ -29,6 +31,10 @@ func (c *call) deleteStream(ctx context.Context, in *kinesis.DeleteStreamInput) 
 			return noStream(st.key)
 		case v.Status == state.Deleting:
 			return nil
+		case len(v.Consumers) > 0 && !aws.ToBool(in.EnforceConsumerDeletion):
+			return inUse("DeleteStream can't delete %s:%s because there are consumers associated with this data stream. "+
+				"To delete %s anyway, set the EnforceConsumerDeletion parameter to true to force the deletion of all the consumers that are associated with it.",
+				v.Account, v.Name, v.Name)
 		}
 		if err := s.checkNoChannels(st); err != nil {
 			return err

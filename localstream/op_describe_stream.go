@@ -65,7 +65,7 @@ func (c *call) describeStreamSummary(ctx context.Context, in *kinesis.DescribeSt
 	encryption, keyID := v.encryptionType()
 	sum := &types.StreamDescriptionSummary{
 		ChannelCount:            aws.Int32(int32(c.server.channelCount(v.ID))),
-		ConsumerCount:           aws.Int32(0),
+		ConsumerCount:           aws.Int32(int32(len(v.Consumers))),
 		EncryptionType:          encryption,
 		EnhancedMonitoring:      v.monitoring(),
 		KeyId:                   keyID,

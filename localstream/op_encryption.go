@@ -91,7 +91,7 @@ func (v *view) encryptionType() (types.EncryptionType, *string) {
 }
 
 // mayRead refuses a page of a shard with records whose key does not work.
-func (c *call) mayRead(v *view, shard uint32, records []wal.Record) error {
+func (s *Server) mayRead(v *view, shard uint32, records []wal.Record) error {
 	if len(v.Encryption) == 0 {
 		return nil
 	}
@@ -101,7 +101,7 @@ func (c *call) mayRead(v *view, shard uint32, records []wal.Record) error {
 		if id == checked {
 			continue
 		}
-		if err := c.server.kms.use(v.Key, id); err != nil {
+		if err := s.kms.use(v.Key, id); err != nil {
 			return err
 		}
 		checked = id

@@ -64,21 +64,11 @@ func (c *call) getRecords(ctx context.Context, in *kinesis.GetRecordsInput) (*wi
 	if err != nil {
 		return nil, err
 	}
-	if err := c.mayRead(v, sh.Number, p.Records); err != nil {
+	if err := c.server.mayRead(v, sh.Number, p.Records); err != nil {
 		return nil, err
 	}
-	out := &wire.GetRecordsAnswer{Records: make([]wire.Record, len(p.Records)), Behind: behind(p, now)}
-	digits := make([]byte, 0, len(p.Records)*(sequenceDigits+1))
-	bytes := 0
-	for i := range p.Records {
-		r := &p.Records[i]
-		from := len(digits)
-		digits = sh.At(r.Seq, r.Arrival).Append(digits)
-		out.Records[i] = wire.Record{
-			Sequence: digits[from:], Arrival: r.Arrival, Key: r.Key, Data: r.Data, Encrypted: v.KeyOf(sh.Number, r.Seq) != "",
-		}
-		bytes += len(r.Data) + len(r.Key)
-	}
+	records, bytes := v.describeRecords(sh, p.Records)
+	out := &wire.GetRecordsAnswer{Records: records, Behind: behind(p, now)}
 	if limited {
 		st.rates.read(sh.Number, bytes, now)
 	}
@@ -91,6 +81,21 @@ func (c *call) getRecords(ctx context.Context, in *kinesis.GetRecordsInput) (*wi
 	it.From = p.Next
 	out.Next = c.server.sealIterator(it, now)
 	return out, nil
+}
+
+// describeRecords gives records of a shard in the form of the API, and how many
+// bytes of keys and data they have.
+func (v *view) describeRecords(sh state.Shard, records []wal.Record) (out []wire.Record, bytes int) {
+	out = make([]wire.Record, len(records))
+	digits := make([]byte, 0, len(records)*(sequenceDigits+1))
+	for i := range records {
+		r := &records[i]
+		from := len(digits)
+		digits = sh.At(r.Seq, r.Arrival).Append(digits)
+		out[i] = wire.Record{Sequence: digits[from:], Arrival: r.Arrival, Key: r.Key, Data: r.Data, Encrypted: v.KeyOf(sh.Number, r.Seq) != ""}
+		bytes += len(r.Data) + len(r.Key)
+	}
+	return out, bytes
 }
 
 // page reads the log, once there is room for a page. The page is counted twice,

@@ -35,7 +35,8 @@ func (c *call) getShardIterator(ctx context.Context, in *kinesis.GetShardIterato
 	if c.server.cfg.Limits == LimitsAWS && !st.rates.iterator(sh.Number, now) {
 		return nil, rateExceeded(st.key, state.ShardID(sh.Number))
 	}
-	from, err := v.startOf(st, sh, in, now)
+	start := startingPoint{operation: c.op.name, kind: in.ShardIteratorType, number: in.StartingSequenceNumber, at: in.Timestamp}
+	from, err := v.startOf(st, sh, start, now)
 	if err != nil {
 		return nil, err
 	}
@@ -68,13 +69,21 @@ func missingShard(key state.Key, number uint32) error {
 	return notFound("Shard %s in stream %s under account %s does not exist", state.ShardID(number), key.Name, key.Account)
 }
 
-// startOf gives the index from which the iterator that was asked for reads.
-func (v *view) startOf(st *stream, sh state.Shard, in *kinesis.GetShardIteratorInput, now time.Time) (uint64, error) {
-	kind := in.ShardIteratorType
+// startingPoint is where a request wants to begin to read a shard.
+type startingPoint struct {
+	operation string // for messages
+	kind      types.ShardIteratorType
+	number    *string    // for the kinds AT_ and AFTER_SEQUENCE_NUMBER
+	at        *time.Time // for AT_TIMESTAMP
+}
+
+// startOf gives the index from which a request reads.
+func (v *view) startOf(st *stream, sh state.Shard, start startingPoint, now time.Time) (uint64, error) {
+	kind := start.kind
 	byNumber := kind == types.ShardIteratorTypeAtSequenceNumber || kind == types.ShardIteratorTypeAfterSequenceNumber
-	if byNumber != (in.StartingSequenceNumber != nil) {
+	if byNumber != (start.number != nil) {
 		given := "no"
-		if in.StartingSequenceNumber != nil {
+		if start.number != nil {
 			given = "also a"
 		}
 		return 0, invalidArgument("Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or "+
@@ -85,11 +94,11 @@ func (v *view) startOf(st *stream, sh state.Shard, in *kinesis.GetShardIteratorI
 		next, _ := st.log.Tip(sh.Number)
 		return next, nil
 	case types.ShardIteratorTypeAtTimestamp:
-		return v.atTimestamp(st, sh, in.Timestamp, now)
+		return v.atTimestamp(st, sh, start.at, now)
 	case types.ShardIteratorTypeTrimHorizon:
 		return 0, nil // what is older than the horizon is skipped by every read
 	}
-	n, err := v.startingNumber(sh, *in.StartingSequenceNumber)
+	n, err := v.startingNumber(sh, start)
 	if err != nil {
 		return 0, err
 	}
@@ -116,11 +125,11 @@ func (v *view) atTimestamp(st *stream, sh state.Shard, at *time.Time, now time.T
 
 // startingNumber reads a StartingSequenceNumber, which has to be one of the
 // shard's.
-func (v *view) startingNumber(sh state.Shard, text string) (state.Sequence, error) {
-	id := state.ShardID(sh.Number)
+func (v *view) startingNumber(sh state.Shard, start startingPoint) (state.Sequence, error) {
+	id, text := state.ShardID(sh.Number), *start.number
 	wrong := func(number, how string) error {
-		return invalidArgument("StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s %s",
-			number, id, v.Name, v.Account, how)
+		return invalidArgument("StartingSequenceNumber %s used in %s on shard %s in stream %s under account %s %s",
+			number, start.operation, id, v.Name, v.Account, how)
 	}
 	n, err := state.ParseSequence(text)
 	switch {

@@ -46,8 +46,8 @@ func (c *call) listShards(ctx context.Context, in *kinesis.ListShardsInput) (*ki
 	if err != nil {
 		return nil, err
 	}
-	if c.server.cfg.Limits == LimitsAWS && !c.server.calls.spend(callKey{c.op.name, v.Key}, streamLists, now) {
-		return nil, limitExceeded("Rate exceeded for stream %s under account %s.", v.Name, v.Account)
+	if err := c.admitFor(v.Key, streamLists); err != nil {
+		return nil, err
 	}
 	if v.Status == state.Creating {
 		return nil, notActive(v)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"reflect"
 
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/smithy-go"
 
 	"github.com/shardrun/shardrun/localstream/internal/state"
@@ -41,11 +40,11 @@ func operations() []*operation {
 		emulated("UntagResource", full, (*checker).untagResource, none((*call).untagResource)),
 		emulated("ListTagsForResource", full, (*checker).listTagsForResource, shape((*call).listTagsForResource)),
 
-		missing[kinesis.RegisterStreamConsumerInput]("RegisterStreamConsumer"),
-		missing[kinesis.DeregisterStreamConsumerInput]("DeregisterStreamConsumer"),
-		missing[kinesis.DescribeStreamConsumerInput]("DescribeStreamConsumer"),
-		missing[kinesis.ListStreamConsumersInput]("ListStreamConsumers"),
-		missing[kinesis.SubscribeToShardInput]("SubscribeToShard"),
+		emulated("RegisterStreamConsumer", full, (*checker).registerStreamConsumer, shape((*call).registerStreamConsumer)).atMost(5),
+		emulated("DeregisterStreamConsumer", full, (*checker).deregisterStreamConsumer, none((*call).deregisterStreamConsumer)),
+		emulated("DescribeStreamConsumer", full, (*checker).describeStreamConsumer, shape((*call).describeStreamConsumer)),
+		emulated("ListStreamConsumers", full, (*checker).listStreamConsumers, shape((*call).listStreamConsumers)),
+		emulated("SubscribeToShard", full, (*checker).subscribeToShard, streamed((*call).subscribeToShard)),
 
 		emulated("StartStreamEncryption", full, (*checker).startStreamEncryption, none((*call).startStreamEncryption)).atMost(5),
 		emulated("StopStreamEncryption", full, (*checker).stopStreamEncryption, none((*call).stopStreamEncryption)).atMost(5),
@@ -77,7 +76,6 @@ type support string
 const (
 	full    support = "full"
 	partial support = "partial" // README.md says what is missing
-	not     support = "not"     // refused with UnknownOperationException
 )
 
 // The greatest bodies of requests, in bytes. A body that carries records has
@@ -99,9 +97,9 @@ type operation struct {
 	// perSecond is how many calls an account may make where the rates of AWS
 	// apply; 0 is any number.
 	perSecond float64
-	input     reflect.Type                                               // the input struct of the SDK
-	check     func(c *checker, in any)                                   // these two are nil for one that is
-	run       func(ctx context.Context, c *call, in any) (output, error) // not emulated
+	input     reflect.Type // the input struct of the SDK
+	check     func(c *checker, in any)
+	run       func(ctx context.Context, c *call, in any) (output, error)
 }
 
 // call is one request on its way through an operation.
@@ -116,10 +114,11 @@ type call struct {
 }
 
 // output is an answer: an output struct of the SDK, one of the wire package's
-// own, or nothing at all, which is an empty body.
+// own, a stream of events, or nothing at all, which is an empty body.
 type output struct {
 	shape  smithy.Serializable
 	answer wire.Answer
+	events eventSource
 }
 
 func operationsByName() map[string]*operation {
@@ -149,6 +148,14 @@ func answer[I any, O wire.Answer](f func(*call, context.Context, *I) (O, error))
 	}
 }
 
+// streamed makes a runner of an operation that answers with a stream of events.
+func streamed[I any, O eventSource](f func(*call, context.Context, *I) (O, error)) runner[I] {
+	return func(c *call, ctx context.Context, in *I) (output, error) {
+		out, err := f(c, ctx, in)
+		return output{events: out}, err
+	}
+}
+
 // none makes a runner of an operation that answers with an empty body.
 func none[I any](f func(*call, context.Context, *I) error) runner[I] {
 	return func(c *call, ctx context.Context, in *I) (output, error) { return output{}, f(c, ctx, in) }
@@ -165,10 +172,6 @@ func emulated[I any](name string, s support, check func(*checker, *I), run runne
 			return run(c, ctx, in.(*I))
 		},
 	}
-}
-
-func missing[I any](name string) *operation {
-	return &operation{name: name, support: not, maxBody: defaultBodyBytes, input: reflect.TypeFor[I]()}
 }
 
 // atMost says how many calls a second AWS allows an account.

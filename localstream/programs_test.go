@@ -319,12 +319,31 @@ func poll(p *program, shard string) (records []types.Record, children []string) 
 	}
 }
 
+// push reads a shard by SubscribeToShard.
+func push(p *program, shard string) (records []types.Record, children []string) {
+	arn := p.register("reader")
+	f := p.subscribe(arn, shard, fromHorizon)
+	for {
+		e := f.next()
+		records = append(records, e.Records...)
+		for _, c := range e.ChildShards {
+			children = append(children, *c.ShardId)
+		}
+		if e.ContinuationSequenceNumber == nil || *e.MillisBehindLatest == 0 {
+			f.stream.Close()
+			p.deregister(arn) // the next one is another
+			return records, children
+		}
+	}
+}
+
 // programConfigs are the ways in which each program is run.
 func programConfigs() map[string]programConfig {
 	configs := map[string]programConfig{}
 	for _, d := range []Durability{Sync, Async, Memory} {
 		for encoding, client := range map[string]func(*kinesis.Options){"JSON": func(*kinesis.Options) {}, "CBOR": awscbor.Use} {
 			configs[d.String()+", "+encoding+", polling"] = programConfig{durability: d, client: client, read: poll}
+			configs[d.String()+", "+encoding+", fan-out"] = programConfig{durability: d, client: client, read: push}
 		}
 	}
 	return configs

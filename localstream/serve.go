@@ -41,9 +41,9 @@ func (s *Server) ListenAndServe(ctx context.Context, addr string) error {
 
 // Serve serves HTTP/1.1 and HTTP/2 on a listener, which it closes, until ctx
 // ends: over TLS with Config.TLS, and without encryption otherwise. When ctx
-// ends it lets requests finish for up to ten seconds, and returns nil. When the
-// listener fails it does the same, and returns the error. Either way its
-// connections are closed then; the Server is not.
+// ends it ends subscriptions, lets other requests finish for up to ten seconds,
+// and returns nil. When the listener fails it does the same, and returns the
+// error. Either way its connections are closed then; the Server is not.
 //
 // With AuthOff clients are not authenticated: whoever can reach the listener
 // can read, write and delete every stream.
@@ -53,6 +53,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("serve on %s: %w", ln.Addr(), err), ln.Close())
 	}
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(secure != nil)
@@ -62,6 +64,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog: zap.NewStdLog(s.logger),
+		// What goes on for as long as it can, the subscriptions, ends with this.
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), servingKey{}, serving)
+		},
 	}
 	limited := &limitListener{Listener: ln, slots: make(chan struct{}, maxConnections), peers: newHeadcount(maxPeerConns)}
 	served := make(chan error, 1) // one result, which may come after ctx ended
@@ -77,6 +83,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	case failed = <-served:
 	case <-ctx.Done():
 	}
+	stop()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	err = srv.Shutdown(grace)

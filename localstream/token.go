@@ -55,6 +55,7 @@ const (
 	kindShards
 	kindStreams
 	kindChannels
+	kindConsumers
 )
 
 // tokenHead is what every payload starts with: its length, kind and time.
