@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Real sessions of clients that nobody here wrote, with a real server: the AWS
-# CLI, boto3 and the AWS SDK for JavaScript, over HTTP and over HTTPS. Clients
+# CLI, boto3 and the AWS SDKs for Go and JavaScript, over HTTP and HTTPS. Clients
 # that are missing are installed where that is possible (Debian's packages, npm);
 # one that cannot be had is an error. CLIENTS=boto3 runs just that one.
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
-clients=${CLIENTS:-"cli boto3 javascript"}
+clients=${CLIENTS:-"go cli boto3 javascript"}
 work=$(mktemp -d)
 server=
 finish() {
@@ -24,7 +24,8 @@ package() { # command to try, Debian package
 }
 
 serve() { # flags: sets $endpoint
-	"$work/shardrun" serve --listen 127.0.0.1:0 --region eu-west-1 "$@" >"$work/out" &
+	: >"$work/out" # of the server before
+	"$work/shardrun" serve --listen 127.0.0.1:0 --region eu-west-1 "$@" >>"$work/out" &
 	server=$!
 	until endpoint=$(sed -n 's/^listening on //p' "$work/out") && [ -n "$endpoint" ]; do
 		kill -0 "$server" || exit 1
@@ -40,15 +41,17 @@ stop() {
 
 session() { # client, CA or nothing
 	case $1 in
+	go) "$work/gosdk" "$endpoint" ${2:+"$2"} ;;
 	cli) ./session.sh "$endpoint" ${2:+"$2"} ;;
 	boto3) ${PYTHON:-python3} session.py "$endpoint" ${2:+"$2"} ;;
 	javascript) (cd "$work/js" && NODE_EXTRA_CA_CERTS=${2:-} node session.mjs "$endpoint") ;;
-	*) echo "unknown client $1: cli, boto3 or javascript" >&2; exit 2 ;;
+	*) echo "unknown client $1: go, cli, boto3 or javascript" >&2; exit 2 ;;
 	esac
 }
 
 for client in $clients; do
 	case $client in
+	go) (cd "$root" && go build -o "$work/gosdk" ./localstream/interop/gosdk) ;;
 	cli) package "${AWS:-aws} --version" awscli ;;
 	boto3) package "${PYTHON:-python3} -c 'import boto3'" python3-boto3 ;;
 	javascript)

@@ -97,7 +97,7 @@ check('tags', (await kinesis.listTagsForResource({ ResourceARN: summary.StreamAR
 check('account settings', typeof (await kinesis.describeAccountSettings({})).MinimumThroughputBillingCommitment, 'object')
 await kinesis.updateMaxRecordSize({ StreamARN: summary.StreamARN, MaxRecordSizeInKiB: 2048 })
 await active()
-await kinesis.putRecord({ StreamName, PartitionKey: 'large', Data: new Uint8Array(2 << 20 - 16) })
+await kinesis.putRecord({ StreamName, PartitionKey: 'large', Data: new Uint8Array((2 << 20) - 16) })
 await fails('a dry run', 'DryRunOperationException', kinesis.putRecord({ StreamName, PartitionKey: 'k', Data: Buffer.from('x'), DryRun: true }))
 await kinesis.updateStreamMode({ StreamARN: summary.StreamARN, StreamModeDetails: { StreamMode: 'ON_DEMAND' } })
 await active()
