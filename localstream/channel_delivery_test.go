@@ -338,3 +338,32 @@ func TestLargeDeliveriesMakeSeveralObjects(t *testing.T) {
 		h.must(h.server.Close())
 	})
 }
+
+// A template may make the keys of records those of dead letters. Both are
+// delivered all the same, in objects of their own.
+func TestDeadLettersWithTheKeysOfRecords(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		disk := vfs.NewMemory()
+		h := open(t, Config{fs: disk})
+		h.onDemand("s")
+		h.channel(toS3(func(in *kinesis.CreateChannelInput) {
+			in.StreamConfigurationList[0].RecordConfiguration.RecordFormatType = types.RecordFormatTypeJson
+			in.S3DestinationConfiguration.StorageConfiguration.OutputKeyTemplate = aws.String("kinesis-channel/errors/!{channel-name}/!{channel-id}/" +
+				"!{channel-name}-!{channel-id}-!{yyyy}-!{MM}-!{dd}-!{HH}-!{mm}!{extension:.json}")
+		}))
+		h.put("a", `"good"`)
+		h.put("a", "bad")
+		time.Sleep(301 * time.Second)
+		objects := objectsIn(t, disk, folderDir)
+		if len(objects) != 2 {
+			t.Fatalf("objects: %v", objects)
+		}
+		good, bad := objects[0], objects[1]
+		if strings.Contains(good.body, "InvalidRecordFormat") {
+			good, bad = bad, good
+		}
+		equal(t, "records", good.body, "\"good\"\n")
+		equal(t, "dead letters", strings.Count(bad.body, "InvalidRecordFormat"), 1)
+		h.must(h.server.Close())
+	})
+}

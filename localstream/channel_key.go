@@ -181,17 +181,22 @@ func valuesOf(ch *state.Channel, stream string, at time.Time) keyValues {
 	return keyValues{channel: ch.Name, id: ch.ID, stream: stream, compression: ch.S3.Compression, at: at.UTC()}
 }
 
-// newDelivery names the objects of a delivery at a time.
+// newDelivery names the objects of a delivery at a time. Each has a suffix of
+// its own: a template may well make the rest of their keys the same.
 func newDelivery(ch *state.Channel, t keyTemplate, stream string, at time.Time) state.Delivery {
-	id := uuid.Must(uuid.NewV7()).String() // fails without randomness, which Go does not go on without
-	suffix := "-" + id
+	id, lettersID := newObjectID(), newObjectID()
 	v := valuesOf(ch, stream, at)
-	letters := fmt.Sprintf("%s%s-%s-%s%s.json", ch.Letters.Prefix, ch.Name, ch.ID, at.UTC().Format("2006-01-02-15-04"), suffix)
+	letters := fmt.Sprintf("%s%s-%s-%s-%s.json", ch.Letters.Prefix, ch.Name, ch.ID, at.UTC().Format("2006-01-02-15-04"), lettersID)
 	return state.Delivery{
 		ID:      id,
-		Object:  folderPath(ch.S3.ARN, t.expand(v, suffix)),
+		Object:  folderPath(ch.S3.ARN, t.expand(v, "-"+id)),
 		Letters: folderPath(ch.Letters.Bucket, letters),
 	}
+}
+
+// newObjectID is an id that no object has.
+func newObjectID() string {
+	return uuid.Must(uuid.NewV7()).String() // fails without randomness, which Go does not go on without
 }
 
 // folderPath is the path of an object in the folder that stands for S3: the
