@@ -174,10 +174,11 @@ func (d *deliverer) commit() error {
 		}
 	}
 	if err := d.change(state.ChannelEvent{Written: &state.ChannelWritten{ID: d.channel.ID, Next: d.next}}); err != nil {
-		if !errors.Is(err, errNoDelivery) {
-			d.delivery = nil // it may be known all the same, so the next delivery decides what becomes of the objects
+		if errors.Is(err, errNoDelivery) {
+			return err
 		}
-		return err
+		d.delivery = nil // not to be thrown away
+		return fmt.Errorf("%w: %w", errInDoubt, err)
 	}
 	done := *d.delivery
 	done.Written = true

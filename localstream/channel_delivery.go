@@ -66,9 +66,14 @@ func (s *Server) deliver(id string) {
 			return
 		}
 		now := time.Now()
-		if err := s.deliverAll(ch); err == nil {
+		switch err := s.deliverAll(ch); {
+		case err == nil:
 			since = now
-		} else if s.closing.Err() == nil && !errors.Is(err, errNoDelivery) {
+		case s.closing.Err() != nil, errors.Is(err, errNoDelivery):
+		case errors.Is(err, errInDoubt):
+			s.logger.Error("channel delivers no more until the server is opened again", zap.String("channel", ch.Name), zap.Error(err))
+			return
+		default:
 			s.logger.Warn("channel could not deliver and will try again", zap.String("channel", ch.Name), zap.Error(err))
 			again = now.Add(deliverAgain)
 		}
@@ -142,3 +147,8 @@ func (s *Server) deliverAll(ch *channel) error {
 
 // errNoDelivery means that a channel was deleted while it delivered.
 var errNoDelivery = errors.New("the channel does not deliver any more")
+
+// errInDoubt means that the journal failed to take the end of a delivery, and
+// may have it all the same. Only the next opening finds out whether the objects
+// are to get their names or to be thrown away, so until then they stay.
+var errInDoubt = errors.New("whether the last delivery counts is not known")

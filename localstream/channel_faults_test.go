@@ -407,3 +407,62 @@ func TestDeliveryBesideADamagedShard(t *testing.T) {
 		_ = h.server.Close()
 	})
 }
+
+// The journal fails at one of its writes while a channel delivers, so that it is
+// not known what it has. The next opening finds out: no record is lost.
+func TestDeliveryOverAFailureOfTheJournal(t *testing.T) {
+	for nth := range 4 {
+		bubble(t, func(t *testing.T) {
+			disk := &failingJournal{FS: vfs.NewMemory()}
+			h := open(t, Config{fs: disk})
+			h.onDemand("s")
+			h.channel(toS3())
+			h.put("a", "one")
+			disk.left.Store(int64(nth + 1))
+			time.Sleep(400 * time.Second)
+			equal(t, "writes before the failure", disk.left.Load(), 0)
+			if err := h.server.Close(); err == nil {
+				t.Error("the failure of the journal is forgotten")
+			}
+			h = open(t, Config{fs: disk})
+			h.put("a", "two")
+			time.Sleep(301 * time.Second)
+			equal(t, fmt.Sprint("lines after failure ", nth), lines(t, disk), "[one two]")
+			h.must(h.server.Close())
+		})
+	}
+}
+
+// failingJournal is a file system on which the left-th write to the journal
+// fails, once.
+type failingJournal struct {
+	vfs.FS
+	left atomic.Int64
+}
+
+func (f *failingJournal) Create(name string) (vfs.File, error) {
+	return f.wrap(f.FS.Create(name))(name)
+}
+
+func (f *failingJournal) Open(name string) (vfs.File, error) { return f.wrap(f.FS.Open(name))(name) }
+
+func (f *failingJournal) wrap(file vfs.File, err error) func(string) (vfs.File, error) {
+	return func(name string) (vfs.File, error) {
+		if err != nil || !strings.HasPrefix(name, journalDir) {
+			return file, err
+		}
+		return failingWrites{file, f}, nil
+	}
+}
+
+type failingWrites struct {
+	vfs.File
+	fs *failingJournal
+}
+
+func (f failingWrites) Write(p []byte) (int, error) {
+	if f.fs.left.Load() > 0 && f.fs.left.Add(-1) == 0 {
+		return 0, errDisk
+	}
+	return f.File.Write(p)
+}
