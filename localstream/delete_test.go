@@ -113,3 +113,24 @@ func TestAStreamCreatedAnewRepeatsNoNumbers(t *testing.T) {
 		h.must(h.server.Close())
 	})
 }
+
+// The journal may have a deletion that failed. Nothing is acknowledged that the
+// next opening would find deleted.
+func TestADeleteThatFailedTakesNoRecords(t *testing.T) {
+	for nth := range 2 {
+		disk := &failingJournal{FS: vfs.NewMemory()}
+		h := open(t, Config{fs: disk})
+		h.create("s", 1)
+		h.put("a", "one")
+		disk.left.Store(int64(nth + 1))
+		_, err := h.client.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")})
+		h.wantError(err, typeInternal, "")
+		_, err = h.client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("a"), Data: []byte("two")})
+		h.wantError(err, typeInternal, "")
+		equal(t, "reads go on", h.read(h.iterator("0", types.ShardIteratorTypeTrimHorizon)), "[one]")
+		_ = h.server.Close() // tells of the failure once more
+		h = open(t, Config{fs: disk})
+		_, err = h.client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: aws.String("s")})
+		equal(t, "is there after opening again", err == nil, nth == 0)
+	}
+}

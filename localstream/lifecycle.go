@@ -108,19 +108,21 @@ func isDamage(err error) bool {
 	return ok
 }
 
-// broke tells those who wait for new shards that none will come.
+// broke ends the puts to a stream whose shards are sealed, or of which it is not
+// known what the journal says, and tells those who wait for new shards that none
+// will come.
 func (m *metadata) broke(st *stream, err error) error {
 	v := newView(m.state.Streams[st.id])
 	v.broken = err
 	st.publish(v)
-	m.server.logger.Error("reshard failed, the stream takes no more records", zap.String("stream", st.key.Name), zap.Error(err))
+	m.server.logger.Error("a change failed, the stream takes no more records until the server is opened again", zap.String("stream", st.key.Name), zap.Error(err))
 	return internalFailure(err)
 }
 
 // remove forgets a stream and its records.
 func (m *metadata) remove(st *stream) error {
 	if err := m.saveRemoved(st.id); err != nil {
-		return internalFailure(err)
+		return m.broke(st, err) // the next opening may find it removed all the same, with what was put until then
 	}
 	m.setCatalog(st.key, nil)
 	v := newView(st.view.Load().Stream)
