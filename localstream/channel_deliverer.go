@@ -59,8 +59,12 @@ func (d *deliverer) shard(sh state.Shard, from uint64, horizon int64) error {
 	return nil
 }
 
-// page delivers a page, in a new delivery if there is none.
+// page delivers a page, in a new delivery if there is none. When there is no room
+// for it, what was delivered until then is committed.
 func (d *deliverer) page(sh state.Shard, p wal.Page) error {
+	if err := d.room(p.Records); err != nil {
+		return errors.Join(err, d.commit())
+	}
 	if d.delivery == nil {
 		if err := d.begin(); err != nil {
 			return err
@@ -76,6 +80,33 @@ func (d *deliverer) page(sh state.Shard, p wal.Page) error {
 		return nil
 	}
 	return d.commit()
+}
+
+// unwritten is more than what the two objects of a delivery have in memory.
+const unwritten = 4 * objectBuffer
+
+// room is an error if the disk would be too full with records that are still to
+// be delivered: then it would be the journal that finds no room next.
+func (d *deliverer) room(recs []wal.Record) error {
+	least := d.server.cfg.MinFreeBytes
+	if least <= 0 {
+		return nil
+	}
+	free, err := d.server.folder.fs.Free()
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("how much of the disk is free: %w", err)
+	}
+	need := int64(unwritten)
+	for i := range recs {
+		need += int64(max(len(recs[i].Data)+1, letterBytes))
+	}
+	if free-need < least {
+		return fmt.Errorf("the disk has %d bytes left, and %d are to stay free", free, least)
+	}
+	return nil
 }
 
 // begin makes a delivery known.
@@ -121,6 +152,9 @@ func formatProblem(format types.RecordFormatType, data []byte) string {
 	}
 	return ""
 }
+
+// letterBytes is more than what a dead letter takes.
+const letterBytes = 1 << 10
 
 // deadLetter tells of a record that was not delivered. It has not got the
 // record: AWS does not keep it either.

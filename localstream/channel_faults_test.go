@@ -466,3 +466,32 @@ func (f failingWrites) Write(p []byte) (int, error) {
 	}
 	return f.File.Write(p)
 }
+
+// What channels deliver does not fill the disk up: it waits, and goes on when
+// there is room again.
+func TestDeliveryLeavesRoomOnTheDisk(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		disk := newSmallDisk(6 << 20)
+		h := open(t, Config{fs: disk, MinFreeBytes: 1 << 20})
+		h.onDemand("s")
+		h.channel(toS3())
+		want, err := h.fill("s")
+		h.wantError(err, typeThroughput, "")
+		time.Sleep(400 * time.Second)
+		equal(t, "delivered", len(lines(t, disk)), 0)
+		disk.mu.Lock()
+		disk.room += 3 << 20
+		disk.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		if n := len(lines(t, disk)); n == 0 || n == len(want) {
+			t.Errorf("%d of %d are delivered where some have room", n, len(want))
+		}
+		equal(t, "times the disk was full", disk.timesFull(), 0)
+		disk.mu.Lock()
+		disk.room += 6 << 20
+		disk.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		equal(t, "lines", lines(t, disk), want)
+		h.must(h.server.Close())
+	})
+}

@@ -127,7 +127,7 @@ type Config struct {
 	MaxBytes, MaxStreamBytes int64
 	// MinFreeBytes is how much of the disk puts leave free, in bytes: those that
 	// would leave less are refused in the same way, and everything else goes on.
-	// Negative means none. Defaults to 64 MiB. Not looked at where the space is
+	// Channels wait instead, also for the disk of ChannelDir. Negative means none. Defaults to 64 MiB. Not looked at where the space is
 	// not known, as in memory.
 	MinFreeBytes int64
 
