@@ -140,6 +140,9 @@ func (d *space) release(st *stream, n int64) {
 // refresh measures what is used if that is due, or if somebody wants to know it
 // now. Who finds another one measuring goes on with what is known.
 func (d *space) refresh(now time.Time, wanted bool) {
+	if d == nil {
+		return
+	}
 	d.mu.Lock()
 	due := wanted || now.Sub(d.at) >= measureEvery || d.written+d.pending > measureBytes
 	written := d.written

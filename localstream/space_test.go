@@ -350,3 +350,15 @@ func (f noSyncFile) Sync() error {
 	}
 	return f.File.Sync()
 }
+
+// The first puts after an opening find out whether there is room, however many
+// come at once: none goes on with what is not known yet.
+func TestTheFirstPutsKnowTheDisk(t *testing.T) {
+	disk := newSmallDisk(600 << 10)
+	h := open(t, Config{fs: disk, MinFreeBytes: 1 << 20})
+	h.create("s", 1)
+	h.server.space.measure <- struct{}{} // another one is at it
+	_, err := h.client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("a"), Data: []byte("x")})
+	h.wantError(err, typeThroughput, "")
+	<-h.server.space.measure
+}
