@@ -95,12 +95,25 @@ func (c catalog) list(scope state.Scope) []*stream {
 	return out
 }
 
-// openShards counts the open shards of a scope, as the shard limit does.
+// openShards counts the open shards of a scope.
 func (c catalog) openShards(scope state.Scope) int {
 	n := 0
 	for k, st := range c {
 		if k.Scope == scope {
 			n += st.view.Load().OpenCount()
+		}
+	}
+	return n
+}
+
+// claimedShards counts the shards of a scope as the shard limit does: those that
+// are open, and those that reshards under way are going to open.
+func (c catalog) claimedShards(scope state.Scope) int {
+	n := 0
+	for k, st := range c {
+		if k.Scope == scope {
+			v := st.view.Load()
+			n += state.PeakOpen(v.OpenCount(), v.Pending)
 		}
 	}
 	return n

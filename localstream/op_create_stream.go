@@ -143,7 +143,7 @@ func (m *metadata) shardsOf(st *state.Stream, shards int) (int, error) {
 // checkShardLimit refuses more shards than an account may have.
 func (s *Server) checkShardLimit(scope state.Scope, additional int) error {
 	limit := s.cfg.ShardLimit
-	current := (*s.catalog.Load()).openShards(scope)
+	current := (*s.catalog.Load()).claimedShards(scope)
 	if limit < 0 || current+additional <= limit {
 		return nil
 	}

@@ -118,7 +118,7 @@ func (c *call) updateShardCount(ctx context.Context, in *kinesis.UpdateShardCoun
 		open := len(v.open)
 		out.CurrentShardCount, out.StreamName, out.StreamARN = aws.Int32(int32(open)), aws.String(v.Name), aws.String(v.ARN())
 		limit := c.server.cfg.ShardLimit
-		others := (*c.server.catalog.Load()).openShards(v.Scope) - open
+		others := (*c.server.catalog.Load()).claimedShards(v.Scope) - open
 		switch {
 		case target > maxStreamShards || limit >= 0 && others+target > limit:
 			return nil, limitExceeded("Target shard count or number of open shards cannot be greater than %d. "+

@@ -79,7 +79,7 @@ func warmProvisioned() error {
 func (s *Server) roomFor(v *view) int {
 	room := maxStreamShards - len(v.open)
 	if s.cfg.ShardLimit >= 0 {
-		room = min(room, s.cfg.ShardLimit-(*s.catalog.Load()).openShards(v.Scope))
+		room = min(room, s.cfg.ShardLimit-(*s.catalog.Load()).claimedShards(v.Scope))
 	}
 	return max(room, 0)
 }

@@ -319,3 +319,29 @@ func TestPutThatWaitsInVain(t *testing.T) {
 		})
 	}
 }
+
+// Shards that a reshard is going to open count against the limit before they are
+// there.
+func TestReshardsUnderWayCountAgainstTheShardLimit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 0, Config{UpdateDelay: time.Second, ShardLimit: 5})
+		h.create("s", 2)
+		h.create("other", 2)
+		h.split("0", "100")
+		_, err := h.client.SplitShard(t.Context(), &kinesis.SplitShardInput{
+			StreamName: aws.String("other"), ShardToSplit: aws.String("0"), NewStartingHashKey: aws.String("100")})
+		h.wantError(err, typeLimitExceeded, "")
+		_, err = h.client.UpdateShardCount(t.Context(), &kinesis.UpdateShardCountInput{
+			StreamName: aws.String("other"), TargetShardCount: aws.Int32(3), ScalingType: types.ScalingTypeUniformScaling})
+		h.wantError(err, typeLimitExceeded, "")
+		_, err = h.client.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("third"), ShardCount: aws.Int32(1)})
+		h.wantError(err, typeLimitExceeded, "")
+		limits, err := h.client.DescribeLimits(t.Context(), &kinesis.DescribeLimitsInput{})
+		h.must(err)
+		equal(t, "open shards", *limits.OpenShardCount, 4)
+		time.Sleep(2 * time.Second)
+		limits, err = h.client.DescribeLimits(t.Context(), &kinesis.DescribeLimitsInput{})
+		h.must(err)
+		equal(t, "open shards", *limits.OpenShardCount, 5)
+	})
+}
