@@ -5,6 +5,7 @@ package awscbor
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,10 +32,22 @@ func TestAnAnswerBecomesMemoryInProportion(t *testing.T) {
 	member := cbor.AppendMap(cbor.AppendText(nil, "HashKeyRange"), 0)
 	nested := append(append(cbor.AppendOpenMap(nil), bytes.Repeat(member, 20)...), 0xff)
 	piece := append([]byte{0x7f}, append(bytes.Repeat([]byte{0x61, 'x'}, n), 0xff)...)
+	// A list with one long string near its beginning, behind a short one.
+	longAt := func(plain, long []byte) []byte {
+		b := cbor.AppendText(cbor.AppendOpenMap(nil), "Records")
+		b = append(append(cbor.AppendArray(b, n), plain...), long...)
+		return append(b, bytes.Repeat(plain, n)...)
+	}
+	text := strings.Repeat("x", 10_000)
+	longRecord := cbor.AppendText(cbor.AppendText(cbor.AppendMap(nil, 2), "SequenceNumber"), "")
+	longRecord = cbor.AppendText(cbor.AppendText(longRecord, "PartitionKey"), text)
+	longResult := cbor.AppendText(cbor.AppendText(cbor.AppendMap(nil, 1), "ErrorCode"), text)
 	for name, tt := range map[string]struct {
 		out  smithy.Deserializable
 		body []byte
 	}{
+		"one long key":   {&kinesis.GetRecordsOutput{}, longAt(record, longRecord)},
+		"one long error": {&kinesis.PutRecordsOutput{}, longAt(result, longResult)},
 		"records":                    {&kinesis.GetRecordsOutput{}, list("Records", record)},
 		"records of nothing":         {&kinesis.GetRecordsOutput{}, list("Records", []byte{0xa0})},
 		"fewer records than it says": {&kinesis.GetRecordsOutput{}, counted("Records", record, 10*n)},

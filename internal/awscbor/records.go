@@ -37,13 +37,14 @@ type held struct {
 // texts keeps copies of strings, many in one piece of memory.
 type texts struct{ piece strings.Builder }
 
-// keep copies a string. When there is no room for it, there will be for as much
-// as atLeast more.
-func (t *texts) keep(s []byte, atLeast int) string {
+// keep copies a string. When there is no room for it, there will be for as many
+// more bytes as are expected, but not for more than rest, which is all that can
+// come: one long string must not make room for many.
+func (t *texts) keep(s []byte, more, rest int) string {
 	at := t.piece.Len()
 	if t.piece.Cap()-at < len(s) {
 		t.piece.Reset()
-		t.piece.Grow(max(len(s), atLeast))
+		t.piece.Grow(len(s) + min(more, rest))
 		at = 0
 	}
 	t.piece.Write(s)
@@ -54,12 +55,15 @@ func (t *texts) keep(s []byte, atLeast int) string {
 // list says, or as the rest of the message has place for if they take what those
 // before took. least is what an element takes in any case.
 func (d *decoder) room(took, says, least int) int {
-	left := d.size - d.r.Offset()
+	left := d.rest()
 	if says > 0 {
 		return min(says, 1+left/least)
 	}
 	return 1 + left/max(took, least)
 }
+
+// rest is how much of the message is still to come.
+func (d *decoder) rest() int { return d.size - d.r.Offset() }
 
 // getRecordsOutput reads the answer of GetRecords.
 func (d *decoder) getRecordsOutput(o *kinesis.GetRecordsOutput) error {
@@ -170,11 +174,11 @@ func (d *decoder) records() ([]types.Record, error) {
 		if err != nil {
 			return nil, err
 		}
-		text := (len(key) + len(number) + 8) * (cap(records) - n)
-		h.number = strs.keep(number, text)
+		alike, rest := (len(key)+len(number)+8)*(cap(records)-n), len(key)+d.rest()
+		h.number = strs.keep(number, alike, rest)
 		r.SequenceNumber = &h.number
 		if key != nil { // streams that distribute records by themselves have some without
-			h.key = strs.keep(key, text)
+			h.key = strs.keep(key, alike, rest)
 			r.PartitionKey = &h.key
 		}
 		if !h.arrival.IsZero() {
@@ -288,6 +292,10 @@ func (d *decoder) results() ([]types.PutRecordsResultEntry, error) {
 			entries, heads = make([]types.PutRecordsResultEntry, 0, n), make([]string, 0, 2*n)
 		}
 		var e types.PutRecordsResultEntry
+		rest := d.rest()
+		for _, text := range found {
+			rest += len(text)
+		}
 		for i, to := range [...]**string{&e.ErrorCode, &e.ErrorMessage, &e.SequenceNumber, &e.ShardId} {
 			if found[i] == nil {
 				continue
@@ -295,7 +303,7 @@ func (d *decoder) results() ([]types.PutRecordsResultEntry, error) {
 			if len(heads) == cap(heads) { // those before stay where they are
 				heads = make([]string, 0, 2*(cap(entries)-len(entries))+2)
 			}
-			heads = append(heads, strs.keep(found[i], 2*len(found[i])*(cap(entries)-len(entries))))
+			heads = append(heads, strs.keep(found[i], 2*len(found[i])*(cap(entries)-len(entries)), rest))
 			*to = &heads[len(heads)-1]
 		}
 		entries = append(entries, e)
