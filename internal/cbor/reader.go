@@ -307,21 +307,33 @@ func (r *Reader) str() ([]byte, error) {
 	return v, nil
 }
 
-// chunks reads the pieces of a string, of a major type, to the break.
+// chunks reads the pieces of a string, of a major type, to the break: first how
+// long they are together, then what they say.
 func (r *Reader) chunks(major byte) ([]byte, error) {
-	all := []byte{}
-	for {
-		switch {
-		case r.Kind() == Break:
-			r.pos++
-			return all, nil
-		case r.pos >= len(r.buf) || r.buf[r.pos]&^0x1f != major || r.buf[r.pos]&0x1f == infoOpen:
-			return nil, r.bad("want a piece of a string, or its end")
+	from, size := r.pos, 0
+	for r.Kind() != Break {
+		piece, err := r.piece(major)
+		if err != nil {
+			return nil, err
 		}
-		piece, err := r.str()
+		size += len(piece)
+	}
+	all := make([]byte, 0, size)
+	for r.pos = from; r.Kind() != Break; {
+		piece, err := r.piece(major)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, piece...)
 	}
+	r.pos++
+	return all, nil
+}
+
+// piece reads a piece of a string of a major type.
+func (r *Reader) piece(major byte) ([]byte, error) {
+	if r.pos >= len(r.buf) || r.buf[r.pos]&^0x1f != major || r.buf[r.pos]&0x1f == infoOpen {
+		return nil, r.bad("want a piece of a string, or its end")
+	}
+	return r.str()
 }

@@ -25,9 +25,9 @@ func TestNotCBOR(t *testing.T) {
 		"something behind":              "\xa0\x00",
 		"a name that is no string":      "\xa1\x01\x61a",
 		"a name of another member":      "\xa1\x61X\xa1\x01\x61a",
-		"a name in pieces":              "\xa1\x7f\x6aStreamName\xff\x61a",
-		"a string in pieces":            "\xa1\x6aStreamName\x7f\x61a\xff",
-		"a blob in pieces":              "\xa1\x64Data\x5f\x41a\xff",
+		"pieces without an end":         "\xa1\x6aStreamName\x7f\x61a",
+		"pieces of another kind":        "\xa1\x6aStreamName\x7f\x41a\xff",
+		"pieces that are not UTF-8":     "\xa1\x6aStreamName\x7f\x61\xff\xff",
 		"a string longer than the rest": "\xa1\x6aStreamName\x7b\xff\xff\xff\xff\xff\xff\xff\xff",
 		"a list longer than the rest":   "\xa1\x67Records\x9b\xff\xff\xff\xff\xff\xff\xff\xff",
 		"nine levels":                   "\xa1\x61X\x81\x81\x81\x81\x81\x81\x81\x80",
@@ -111,6 +111,19 @@ func TestConversionsOfCBOR(t *testing.T) {
 		if err := decodeAs(AsCBOR, []byte("\xa1\x69Timestamp"+value), &in); err != nil || !in.Timestamp.Equal(want) {
 			t.Errorf("%x became %v, %v, want %v", value, in.Timestamp, err, want)
 		}
+	}
+}
+
+// A string in pieces, as the SDK for Java writes long ones, is that string.
+func TestStringsOfCBORInPieces(t *testing.T) {
+	var policy kinesis.PutResourcePolicyInput
+	if err := decodeAs(AsCBOR, []byte("\xa1\x66Policy\x7f\x62{\xc3\x60\x62\xa9}\xff"), &policy); err != nil || *policy.Policy != "{é}" {
+		t.Errorf("%+v, %v", policy, err)
+	}
+	var put kinesis.PutRecordInput
+	body := "\xa3\x7f\x69Partition\x63Key\xff\x7f\x61k\xff\x64Data\x5f\x41a\x42bc\xff\x61X\x7f\x61a\xff"
+	if err := decodeAs(AsCBOR, []byte(body), &put); err != nil || *put.PartitionKey != "k" || string(put.Data) != "abc" {
+		t.Errorf("%+v, %v", put, err)
 	}
 }
 

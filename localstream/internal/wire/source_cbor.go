@@ -15,7 +15,13 @@ type cborSource struct {
 	open []cbor.Items // of the objects and lists that are entered
 }
 
-func newCBORSource(body []byte) *cborSource { return &cborSource{Reader: cbor.NewReader(body)} }
+// newCBORSource takes strings in pieces too: the SDK for Java writes one of more
+// than 3,996 characters so, such as a long policy.
+func newCBORSource(body []byte) *cborSource {
+	s := &cborSource{Reader: cbor.NewReader(body)}
+	s.Chunks = true
+	return s
+}
 
 // found is what the next item is, for a mismatch.
 func (s *cborSource) found() found {
