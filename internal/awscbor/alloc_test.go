@@ -46,8 +46,8 @@ func TestAnAnswerBecomesMemoryInProportion(t *testing.T) {
 		out  smithy.Deserializable
 		body []byte
 	}{
-		"one long key":   {&kinesis.GetRecordsOutput{}, longAt(record, longRecord)},
-		"one long error": {&kinesis.PutRecordsOutput{}, longAt(result, longResult)},
+		"one long key":               {&kinesis.GetRecordsOutput{}, longAt(record, longRecord)},
+		"one long error":             {&kinesis.PutRecordsOutput{}, longAt(result, longResult)},
 		"records":                    {&kinesis.GetRecordsOutput{}, list("Records", record)},
 		"records of nothing":         {&kinesis.GetRecordsOutput{}, list("Records", []byte{0xa0})},
 		"fewer records than it says": {&kinesis.GetRecordsOutput{}, counted("Records", record, 10*n)},
