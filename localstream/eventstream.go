@@ -81,6 +81,12 @@ func (e *eventStream) event(kind string, a wire.Answer) error {
 	return e.write(b.answer)
 }
 
+// pause lets some time pass in which nothing is sent. The deadline of the last
+// event would end the stream, in some kinds of connections.
+func (e *eventStream) pause(d time.Duration) {
+	_ = e.conn.SetWriteDeadline(time.Now().Add(d + subscriberPatience)) // an error is a connection without deadlines
+}
+
 // exception sends an error of the API.
 func (e *eventStream) exception(err *apiError) error {
 	kind := err.Type

@@ -321,6 +321,20 @@ func TestFaultsOfSubscriptions(t *testing.T) {
 	})
 }
 
+// An event may be delayed for longer than a client may take to read one.
+func TestAnEventIsDelayedForMinutes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 1)
+		f := h.subscribe(h.register("c"), "0", fromLatest)
+		f.next()
+		began := time.Now()
+		h.server.Inject(Fault{Operation: eventOperation, Action: Delay, Delay: 2 * subscriberPatience})
+		h.put("k", "a")
+		f.want("a")
+		equal(t, "came after", time.Since(began), 2*subscriberPatience)
+	})
+}
+
 // rawSubscribe sends a request of SubscribeToShard without the SDK.
 func (h *harness) rawSubscribe(contentType string, body []byte) *http.Response {
 	h.Helper()
