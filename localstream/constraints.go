@@ -44,7 +44,7 @@ func (c *checker) err() error {
 
 func quoted(v string) string {
 	if len(v) > maxEcho {
-		v = v[:maxEcho] + "..."
+		v = strings.ToValidUTF8(v[:maxEcho], "") + "..." // a letter may have been cut
 	}
 	return "'" + v + "'"
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"regexp"
 	"slices"
@@ -321,6 +322,34 @@ func (p *pair) wrong(op *operation, t reflect.Type, body string) {
 		}
 		if member.Kind() == reflect.Struct && strings.Contains(member.PkgPath(), "kinesis") {
 			p.wrong(op, member, inside)
+		}
+	}
+}
+
+// What messages repeat of a request is UTF-8 in CBOR too, or clients fail to read
+// the error, wherever a long value is cut, and whatever is in a header.
+func TestErrorsOfCBORAreUTF8(t *testing.T) {
+	h := start(t, 1)
+	long := strings.Repeat("é", 1500)
+	for name, body := range map[string][]byte{
+		"a value that is too long":  cbor.AppendText(cbor.AppendText(cbor.AppendMap(nil, 1), "StreamName"), "a"+long),
+		"a value of the wrong type": cbor.AppendText(cbor.AppendText(cbor.AppendMap(nil, 1), "EnforceConsumerDeletion"), "a"+long),
+	} {
+		status, answer := h.send(wire.AsCBOR, "DeleteStream", body)
+		if status != http.StatusBadRequest || !wire.AsCBOR.Valid(answer) {
+			t.Errorf("%s: status %d, %q", name, status, answer)
+		}
+	}
+	for _, header := range []string{"Authorization", "X-Amz-Date"} {
+		r := httptest.NewRequest(http.MethodPost, "http://localhost/", bytes.NewReader([]byte{0xa0}))
+		r.Header.Set("Content-Type", contentCBOR)
+		r.Header.Set("X-Amz-Target", targetPrefix+"ListStreams")
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 \xff")
+		r.Header.Set(header, "\xff")
+		w := httptest.NewRecorder()
+		h.server.serveHTTP(w, r)
+		if answer := w.Body.Bytes(); w.Code != http.StatusBadRequest || !wire.AsCBOR.Valid(answer) {
+			t.Errorf("%s: status %d, %q", header, w.Code, answer)
 		}
 	}
 }

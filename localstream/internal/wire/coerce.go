@@ -128,7 +128,7 @@ const maxEcho = 2048
 // echo gives a wrong value for a message.
 func echo(v []byte) string {
 	if len(v) > maxEcho {
-		return string(v[:maxEcho]) + "..."
+		return strings.ToValidUTF8(string(v[:maxEcho]), "") + "..." // a letter may have been cut
 	}
 	return string(v)
 }

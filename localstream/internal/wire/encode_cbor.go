@@ -2,6 +2,7 @@ package wire
 
 import (
 	"math/big"
+	"strings"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -106,7 +107,13 @@ func (c *CBOR) WriteBool(s *smithy.Schema, v bool) {
 // WriteString writes a string.
 func (c *CBOR) WriteString(s *smithy.Schema, v string) {
 	c.begin(s)
-	c.buf = cbor.AppendText(c.buf, v)
+	c.buf = appendText(c.buf, v)
+}
+
+// appendText appends a string as UTF-8, which clients insist on: what is not, as
+// in a header that a message repeats, is replaced as in JSON.
+func appendText(dst []byte, v string) []byte {
+	return cbor.AppendText(dst, strings.ToValidUTF8(v, "\ufffd"))
 }
 
 // WriteBigInt writes a number as a float. The API has none of its kind.

@@ -24,7 +24,7 @@ func (a *ErrorAnswer) AppendJSON(dst []byte) []byte {
 func (a *ErrorAnswer) AppendCBOR(dst []byte) []byte {
 	dst = cbor.AppendText(cbor.AppendText(cbor.AppendOpenMap(dst), "__type"), a.Type)
 	if a.Message != "" {
-		dst = cbor.AppendText(cbor.AppendText(dst, a.Member), a.Message)
+		dst = appendText(cbor.AppendText(dst, a.Member), a.Message)
 	}
 	return cbor.AppendBreak(dst)
 }

@@ -72,5 +72,5 @@ func (m Message) AppendJSON(dst []byte) []byte {
 
 // AppendCBOR appends the payload to dst.
 func (m Message) AppendCBOR(dst []byte) []byte {
-	return cbor.AppendText(cbor.AppendText(cbor.AppendMap(dst, 1), "message"), string(m))
+	return appendText(cbor.AppendText(cbor.AppendMap(dst, 1), "message"), string(m))
 }

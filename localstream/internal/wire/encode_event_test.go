@@ -82,6 +82,7 @@ func TestEventsInBothEncodings(t *testing.T) {
 			`{"HashKeyRange":{"EndingHashKey":"11","StartingHashKey":"10"},"ParentShards":["p"],"ShardId":"d"}],"MillisBehindLatest":0,"Records":[]}`},
 		"no members": {Empty{}, `{}`},
 		"an error":   {Message("a \"message\""), `{"message":"a \"message\""}`},
+		"no UTF-8":   {Message("a\xff"), `{"message":"a\ufffd"}`},
 	} {
 		if got := string(AsJSON.Append(nil, tt.answer)); got != tt.want {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, tt.want)

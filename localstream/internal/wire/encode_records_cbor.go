@@ -30,7 +30,7 @@ func appendEncryptedMap(dst []byte, members int, encrypted bool) []byte {
 func (r *PutResult) appendMembersCBOR(dst []byte) []byte {
 	if r.Code != "" {
 		dst = cbor.AppendText(cbor.AppendText(dst, "ErrorCode"), r.Code)
-		return cbor.AppendText(cbor.AppendText(dst, "ErrorMessage"), r.Message)
+		return appendText(cbor.AppendText(dst, "ErrorMessage"), r.Message)
 	}
 	dst = cbor.AppendText(cbor.AppendText(dst, "SequenceNumber"), r.Sequence)
 	return cbor.AppendText(cbor.AppendText(dst, "ShardId"), r.ShardID)
