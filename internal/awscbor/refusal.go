@@ -73,7 +73,7 @@ func (l *lane) asksCBOR(c *call) bool { return !c.json && l.speaks.Load() != spe
 func (l *lane) hear(c *call, a answer) (refused bool) {
 	switch {
 	case c.json:
-		c.understood = !refuses(a)
+		c.understood = a.status < 500 && !refuses(a) // who fails has not said whether it did
 	case c.cbor && l.speaks.Load() == notKnown:
 		if understands(a) {
 			l.speaks.CompareAndSwap(notKnown, speaksCBOR)

@@ -204,6 +204,22 @@ func TestAFailedCallInJSONSettlesNothing(t *testing.T) {
 	}
 }
 
+// Nor does a service that fails, or something in front of it that does.
+func TestAServiceThatFailsInJSONSettlesNothing(t *testing.T) {
+	for _, status := range []int{http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable} {
+		s := &onlyJSON{refusal: refusals["as AWS"], response: with(status, `{"__type":"ServiceUnavailableException"}`)}
+		client := newTestClient(s, Use, func(o *kinesis.Options) { o.RetryMaxAttempts = 1 })
+		for range 2 {
+			if _, err := client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: aws.String("it")}); err == nil {
+				t.Fatal("no error")
+			}
+		}
+		if got := strings.Join(s.asked, " "); got != "cbor-1.1 json-1.1 cbor-1.1 json-1.1" {
+			t.Errorf("%d: asked in %s", status, got)
+		}
+	}
+}
+
 // Once a service has answered in CBOR, what would have been a refusal is an
 // error like any other.
 func TestAServiceThatSpeaksCBORDoesNotRefuseIt(t *testing.T) {
