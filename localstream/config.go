@@ -155,7 +155,8 @@ type Config struct {
 	ChannelDir string
 	// ChannelFreshness, if positive, is how old undelivered records get, in
 	// place of the DataFreshnessInSeconds of every channel, which AWS does not
-	// let be less than five minutes. Defaults to 0: as the channels say.
+	// let be less than five minutes. At least 100 ms. Defaults to 0: as the
+	// channels say.
 	ChannelFreshness time.Duration
 
 	// Auth says how clients on the network are authenticated. Defaults to
@@ -196,6 +197,9 @@ type Config struct {
 	// maxInFlight bounds the bytes of requests. Tests set it.
 	maxInFlight int64
 }
+
+// leastChannelFreshness keeps deliveries of channels from being all that a server does.
+const leastChannelFreshness = 100 * time.Millisecond
 
 func (c Config) withDefaults() Config {
 	c.AccountID = cmp.Or(c.AccountID, "000000000000")
@@ -250,6 +254,9 @@ func (c Config) validate() error {
 		if d < 0 {
 			return fmt.Errorf("localstream config: %s %v: want no less than 0", name, d)
 		}
+	}
+	if d := c.ChannelFreshness; d > 0 && d < leastChannelFreshness {
+		return fmt.Errorf("localstream config: ChannelFreshness %v: want %v or more, or 0", d, leastChannelFreshness)
 	}
 	return nil
 }

@@ -270,12 +270,13 @@ func TestAFailedOpenLeavesNothingLocked(t *testing.T) {
 
 func TestConfigErrors(t *testing.T) {
 	for want, cfg := range map[string]Config{
-		"DataDir":     {},
-		"Durability":  {Durability: 7},
-		"AccountID":   {Durability: Memory, AccountID: "12"},
-		"Region":      {Durability: Memory, Region: "us east"},
-		"Limits":      {Durability: Memory, Limits: 9},
-		"CreateDelay": {Durability: Memory, CreateDelay: -1},
+		"DataDir":          {},
+		"Durability":       {Durability: 7},
+		"AccountID":        {Durability: Memory, AccountID: "12"},
+		"Region":           {Durability: Memory, Region: "us east"},
+		"Limits":           {Durability: Memory, Limits: 9},
+		"CreateDelay":      {Durability: Memory, CreateDelay: -1},
+		"ChannelFreshness": {Durability: Memory, ChannelFreshness: time.Millisecond},
 	} {
 		if _, err := Open(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
