@@ -89,40 +89,57 @@ func (d *space) admit(st *stream, shardID string, n int64) *apiError {
 		size = st.log.Size()
 	}
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if why := d.refusal(st, size, n); why != "" {
+	why, moves := d.refusal(st, size, n)
+	if why == "" {
+		d.pending += n
+		st.pending += n
+	}
+	d.mu.Unlock()
+	d.tell(moves)
+	if why != "" {
 		return throttled("Rate exceeded for shard %s in stream %s under account %s: %s.", shardID, st.key.Name, st.key.Account, why)
 	}
-	d.pending += n
-	st.pending += n
 	return nil
 }
 
-// refusal is why n more bytes cannot be used, "" if they can. Size is that of
-// the stream's log. mu is held.
-func (d *space) refusal(st *stream, size, n int64) string {
-	coming := d.written + d.pending
-	if ok, moved := d.low.admit(coming-d.free, n); d.tell(ok, moved, "the disk is nearly full", d.free, d.minFree) {
-		return fmt.Sprintf("the disk of the server has less than %d bytes left", d.minFree)
-	}
-	if ok, moved := d.total.admit(d.used+coming, n); d.tell(ok, moved, "all streams have reached their quota", d.used, d.total.limit) {
-		return fmt.Sprintf("all streams together have reached their quota of %d bytes", d.total.limit)
-	}
-	if ok, moved := st.quota.admit(size+st.pending, n); d.tell(ok, moved, "stream "+st.key.Name+" has reached its quota", size, st.quota.limit) {
-		return fmt.Sprintf("the stream has reached its quota of %d bytes", st.quota.limit)
-	}
-	return ""
+// move is a gate that opened or closed, for the log.
+type move struct {
+	why          string
+	closed       bool
+	bytes, limit int64
 }
 
-// tell logs that a gate moved, and reports whether it is closed.
-func (d *space) tell(ok, moved bool, why string, bytes, limit int64) (closed bool) {
-	switch {
-	case moved && !ok:
-		d.server.logger.Warn("puts are throttled: "+why, zap.Int64("bytes", bytes), zap.Int64("limit", limit))
-	case moved:
-		d.server.logger.Info("puts go on, no longer: "+why, zap.Int64("bytes", bytes), zap.Int64("limit", limit))
+// refusal is why n more bytes cannot be used, "" if they can, and which gates
+// moved. Size is that of the stream's log. mu is held.
+func (d *space) refusal(st *stream, size, n int64) (why string, moves []move) {
+	closed := func(ok, moved bool, why string, bytes, limit int64) bool {
+		if moved {
+			moves = append(moves, move{why, !ok, bytes, limit})
+		}
+		return !ok
 	}
-	return !ok
+	coming := d.written + d.pending
+	if ok, moved := d.low.admit(coming-d.free, n); closed(ok, moved, "the disk is nearly full", d.free, d.minFree) {
+		return fmt.Sprintf("the disk of the server has less than %d bytes left", d.minFree), moves
+	}
+	if ok, moved := d.total.admit(d.used+coming, n); closed(ok, moved, "all streams have reached their quota", d.used, d.total.limit) {
+		return fmt.Sprintf("all streams together have reached their quota of %d bytes", d.total.limit), moves
+	}
+	if ok, moved := st.quota.admit(size+st.pending, n); closed(ok, moved, "stream "+st.key.Name+" has reached its quota", size, st.quota.limit) {
+		return fmt.Sprintf("the stream has reached its quota of %d bytes", st.quota.limit), moves
+	}
+	return "", moves
+}
+
+// tell logs which gates moved.
+func (d *space) tell(moves []move) {
+	for _, m := range moves {
+		if m.closed {
+			d.server.logger.Warn("puts are throttled: "+m.why, zap.Int64("bytes", m.bytes), zap.Int64("limit", m.limit))
+		} else {
+			d.server.logger.Info("puts go on, no longer: "+m.why, zap.Int64("bytes", m.bytes), zap.Int64("limit", m.limit))
+		}
+	}
 }
 
 // release gives back what was let in, and is on the disk now or will never be.
@@ -198,6 +215,8 @@ func (d *space) health() *spaceHealth {
 	for _, st := range streams {
 		sizes[st] = st.log.Size()
 	}
+	var moves []move
+	defer func() { d.tell(moves) }() // when mu is free
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h := &spaceHealth{MinFreeBytes: d.minFree, UsedBytes: d.used, MaxBytes: d.total.limit, MaxStreamBytes: d.server.cfg.MaxStreamBytes}
@@ -205,7 +224,8 @@ func (d *space) health() *spaceHealth {
 		h.FreeBytes = d.free
 	}
 	for st, size := range sizes {
-		d.refusal(st, size, 0) // there may be room again, and nobody has tried
+		_, moved := d.refusal(st, size, 0) // there may be room again, and nobody has tried
+		moves = append(moves, moved...)
 		if st.quota.closed {
 			h.ThrottledStreams++
 		}
