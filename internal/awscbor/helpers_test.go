@@ -12,6 +12,8 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
+
+	"github.com/shardrun/shardrun/internal/cborshape"
 )
 
 // newTestClient makes a client of the SDK, as it comes, with an HTTP client of
@@ -26,8 +28,8 @@ func newTestClient(http kinesis.HTTPClient, options ...func(*kinesis.Options)) *
 
 // cborOf is a shape in CBOR, by its schema.
 func cborOf(v smithy.Serializable) []byte {
-	var e encoder
-	v.Serialize(&e)
+	e := cborshape.NewWriter(nil, true)
+	v.Serialize(e)
 	return e.Bytes()
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/shardrun/shardrun/internal/cborshape"
 )
 
 const (
@@ -101,8 +103,8 @@ func (p *Protocol) encode(in smithy.Serializable) *requestBody {
 			return b
 		}
 	}
-	var e encoder
-	in.Serialize(&e)
+	e := cborshape.NewWriter(nil, true)
+	in.Serialize(e)
 	return &requestBody{data: e.Bytes()}
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"github.com/shardrun/shardrun/internal/cbor"
+	"github.com/shardrun/shardrun/internal/cborshape"
 )
 
 const (
@@ -85,7 +86,7 @@ func appendMember(b []byte, name string, v *string) []byte {
 	if v == nil {
 		return b
 	}
-	return appendText(cbor.AppendText(b, name), *v)
+	return cborshape.AppendText(cbor.AppendText(b, name), *v)
 }
 
 func appendFlag(b []byte, name string, v *bool) []byte {

@@ -1,6 +1,9 @@
 package wire
 
-import "github.com/shardrun/shardrun/internal/cbor"
+import (
+	"github.com/shardrun/shardrun/internal/cbor"
+	"github.com/shardrun/shardrun/internal/cborshape"
+)
 
 // ErrorAnswer is an error of the API as its answer has it.
 type ErrorAnswer struct {
@@ -24,7 +27,7 @@ func (a *ErrorAnswer) AppendJSON(dst []byte) []byte {
 func (a *ErrorAnswer) AppendCBOR(dst []byte) []byte {
 	dst = cbor.AppendText(cbor.AppendText(cbor.AppendOpenMap(dst), "__type"), a.Type)
 	if a.Message != "" {
-		dst = appendText(cbor.AppendText(dst, a.Member), a.Message)
+		dst = cborshape.AppendText(cbor.AppendText(dst, a.Member), a.Message)
 	}
 	return cbor.AppendBreak(dst)
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/shardrun/shardrun/internal/cbor"
+	"github.com/shardrun/shardrun/internal/cborshape"
 )
 
 // ShardEvent is an event of SubscribeToShard.
@@ -72,5 +73,5 @@ func (m Message) AppendJSON(dst []byte) []byte {
 
 // AppendCBOR appends the payload to dst.
 func (m Message) AppendCBOR(dst []byte) []byte {
-	return appendText(cbor.AppendText(cbor.AppendMap(dst, 1), "message"), string(m))
+	return cborshape.AppendText(cbor.AppendText(cbor.AppendMap(dst, 1), "message"), string(m))
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/shardrun/shardrun/internal/cbor"
+	"github.com/shardrun/shardrun/internal/cborshape"
 )
 
 // What is written here is written with its lengths, where AWS leaves maps and
@@ -30,7 +31,7 @@ func appendEncryptedMap(dst []byte, members int, encrypted bool) []byte {
 func (r *PutResult) appendMembersCBOR(dst []byte) []byte {
 	if r.Code != "" {
 		dst = cbor.AppendText(cbor.AppendText(dst, "ErrorCode"), r.Code)
-		return appendText(cbor.AppendText(dst, "ErrorMessage"), r.Message)
+		return cborshape.AppendText(cbor.AppendText(dst, "ErrorMessage"), r.Message)
 	}
 	dst = cbor.AppendText(cbor.AppendText(dst, "SequenceNumber"), r.Sequence)
 	return cbor.AppendText(cbor.AppendText(dst, "ShardId"), r.ShardID)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 
 	"github.com/aws/smithy-go"
+
+	"github.com/shardrun/shardrun/internal/cborshape"
 )
 
 // Encoding is how a request is written, and so is its answer.
@@ -60,9 +62,9 @@ func (e Encoding) Append(dst []byte, a Answer) []byte {
 // AppendShape appends a struct of the SDK to dst.
 func (e Encoding) AppendShape(dst []byte, s smithy.Serializable) []byte {
 	if e == AsCBOR {
-		c := CBOR{buf: dst}
-		s.Serialize(&c)
-		return c.buf
+		w := cborshape.NewWriter(dst, false)
+		s.Serialize(w)
+		return w.Bytes()
 	}
 	j := JSON{buf: dst}
 	s.Serialize(&j)
