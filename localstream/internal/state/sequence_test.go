@@ -1,7 +1,9 @@
 package state
 
 import (
+	"math"
 	"math/big"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -127,5 +129,34 @@ func TestShardIDs(t *testing.T) {
 	}
 	if got := ShardID(7); got != "shardId-000000000007" {
 		t.Errorf("ShardID(7) = %s", got)
+	}
+}
+
+func TestNumbersAreWrittenInDecimalAsBigNumbersAre(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		var n bits192
+		for i := range 3 {
+			n[i] = random.Uint64() >> random.IntN(64)
+			if random.IntN(4) == 0 {
+				n[i] = [...]uint64{0, 1, math.MaxUint64}[random.IntN(3)]
+			}
+		}
+		want := new(big.Int)
+		for i := 2; i >= 0; i-- {
+			want.Add(want.Lsh(want, 64), new(big.Int).SetUint64(n[i]))
+		}
+		if got := string(n.appendDecimal([]byte("x"))); got != "x"+want.String() {
+			t.Fatalf("%x is written as %s, want %s", n, got, want)
+		}
+	}
+}
+
+func BenchmarkSequence(b *testing.B) {
+	digits := make([]byte, 0, 64)
+	s := Sequence{CreateSecs: 1_790_000_000, Secs: 1_790_000_100, Shard: 3}
+	for b.Loop() {
+		s.Index++
+		digits = s.Append(digits[:0])
 	}
 }

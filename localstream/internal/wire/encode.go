@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/base64"
 	"math/big"
 	"strconv"
 	"time"
@@ -174,7 +173,7 @@ func appendMillis(dst []byte, ms int64) []byte {
 // appendBlob writes bytes as a base64 string.
 func appendBlob(dst, v []byte) []byte {
 	dst = append(dst, '"')
-	dst = base64.StdEncoding.AppendEncode(dst, v)
+	dst = appendBase64(dst, v)
 	return append(dst, '"')
 }
 

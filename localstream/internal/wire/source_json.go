@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"encoding/base64"
 	"math"
 	"slices"
 	"strconv"
@@ -138,7 +137,7 @@ func (s *scanner) blob() ([]byte, error) {
 	}
 	memory := s.room()
 	at := len(memory)
-	all, err := base64.StdEncoding.Strict().AppendDecode(memory, raw)
+	all, err := appendDecoded(memory, raw)
 	if err != nil {
 		return nil, badBlob(raw)
 	}
