@@ -477,12 +477,12 @@ func TestDeliveryLeavesRoomOnTheDisk(t *testing.T) {
 		h.channel(toS3())
 		want, err := h.fill("s")
 		h.wantError(err, typeThroughput, "")
-		time.Sleep(400 * time.Second)
+		time.Sleep(400*time.Second + deliverAgain/2) // in between two deliveries
 		equal(t, "delivered", len(lines(t, disk)), 0)
 		disk.mu.Lock()
 		disk.room += 3 << 20
 		disk.mu.Unlock()
-		time.Sleep(10 * time.Second)
+		time.Sleep(deliverAgain)
 		if n := len(lines(t, disk)); n == 0 || n == len(want) {
 			t.Errorf("%d of %d are delivered where some have room", n, len(want))
 		}
@@ -490,7 +490,7 @@ func TestDeliveryLeavesRoomOnTheDisk(t *testing.T) {
 		disk.mu.Lock()
 		disk.room += 6 << 20
 		disk.mu.Unlock()
-		time.Sleep(10 * time.Second)
+		time.Sleep(deliverAgain)
 		equal(t, "lines", lines(t, disk), want)
 		h.must(h.server.Close())
 	})

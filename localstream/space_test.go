@@ -67,9 +67,12 @@ func (d *smallDisk) wrap(f vfs.File, err error) func(string) (vfs.File, error) {
 func (d *smallDisk) Rename(from, to string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.sizes[to] = d.sizes[from]
-	delete(d.sizes, from)
-	return d.FS.Rename(from, to)
+	err := d.FS.Rename(from, to)
+	if err == nil {
+		d.sizes[to] = d.sizes[from]
+		delete(d.sizes, from)
+	}
+	return err
 }
 
 func (d *smallDisk) Remove(name string) error {
