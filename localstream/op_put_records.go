@@ -142,7 +142,11 @@ func (c *checker) recordSize(index int, r *wal.Record, v *view) {
 func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Record) ([]wal.Record, error) {
 	all := recs
 	v := st.view.Load()
-	var reserved int64 // room on the disk
+	reserved := recordsSpace(recs) // room on the disk
+	granted := c.server.space.admitAll(st, reserved)
+	if !granted {
+		reserved = 0 // each record has to ask
+	}
 	defer func() { c.server.space.release(st, reserved) }()
 	for first := true; ; first = false {
 		switch {
@@ -159,10 +163,12 @@ func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Re
 			}
 			p.shard = &v.open[v.route(p.hash)]
 			if first {
-				if p.refused = c.refuse(st, p.shard, &all[i]); p.refused != nil {
+				if p.refused = c.refuse(st, p.shard, &all[i], granted); p.refused != nil {
 					continue
 				}
-				reserved += recordSpace(&all[i])
+				if !granted {
+					reserved += recordSpace(&all[i])
+				}
 				recs = append(recs, all[i]) // never overtakes i
 			} else {
 				recs = append(recs, all[p.index])
@@ -195,14 +201,17 @@ func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Re
 }
 
 // refuse says why one record cannot be taken now, if so: a fault was injected,
-// its shard is at its limit, or the disk is. Otherwise there is room reserved
-// for it.
-func (c *call) refuse(st *stream, sh *openShard, r *wal.Record) *apiError {
+// its shard is at its limit, or the disk is, unless room was granted to it
+// already. Otherwise there is room reserved for it.
+func (c *call) refuse(st *stream, sh *openShard, r *wal.Record, granted bool) *apiError {
 	if err := c.recordFault(st.key, sh.id); err != nil {
 		return err
 	}
 	if c.server.cfg.Limits == LimitsAWS && !st.rates.write(sh.Number, len(r.Data)+len(r.Key), time.Now()) {
 		return rateExceeded(st.key, sh.id)
+	}
+	if granted {
+		return nil
 	}
 	return c.server.space.admit(st, sh.id, recordSpace(r))
 }
