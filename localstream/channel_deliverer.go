@@ -51,7 +51,9 @@ func (d *deliverer) shard(sh state.Shard, from uint64, horizon int64) error {
 		if len(p.Records) == 0 {
 			return nil // they have expired, and their place will be passed when others come
 		}
-		if err := d.page(sh, p); err != nil {
+		err = d.page(sh, &p)
+		p.Free()
+		if err != nil {
 			return err
 		}
 		from = p.Next
@@ -61,7 +63,7 @@ func (d *deliverer) shard(sh state.Shard, from uint64, horizon int64) error {
 
 // page delivers a page, in a new delivery if there is none. When there is no room
 // for it, what was delivered until then is committed.
-func (d *deliverer) page(sh state.Shard, p wal.Page) error {
+func (d *deliverer) page(sh state.Shard, p *wal.Page) error {
 	if err := d.room(p.Records); err != nil {
 		return errors.Join(err, d.commit())
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -131,6 +132,9 @@ func (w *reply) Header() http.Header { return w.header }
 func (w *reply) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+		if size, err := strconv.Atoi(w.header.Get("Content-Length")); err == nil {
+			w.body.Grow(size)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ const (
 type buffers struct {
 	request wire.Buffers
 	answer  []byte
+	records describer
 }
 
 // Handler serves the API, and a health page at /_shardrun/health. It refuses
@@ -97,7 +98,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call) eventSo
 	defer s.buffers.Put(b)
 	share := &share{server: s}
 	defer share.free()
-	c.share = share
+	c.share, c.memory = share, b
+	defer c.free()
 	out, err := s.serve(w, r, b, c)
 	switch {
 	case errors.Is(err, errDropped):
@@ -110,6 +112,12 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call) eventSo
 		s.writeAnswer(w, c.encoding, b, out)
 	}
 	return nil
+}
+
+// free gives back what the answer was made of.
+func (c *call) free() {
+	c.page.Free()
+	c.memory.records.forget()
 }
 
 // noBody is the error of a request that has nothing in it.

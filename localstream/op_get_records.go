@@ -2,6 +2,7 @@ package localstream
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -60,14 +61,14 @@ func (c *call) getRecords(ctx context.Context, in *kinesis.GetRecordsInput) (*wi
 	if in.Limit != nil {
 		limit = int(*in.Limit)
 	}
-	p, err := c.page(ctx, st, sh, it.From, v.TrimHorizon(now), limit)
-	if err != nil {
+	if err := c.readPage(ctx, st, sh, it.From, v.TrimHorizon(now), limit); err != nil {
 		return nil, err
 	}
+	p := &c.page
 	if err := c.server.mayRead(v, sh.Number, p.Records); err != nil {
 		return nil, err
 	}
-	records, bytes := v.describeRecords(sh, p.Records)
+	records, bytes := c.memory.records.describe(v, sh, p.Records)
 	out := &wire.GetRecordsAnswer{Records: records, Behind: behind(p, now)}
 	if limited {
 		st.rates.read(sh.Number, bytes, now)
@@ -83,42 +84,58 @@ func (c *call) getRecords(ctx context.Context, in *kinesis.GetRecordsInput) (*wi
 	return out, nil
 }
 
-// describeRecords gives records of a shard in the form of the API, and how many
-// bytes of keys and data they have.
-func (v *view) describeRecords(sh state.Shard, records []wal.Record) (out []wire.Record, bytes int) {
-	out = make([]wire.Record, len(records))
-	digits := make([]byte, 0, len(records)*(sequenceDigits+1))
+// describer has the memory in which records are given in the form of the API.
+type describer struct {
+	records []wire.Record
+	digits  []byte
+}
+
+// describe gives records of a shard in the form of the API, and how many bytes
+// of keys and data they have. The result is good until the next call.
+func (d *describer) describe(v *view, sh state.Shard, records []wal.Record) (out []wire.Record, bytes int) {
+	out, digits := slices.Grow(d.records[:0], len(records)), slices.Grow(d.digits[:0], len(records)*sequenceDigits)
 	for i := range records {
 		r := &records[i]
 		from := len(digits)
 		digits = sh.At(r.Seq, r.Arrival).Append(digits)
-		out[i] = wire.Record{Sequence: digits[from:], Arrival: r.Arrival, Key: r.Key, Data: r.Data, Encrypted: v.KeyOf(sh.Number, r.Seq) != ""}
+		out = append(out, wire.Record{Sequence: digits[from:], Arrival: r.Arrival, Key: r.Key, Data: r.Data, Encrypted: v.KeyOf(sh.Number, r.Seq) != ""})
 		bytes += len(r.Data) + len(r.Key)
 	}
+	d.records, d.digits = out, digits
 	return out, bytes
 }
 
-// page reads the log, once there is room for a page. The page is counted twice,
-// because the answer holds its bytes again.
-func (c *call) page(ctx context.Context, st *stream, sh state.Shard, from uint64, horizon int64, limit int) (wal.Page, error) {
+// forget lets go of the records.
+func (d *describer) forget() {
+	clear(d.records)
+	d.records = d.records[:0]
+}
+
+// What a page takes in memory for each record beside its data: the record as the
+// log has it and as the API has it, its key and its number.
+const recordMemory = 256
+
+// readPage reads the log, once there is room for a page: twice as much as one
+// has, because the last of its records may be as large as all others. What is
+// not needed is given back.
+func (c *call) readPage(ctx context.Context, st *stream, sh state.Shard, from uint64, horizon int64, limit int) (err error) {
 	request := c.share.bytes
 	if err := c.share.resize(ctx, request+2*min(maxBytesPerGet, st.log.Size())); err != nil {
-		return wal.Page{}, err
+		return err
 	}
-	p, err := st.log.Read(sh.Number, from, horizon, limit, maxBytesPerGet)
+	c.page, err = st.log.Read(sh.Number, from, horizon, limit, maxBytesPerGet)
 	if err != nil {
-		return p, st.logError(err)
+		return st.logError(err)
 	}
-	bytes := 0
-	for i := range p.Records {
-		bytes += len(p.Records[i].Data) + len(p.Records[i].Key)
-	}
-	return p, c.share.resize(ctx, min(c.share.bytes, request+2*int64(bytes)))
+	return c.share.resize(ctx, min(c.share.bytes, request+pageMemory(&c.page)))
 }
+
+// pageMemory is how much memory a page takes until it is sent.
+func pageMemory(p *wal.Page) int64 { return int64(p.Memory() + recordMemory*len(p.Records)) }
 
 // behind is how far the end of a page is behind the tip of the shard: the age
 // of its last record, or 0 if there is nothing after it.
-func behind(p wal.Page, now time.Time) int64 {
+func behind(p *wal.Page, now time.Time) int64 {
 	if p.Behind == 0 || len(p.Records) == 0 {
 		return p.Behind
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/shardrun/shardrun/localstream/internal/state"
+	"github.com/shardrun/shardrun/localstream/internal/wal"
 	"github.com/shardrun/shardrun/localstream/internal/wire"
 )
 
@@ -24,7 +25,7 @@ func operations() []*operation {
 		emulated("PutRecord", full, (*checker).putRecord, answer((*call).putRecord)).upTo(recordBodyBytes),
 		emulated("PutRecords", full, (*checker).putRecords, answer((*call).putRecords)).upTo(recordsBodyBytes),
 		emulated("GetShardIterator", full, (*checker).getShardIterator, shape((*call).getShardIterator)),
-		emulated("GetRecords", full, (*checker).getRecords, answer((*call).getRecords)),
+		emulated("GetRecords", full, (*checker).getRecords, inPieces((*call).getRecords)),
 
 		emulated("SplitShard", full, (*checker).splitShard, none((*call).splitShard)).atMost(5),
 		emulated("MergeShards", full, (*checker).mergeShards, none((*call).mergeShards)).atMost(5),
@@ -109,15 +110,19 @@ type call struct {
 	encoding wire.Encoding // of the request, and of its answer
 	scope    state.Scope   // of the caller
 	share    *share        // of the bytes in flight
+	memory   *buffers      // of the request
+	page     wal.Page      // that the answer gives, and that is freed once it is sent
 	// loseReply is set by a fault: what was done stays, but no answer is sent.
 	loseReply bool
 }
 
 // output is an answer: an output struct of the SDK, one of the wire package's
-// own, a stream of events, or nothing at all, which is an empty body.
+// own, which may be one for pieces, a stream of events, or nothing at all, which
+// is an empty body.
 type output struct {
 	shape  smithy.Serializable
 	answer wire.Answer
+	pieces wire.Pieces
 	events eventSource
 }
 
@@ -145,6 +150,14 @@ func answer[I any, O wire.Answer](f func(*call, context.Context, *I) (O, error))
 	return func(c *call, ctx context.Context, in *I) (output, error) {
 		out, err := f(c, ctx, in)
 		return output{answer: out}, err
+	}
+}
+
+// inPieces makes a runner of an operation whose answer is sent in pieces.
+func inPieces[I any, O wire.Pieces](f func(*call, context.Context, *I) (O, error)) runner[I] {
+	return func(c *call, ctx context.Context, in *I) (output, error) {
+		out, err := f(c, ctx, in)
+		return output{pieces: out}, err
 	}
 }
 

@@ -23,6 +23,9 @@ import (
 func (s *Server) writeAnswer(w http.ResponseWriter, e wire.Encoding, b *buffers, out output) {
 	b.answer = b.answer[:0]
 	switch {
+	case out.pieces != nil:
+		s.writePieces(w, e, b, out.pieces)
+		return
 	case out.answer != nil:
 		b.answer = e.Append(b.answer, out.answer)
 	case out.shape != nil:
@@ -65,20 +68,34 @@ func (s *Server) writeXML(w http.ResponseWriter, status int, kind, message strin
 	s.write(w, status, "", []byte(body))
 }
 
+// writePieces sends an answer in the course of making it. A client that does not
+// take it is cut off.
+func (s *Server) writePieces(w http.ResponseWriter, e wire.Encoding, b *buffers, a wire.Pieces) {
+	size := a.Size(e)
+	defer s.within(patience(int64(size)), http.NewResponseController(w).SetWriteDeadline)()
+	writeHead(w, http.StatusOK, e.ContentType(), size)
+	b.answer, _ = a.Write(e, w, b.answer) // an error means that the client has gone
+}
+
 // write sends an answer. A client that does not take it is cut off.
 func (s *Server) write(w http.ResponseWriter, status int, contentType string, body []byte) {
 	defer s.within(patience(int64(len(body))), http.NewResponseController(w).SetWriteDeadline)()
+	writeHead(w, status, contentType, len(body))
+	// An error means that the client has gone, which concerns nobody else.
+	_, _ = w.Write(body)
+}
+
+// writeHead sends what comes before a body of so many bytes.
+func writeHead(w http.ResponseWriter, status int, contentType string, size int) {
 	h := w.Header()
 	if contentType != "" {
 		h["Content-Type"] = []string{contentType}
 	} else {
 		h["Content-Type"] = nil // or net/http guesses one
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	h["Content-Length"] = []string{strconv.Itoa(size)}
 	h["X-Content-Type-Options"] = []string{"nosniff"}
 	w.WriteHeader(status)
-	// An error means that the client has gone, which concerns nobody else.
-	_, _ = w.Write(body)
 }
 
 // requestIDs makes the ids of answers.

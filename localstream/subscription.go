@@ -21,7 +21,6 @@ const (
 	// or one record that has more. It is what a client that does not read holds.
 	maxRecordsPerEvent = 1000
 	maxBytesPerEvent   = 256 << 10
-	eventOverhead      = 256 // bytes of a record beside its key and data
 )
 
 // subscription reads a shard for a consumer, as the records come. While it waits
@@ -73,10 +72,12 @@ func (s *subscription) send(ctx context.Context, to *eventStream) error {
 		}
 		ended := p.End && sh.IsClosed() // the log knows of the end before the view does
 		if now := time.Now(); len(p.Records) > 0 || ended || !now.Before(s.due) {
-			if err := s.event(ctx, to, s.describe(v, sh, p, ended)); err != nil {
+			err := s.event(ctx, to, s.describe(v, sh, &p, ended))
+			p.Free()
+			share.free()
+			if err != nil {
 				return err
 			}
-			share.free()
 			s.due = now.Add(subscriptionBeat)
 		}
 		switch {
@@ -127,17 +128,19 @@ func (s *subscription) read(ctx context.Context, share *share, v *view, sh state
 	}
 	p, err = s.st.log.Read(sh.Number, s.from, v.TrimHorizon(now), maxRecordsPerEvent, maxBytesPerEvent)
 	if err != nil {
-		return p, 0, s.st.logError(err)
+		return later, 0, s.st.logError(err)
 	}
 	if err := s.server.mayRead(v, sh.Number, p.Records); err != nil {
-		return p, 0, err
+		p.Free()
+		return later, 0, err
 	}
 	bytes := 0
 	for i := range p.Records {
 		bytes += len(p.Records[i].Data) + len(p.Records[i].Key)
 	}
 	// The event holds the bytes again. One record may be larger than a page.
-	if !s.room(ctx, share, 2*int64(bytes)+eventOverhead*int64(len(p.Records))) {
+	if !s.room(ctx, share, pageMemory(&p)+int64(bytes)) {
+		p.Free()
 		return later, 0, nil
 	}
 	switch n := len(p.Records); {
@@ -146,7 +149,7 @@ func (s *subscription) read(ctx context.Context, share *share, v *view, sh state
 	case p.Next > s.from: // what was there has expired
 		s.reached = sh.At(p.Next-1, arrival)
 	}
-	s.from, s.behind = p.Next, behind(p, now)
+	s.from, s.behind = p.Next, behind(&p, now)
 	s.rate.left -= float64(bytes)
 	return p, 0, nil
 }
@@ -176,9 +179,10 @@ func (s *subscription) rest(now time.Time) time.Duration {
 }
 
 // describe gives a page as an event.
-func (s *subscription) describe(v *view, sh state.Shard, p wal.Page, ended bool) *wire.ShardEvent {
+func (s *subscription) describe(v *view, sh state.Shard, p *wal.Page, ended bool) *wire.ShardEvent {
 	e := &wire.ShardEvent{Behind: max(s.behind, p.Behind)}
-	e.Records, _ = v.describeRecords(sh, p.Records)
+	var d describer
+	e.Records, _ = d.describe(v, sh, p.Records)
 	if ended {
 		e.Children = v.childShards(sh.Number)
 	} else {

@@ -71,8 +71,35 @@ func AppendText[T string | []byte](dst []byte, s T) []byte {
 }
 
 // AppendBytes appends a blob.
-func AppendBytes(dst, v []byte) []byte {
-	return append(appendHead(dst, majorBytes, uint64(len(v))), v...)
+func AppendBytes(dst, v []byte) []byte { return append(AppendBytesHead(dst, len(v)), v...) }
+
+// AppendBytesHead begins a blob of n bytes, which follow.
+func AppendBytesHead(dst []byte, n int) []byte { return appendHead(dst, majorBytes, uint64(n)) }
+
+// TextSize is the length of a string, or a blob, of n bytes once it is written.
+func TextSize(n int) int { return headSize(uint64(n)) + n }
+
+// IntSize is the length of a number once it is written.
+func IntSize(n int64) int {
+	if n < 0 {
+		n = ^n
+	}
+	return headSize(uint64(n))
+}
+
+// headSize is the length of the first bytes of an item.
+func headSize(n uint64) int {
+	switch {
+	case n < info8Bits:
+		return 1
+	case n <= math.MaxUint8:
+		return 2
+	case n <= math.MaxUint16:
+		return 3
+	case n <= math.MaxUint32:
+		return 5
+	}
+	return 9
 }
 
 // AppendArray begins an array of n items, which follow.

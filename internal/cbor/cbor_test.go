@@ -346,3 +346,19 @@ func rewrite(t *testing.T, r *Reader, dst []byte) []byte {
 		return AppendNull(dst)
 	}
 }
+
+func TestSizesAreThoseOfWhatIsWritten(t *testing.T) {
+	for _, n := range []int64{0, 1, 23, 24, 255, 256, 65535, 65536, 1<<32 - 1, 1 << 32, math.MaxInt64} {
+		for _, n := range []int64{n, -n, ^n} {
+			if got, want := IntSize(n), len(AppendInt(nil, n)); got != want {
+				t.Errorf("%d takes %d bytes, not %d", n, want, got)
+			}
+		}
+		if n <= 65536 {
+			text := strings.Repeat("x", int(n))
+			if got, want := TextSize(len(text)), len(AppendText(nil, text)); got != want {
+				t.Errorf("a text of %d bytes takes %d, not %d", n, want, got)
+			}
+		}
+	}
+}

@@ -24,7 +24,9 @@ type Log struct {
 	w writer
 
 	calls   sync.Pool     // of *call
-	buffers sync.Pool     // of *[]byte, for writing
+	buffers sync.Pool     // of *buffered, for writing
+	chunks  sync.Pool     // of *chunk, for reading
+	records sync.Pool     // of *[]Record, for reading
 	flusher *flusher      // nil unless Async
 	trim    chan struct{} // holds a token while a Trim runs; capacity 1 makes it a lock that may be held over I/O
 

@@ -20,22 +20,27 @@ func (l *Log) Read(shard uint32, from uint64, minArrival int64, maxRecords, maxB
 	}
 	r := pageReader{
 		shard: shard, from: from, since: minArrival, maxRecords: maxRecords, maxBytes: maxBytes,
-		page: Page{Next: from},
+		page: Page{Next: from, Records: l.newRecords(), memory: pageMemory{log: l}},
 	}
 	for !r.full {
 		src, err := l.source(&r)
-		if err != nil {
-			return Page{}, fmt.Errorf("read shard %d: %w", shard, err)
-		}
-		if src.seg == nil {
+		if err == nil && src.seg == nil {
 			r.page.Next, r.page.End = max(r.page.Next, src.tip), src.end
-			return r.page, nil
+			break
 		}
-		if err := l.readSource(&r, src); err != nil {
+		if err == nil {
+			err = l.readSource(&r, src)
+		}
+		if err != nil {
+			r.page.Free()
 			return Page{}, fmt.Errorf("read shard %d: %w", shard, err)
 		}
 	}
-	return l.finish(r.page, shard), nil
+	if r.full {
+		l.finish(&r.page, shard)
+	}
+	r.page.memory.leave(r.page.Records, r.data)
+	return r.page, nil
 }
 
 // SeekTime returns the number of the first committed record of a shard that
@@ -46,6 +51,7 @@ func (l *Log) SeekTime(shard uint32, arrival int64) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("seek time: %w", err)
 	}
+	defer page.Free()
 	if len(page.Records) > 0 {
 		return page.Records[0].Seq, nil
 	}
@@ -53,17 +59,16 @@ func (l *Log) SeekTime(shard uint32, arrival int64) (uint64, error) {
 }
 
 // finish completes a page that is full.
-func (l *Log) finish(page Page, id uint32) Page {
+func (l *Log) finish(page *Page, id uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.shards[id]
 	if page.Next >= s.tip {
 		page.End = s.ended()
-		return page
+		return
 	}
 	last := page.Records[len(page.Records)-1]
 	page.Behind = max(1, s.tipArrival-last.Arrival)
-	return page
 }
 
 // source is where the next records of a page are.
@@ -141,9 +146,13 @@ func (l *Log) readBlocksOf(r *pageReader, src source, file *handle) error {
 		blocks = r.wanted(all)
 	}
 	before := r.page.Next
+	after := 0
 	for _, b := range blocks {
-		buf := slices.Grow(r.spare[:0], int(b.length))[:b.length]
-		r.spare = nil
+		after += int(b.length)
+	}
+	for _, b := range blocks {
+		after -= int(b.length)
+		buf := r.page.memory.take(int(b.length), after)
 		if err := readFull(file, buf, int64(b.offset)); err != nil {
 			return err
 		}
@@ -152,7 +161,7 @@ func (l *Log) readBlocksOf(r *pageReader, src source, file *handle) error {
 			d.Segment, d.Offset = src.seg.name, d.Offset+int64(b.offset)
 			return d
 		}
-		r.settle(r.page.Records[had:], buf)
+		r.page.memory.settle(r.page.Records[had:], buf)
 		if r.full {
 			return nil
 		}
@@ -207,9 +216,9 @@ type pageReader struct {
 	maxRecords, maxBytes int
 
 	page  Page
-	bytes int
+	bytes int // of keys and data
+	data  int // of data
 	full  bool
-	spare []byte // a buffer that no record of the page shares
 }
 
 // wanted returns the blocks to read next, of one extent: enough to fill the
@@ -255,25 +264,6 @@ func (r *pageReader) addBlock(buf []byte, salt uint64) *DamageError {
 	return nil
 }
 
-// settle copies the data of records out of the block that they were read from,
-// unless they are most of it: a page must not keep alive what belongs to others.
-func (r *pageReader) settle(recs []Record, block []byte) {
-	size := 0
-	for i := range recs {
-		size += len(recs[i].Data)
-	}
-	if size > len(block)/2 {
-		return
-	}
-	data := make([]byte, 0, size)
-	for i := range recs {
-		at := len(data)
-		data = append(data, recs[i].Data...)
-		recs[i].Data = data[at:len(data):len(data)]
-	}
-	r.spare = block
-}
-
 // addFrame adds the records of a frame to the page.
 func (r *pageReader) addFrame(h frameHeader, payload []byte, seed uint32) *DamageError {
 	if h.lastArrival() < r.since {
@@ -300,6 +290,7 @@ func (r *pageReader) addFrame(h frameHeader, payload []byte, seed uint32) *Damag
 		}
 		r.page.Records = append(r.page.Records, rec)
 		r.bytes += rec.size()
+		r.data += len(rec.Data)
 	}
 	r.page.Next = h.last() + 1
 	return nil

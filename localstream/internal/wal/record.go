@@ -43,8 +43,8 @@ func checkSize(recs []Record) (int, error) {
 
 // Page is what one read returns.
 type Page struct {
-	// Records are in order of Seq. Their bytes and strings belong to the
-	// caller and may share memory with one another.
+	// Records are in order of Seq. They belong to the caller until it calls
+	// Free; their bytes and strings may share memory with one another.
 	Records []Record
 	// Next is where to go on reading.
 	Next uint64
@@ -55,6 +55,22 @@ type Page struct {
 	// End means that the shard is sealed and that there is nothing more to
 	// read, now or later.
 	End bool
+
+	memory pageMemory
 }
+
+// Free gives the memory of the page to others: nobody may read its records or
+// their data any more. A page that is not freed is garbage like everything else.
+func (p *Page) Free() {
+	if p.memory.log == nil {
+		return // it has none, or it was freed
+	}
+	p.memory.free()
+	p.memory.log.freeRecords(p.Records)
+	p.Records, p.memory.log = nil, nil
+}
+
+// Memory is how many bytes the data of the page takes.
+func (p *Page) Memory() int { return p.memory.bytes() }
 
 var errNoRoom = errors.New("maxRecords and maxBytes must be positive")

@@ -16,9 +16,12 @@ type ShardEvent struct {
 	Children     []ChildShard
 }
 
+// eventBytes is about what an event takes beside its records.
+const eventBytes = 512
+
 // AppendJSON appends the event to dst.
 func (a *ShardEvent) AppendJSON(dst []byte) []byte {
-	dst = slices.Grow(dst, jsonSize(a.Records))
+	dst = slices.Grow(dst, eventBytes+jsonSize(a.Records))
 	dst = append(dst, '{')
 	if len(a.Children) > 0 {
 		dst = append(appendChildren(dst, a.Children), ',')
@@ -29,12 +32,12 @@ func (a *ShardEvent) AppendJSON(dst []byte) []byte {
 		dst = append(dst, `",`...)
 	}
 	dst = strconv.AppendInt(append(dst, `"MillisBehindLatest":`...), a.Behind, 10)
-	return append(appendRecords(append(dst, ','), a.Records), '}')
+	return append(appendRecords(append(dst, `,"Records":[`...), a.Records), jsonPageEnd...)
 }
 
 // AppendCBOR appends the event to dst.
 func (a *ShardEvent) AppendCBOR(dst []byte) []byte {
-	dst = slices.Grow(dst, cborSize(a.Records))
+	dst = slices.Grow(dst, eventBytes+cborSize(a.Records))
 	members := 2
 	if len(a.Children) > 0 {
 		members++
@@ -50,7 +53,7 @@ func (a *ShardEvent) AppendCBOR(dst []byte) []byte {
 		dst = cbor.AppendText(cbor.AppendText(dst, "ContinuationSequenceNumber"), a.Continuation)
 	}
 	dst = cbor.AppendInt(cbor.AppendText(dst, "MillisBehindLatest"), a.Behind)
-	return appendRecordsCBOR(dst, a.Records)
+	return appendRecordsCBOR(cbor.AppendArray(cbor.AppendText(dst, "Records"), len(a.Records)), a.Records)
 }
 
 // Empty is an answer without members.

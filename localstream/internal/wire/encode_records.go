@@ -96,7 +96,12 @@ type GetRecordsAnswer struct {
 
 // AppendJSON appends the answer to dst.
 func (a *GetRecordsAnswer) AppendJSON(dst []byte) []byte {
-	dst = slices.Grow(dst, jsonSize(a.Records))
+	dst = a.appendHeadJSON(slices.Grow(dst, a.Size(AsJSON)))
+	return append(appendRecords(dst, a.Records), jsonPageEnd...)
+}
+
+// appendHeadJSON appends all that comes before the records.
+func (a *GetRecordsAnswer) appendHeadJSON(dst []byte) []byte {
 	dst = append(dst, '{')
 	if len(a.Children) > 0 {
 		dst = append(appendChildren(dst, a.Children), ',')
@@ -105,28 +110,22 @@ func (a *GetRecordsAnswer) AppendJSON(dst []byte) []byte {
 	if a.Next != "" {
 		dst = appendString(append(dst, `,"NextShardIterator":`...), a.Next)
 	}
-	return append(appendRecords(append(dst, ','), a.Records), '}')
+	return append(dst, `,"Records":[`...)
 }
 
-// jsonSize is about what an answer with these records takes.
-func jsonSize(records []Record) int {
-	size := 1024
-	for i := range records {
-		size += len(records[i].Data)*4/3 + len(records[i].Key) + 192
-	}
-	return size
-}
+// jsonPageEnd is what follows the records of an answer.
+const jsonPageEnd = `]}`
 
-// appendRecords writes the member that holds the records.
+// appendRecords writes records and the commas between them.
 func appendRecords(dst []byte, records []Record) []byte {
-	dst = append(dst, `"Records":[`...)
 	for i := range records {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = records[i].appendJSON(dst)
+		r := &records[i]
+		dst = r.appendTailJSON(appendBase64(r.appendHeadJSON(dst), r.Data))
 	}
-	return append(dst, ']')
+	return dst
 }
 
 // appendChildren writes the member that holds the child shards.
@@ -141,18 +140,35 @@ func appendChildren(dst []byte, children []ChildShard) []byte {
 	return append(dst, ']')
 }
 
-func (r *Record) appendJSON(dst []byte) []byte {
-	dst = appendMillis(append(dst, `{"ApproximateArrivalTimestamp":`...), r.Arrival)
-	dst = appendBlob(append(dst, `,"Data":`...), r.Data)
+// The parts of a record in JSON, around its values.
+const (
+	jsonArrival   = `{"ApproximateArrivalTimestamp":`
+	jsonData      = `,"Data":"`
+	jsonDataEnd   = `"`
+	jsonEncrypted = `,"EncryptionType":"KMS"`
+	jsonKey       = `,"PartitionKey":`
+	jsonSequence  = `,"SequenceNumber":"`
+	jsonRecordEnd = `"}`
+
+	// jsonRecordBytes is more than all of them take, and the numbers.
+	jsonRecordBytes = 256
+)
+
+// appendHeadJSON appends what comes before the text of the data.
+func (r *Record) appendHeadJSON(dst []byte) []byte {
+	return append(appendMillis(append(dst, jsonArrival...), r.Arrival), jsonData...)
+}
+
+// appendTailJSON appends what comes after the text of the data.
+func (r *Record) appendTailJSON(dst []byte) []byte {
+	dst = append(dst, jsonDataEnd...)
 	if r.Encrypted {
-		dst = append(append(dst, ','), encryptionType[:len(encryptionType)-1]...)
+		dst = append(dst, jsonEncrypted...)
 	}
 	if r.Key != "" {
-		dst = appendString(append(dst, `,"PartitionKey":`...), r.Key)
+		dst = appendString(append(dst, jsonKey...), r.Key)
 	}
-	dst = append(dst, `,"SequenceNumber":"`...)
-	dst = append(dst, r.Sequence...)
-	return append(dst, `"}`...)
+	return append(append(append(dst, jsonSequence...), r.Sequence...), jsonRecordEnd...)
 }
 
 func (c *ChildShard) appendJSON(dst []byte) []byte {

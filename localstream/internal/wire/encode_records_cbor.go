@@ -12,7 +12,7 @@ import (
 // to come makes room for them once, and nobody has to look for the ends.
 
 // The lengths that an answer is made room for, in bytes: of a result of a put,
-// and of a record without its data and its key.
+// and more than a record takes without its data and its key.
 const (
 	cborResultBytes = 128
 	cborRecordBytes = 160
@@ -54,10 +54,13 @@ func (a *PutRecordsAnswer) AppendCBOR(dst []byte) []byte {
 	return dst
 }
 
-// AppendCBOR appends the answer to dst. The data of a record is copied here and
-// nowhere else on its way from the log.
+// AppendCBOR appends the answer to dst.
 func (a *GetRecordsAnswer) AppendCBOR(dst []byte) []byte {
-	dst = slices.Grow(dst, cborSize(a.Records))
+	return appendRecordsCBOR(a.appendHeadCBOR(slices.Grow(dst, a.Size(AsCBOR))), a.Records)
+}
+
+// appendHeadCBOR appends all that comes before the records.
+func (a *GetRecordsAnswer) appendHeadCBOR(dst []byte) []byte {
 	members := 2
 	if len(a.Children) > 0 {
 		members++
@@ -73,23 +76,14 @@ func (a *GetRecordsAnswer) AppendCBOR(dst []byte) []byte {
 	if a.Next != "" {
 		dst = cbor.AppendText(cbor.AppendText(dst, "NextShardIterator"), a.Next)
 	}
-	return appendRecordsCBOR(dst, a.Records)
+	return cbor.AppendArray(cbor.AppendText(dst, "Records"), len(a.Records))
 }
 
-// cborSize is about what an answer with these records takes.
-func cborSize(records []Record) int {
-	size := 1024
-	for i := range records {
-		size += len(records[i].Data) + len(records[i].Key) + cborRecordBytes
-	}
-	return size
-}
-
-// appendRecordsCBOR writes the member that holds the records.
+// appendRecordsCBOR writes records.
 func appendRecordsCBOR(dst []byte, records []Record) []byte {
-	dst = cbor.AppendArray(cbor.AppendText(dst, "Records"), len(records))
 	for i := range records {
-		dst = records[i].appendCBOR(dst)
+		r := &records[i]
+		dst = r.appendTailCBOR(append(r.appendHeadCBOR(dst), r.Data...))
 	}
 	return dst
 }
@@ -103,14 +97,19 @@ func appendChildrenCBOR(dst []byte, children []ChildShard) []byte {
 	return dst
 }
 
-func (r *Record) appendCBOR(dst []byte) []byte {
+// appendHeadCBOR appends what comes before the data.
+func (r *Record) appendHeadCBOR(dst []byte) []byte {
 	members := 3
 	if r.Key != "" {
 		members++
 	}
 	dst = appendEncryptedMap(dst, members, r.Encrypted)
 	dst = cbor.AppendInt(cbor.AppendText(dst, "ApproximateArrivalTimestamp"), r.Arrival)
-	dst = cbor.AppendBytes(cbor.AppendText(dst, "Data"), r.Data)
+	return cbor.AppendBytesHead(cbor.AppendText(dst, "Data"), len(r.Data))
+}
+
+// appendTailCBOR appends what comes after the data.
+func (r *Record) appendTailCBOR(dst []byte) []byte {
 	if r.Key != "" {
 		dst = cbor.AppendText(cbor.AppendText(dst, "PartitionKey"), r.Key)
 	}

@@ -171,6 +171,7 @@ func FuzzAnswers(f *testing.F) {
 			}
 		}
 		for e := range names {
+			samePieces(t, e, page)
 			var d Decoder
 			for want, a := range map[smithy.Serializable]Answer{wantPage: page, wantPut: put} {
 				written := e.Append(nil, a)
