@@ -96,7 +96,7 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call) eventSource {
 	b := s.buffers.Get().(*buffers)
 	defer s.buffers.Put(b)
-	share := &share{server: s}
+	share := &share{server: s, peer: peerOf(r.RemoteAddr)}
 	defer share.free()
 	c.share, c.memory = share, b
 	defer c.free()
@@ -207,7 +207,7 @@ func contentType(r *http.Request) string {
 func (s *Server) serveOld(w http.ResponseWriter, r *http.Request) {
 	b := s.buffers.Get().(*buffers)
 	defer s.buffers.Put(b)
-	share := &share{server: s}
+	share := &share{server: s, peer: peerOf(r.RemoteAddr)}
 	defer share.free()
 	kind, member := typeUnknownOperation, "message"
 	if err := s.readBody(w, r, b, share, bodyLimit{bytes: defaultBodyBytes}); err != nil {

@@ -3,6 +3,7 @@ package localstream
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -64,7 +65,7 @@ func TestRequestsWaitForRoom(t *testing.T) {
 func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(10)
-		if !b.try(8) || b.try(3) {
+		if !b.try(claim{bytes: 8}) || b.try(claim{bytes: 3}) {
 			t.Fatal("8 of 10 fit, and 3 more do not")
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -75,20 +76,63 @@ func TestBudget(t *testing.T) {
 			bytes int64
 		}{{ctx, 9}, {t.Context(), 2}, {t.Context(), 5}} {
 			go func() {
-				states[i] = map[bool]string{true: "has it", false: "gave up"}[b.take(w.ctx, w.bytes)]
+				states[i] = map[bool]string{true: "has it", false: "gave up"}[b.take(w.ctx, claim{bytes: w.bytes})]
 			}()
 			synctest.Wait()
 		}
-		if b.try(1) {
+		if b.try(claim{bytes: 1}) {
 			t.Error("who comes now overtakes those that wait")
 		}
 		cancel()
 		synctest.Wait()
 		equal(t, "once the first gave up", states, "[gave up has it waits]")
-		b.give(8)
+		b.give(netip.Prefix{}, 8)
 		synctest.Wait()
 		equal(t, "once there is room", states, "[gave up has it has it]")
 		equal(t, "left", b.left, 3)
+	})
+}
+
+// A peer gets no more than its part, and is in nobody's way when it wants more.
+func TestBudgetOfAPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(20)
+		one, two := netip.MustParsePrefix("10.0.0.1/32"), netip.MustParsePrefix("10.0.0.2/32")
+		if !b.try(claim{peer: one, bytes: 12}) {
+			t.Fatal("the only request of a peer has no bound but the whole")
+		}
+		b.give(one, 4)
+		states := []string{"waits", "waits", "waits", "waits"}
+		wait := func(i int, c claim) {
+			go func() {
+				if b.take(t.Context(), c) {
+					states[i] = "has it"
+				}
+			}()
+			synctest.Wait()
+		}
+		wait(0, claim{peer: one, bytes: 3})
+		wait(1, claim{peer: one, bytes: 1})
+		if b.try(claim{peer: one, bytes: 2}) {
+			t.Error("a request overtakes another one of its peer")
+		}
+		if !b.try(claim{peer: two, bytes: 2}) {
+			t.Error("a peer waits for the part of another one")
+		}
+		wait(2, claim{peer: two, bytes: 8})
+		equal(t, "while one has its part", states, "[waits waits has it waits]")
+		wait(3, claim{bytes: 3})
+		if b.try(claim{bytes: 1}) {
+			t.Error("who comes now overtakes one that waits for what all share")
+		}
+		b.give(one, 8)
+		synctest.Wait()
+		equal(t, "in the end", states, "[has it has it has it has it]")
+		b.give(one, 4)
+		b.give(two, 10)
+		b.give(netip.Prefix{}, 3)
+		equal(t, "left", b.left, 20)
+		equal(t, "peers", len(b.held), 0)
 	})
 }
 

@@ -2,6 +2,7 @@ package localstream
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -115,15 +116,15 @@ func (d *describer) forget() {
 // log has it and as the API has it, its key and its number.
 const recordMemory = 256
 
-// readPage reads the log, once there is room for a page: twice as much as one
-// has, because the last of its records may be as large as all others. What is
-// not needed is given back.
+// readPage reads the log, once there is room for what has to be read. What is
+// not needed of it is given back.
 func (c *call) readPage(ctx context.Context, st *stream, sh state.Shard, from uint64, horizon int64, limit int) (err error) {
 	request := c.share.bytes
-	if err := c.share.resize(ctx, request+2*min(maxBytesPerGet, st.log.Size())); err != nil {
-		return err
+	room := func(bytes int64) error { return c.share.resize(ctx, c.share.bytes+bytes) }
+	c.page, err = st.log.ReadWithin(room, sh.Number, from, horizon, limit, maxBytesPerGet)
+	if noRoom, ok := errors.AsType[*apiError](err); ok {
+		return noRoom
 	}
-	c.page, err = st.log.Read(sh.Number, from, horizon, limit, maxBytesPerGet)
 	if err != nil {
 		return st.logError(err)
 	}

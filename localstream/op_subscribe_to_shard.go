@@ -57,7 +57,7 @@ func (c *call) subscribeToShard(ctx context.Context, in *kinesis.SubscribeToShar
 		return nil, err
 	}
 	sub := &subscription{
-		server: c.server, st: st, shard: sh.Number, consumer: consumer,
+		server: c.server, peer: c.share.peer, st: st, shard: sh.Number, consumer: consumer,
 		key:  seatKey{consumer.Name, consumer.Created, sh.Number},
 		from: from, reached: placeBefore(st, sh, from, start),
 	}

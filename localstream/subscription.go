@@ -3,6 +3,8 @@ package localstream
 import (
 	"cmp"
 	"context"
+	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -28,6 +30,7 @@ const (
 // those who put have to wait for.
 type subscription struct {
 	server   *Server
+	peer     netip.Prefix // whose it is
 	st       *stream
 	consumer state.Consumer
 	shard    uint32 // its number
@@ -46,7 +49,7 @@ type subscription struct {
 func (s *subscription) send(ctx context.Context, to *eventStream) error {
 	gone := false
 	defer func() { s.st.seats.free(s.key, s.seat, time.Now(), gone) }()
-	share := &share{server: s.server}
+	share := &share{server: s.server, peer: s.peer}
 	defer share.free()
 	end := time.Now().Add(subscriptionLife)
 	ctx, cancel := context.WithDeadline(ctx, end)
@@ -122,12 +125,19 @@ func (s *subscription) read(ctx context.Context, share *share, v *view, sh state
 	if rest = s.rest(now); rest > 0 {
 		return later, rest, nil
 	}
-	tip, arrival := s.st.log.Tip(s.shard)
-	if s.from < tip && !s.room(ctx, share, 2*min(maxBytesPerEvent, s.st.log.Size())) {
-		return later, 0, nil
+	_, arrival := s.st.log.Tip(s.shard)
+	room := func(bytes int64) error {
+		if !s.room(ctx, share, share.bytes+bytes) {
+			return errNoRoom
+		}
+		return nil
 	}
-	p, err = s.st.log.Read(sh.Number, s.from, v.TrimHorizon(now), maxRecordsPerEvent, maxBytesPerEvent)
-	if err != nil {
+	p, err = s.st.log.ReadWithin(room, sh.Number, s.from, v.TrimHorizon(now), maxRecordsPerEvent, maxBytesPerEvent)
+	switch {
+	case errors.Is(err, errNoRoom):
+		share.free()
+		return later, 0, nil
+	case err != nil:
 		return later, 0, s.st.logError(err)
 	}
 	if err := s.server.mayRead(v, sh.Number, p.Records); err != nil {
@@ -141,6 +151,7 @@ func (s *subscription) read(ctx context.Context, share *share, v *view, sh state
 	// The event holds the bytes again. One record may be larger than a page.
 	if !s.room(ctx, share, pageMemory(&p)+int64(bytes)) {
 		p.Free()
+		share.free()
 		return later, 0, nil
 	}
 	switch n := len(p.Records); {
@@ -153,6 +164,9 @@ func (s *subscription) read(ctx context.Context, share *share, v *view, sh state
 	s.rate.left -= float64(bytes)
 	return p, 0, nil
 }
+
+// errNoRoom means that a page has to wait for others to be sent.
+var errNoRoom = errors.New("no room for a page")
 
 // room makes the share as large as this many bytes, and waits for that no
 // longer than until the next event is due.

@@ -15,11 +15,18 @@ import (
 // Every byte returned was checked. An error that wraps a [*DamageError] stays
 // until the log is repaired; others come from the file system and may pass.
 func (l *Log) Read(shard uint32, from uint64, minArrival int64, maxRecords, maxBytes int) (Page, error) {
+	return l.ReadWithin(nil, shard, from, minArrival, maxRecords, maxBytes)
+}
+
+// ReadWithin is Read for those who have to find room for the page. It calls room
+// with the bytes that it is about to read, before it takes memory for them, once
+// for each segment that the page is in. An error of room ends it, wrapped.
+func (l *Log) ReadWithin(room func(bytes int64) error, shard uint32, from uint64, minArrival int64, maxRecords, maxBytes int) (Page, error) {
 	if maxRecords <= 0 || maxBytes <= 0 {
 		return Page{}, fmt.Errorf("read shard %d: %w", shard, errNoRoom)
 	}
 	r := pageReader{
-		shard: shard, from: from, since: minArrival, maxRecords: maxRecords, maxBytes: maxBytes,
+		room: room, shard: shard, from: from, since: minArrival, maxRecords: maxRecords, maxBytes: maxBytes,
 		page: Page{Next: from, Records: l.newRecords(), memory: pageMemory{log: l}},
 	}
 	for !r.full {
@@ -150,6 +157,11 @@ func (l *Log) readBlocksOf(r *pageReader, src source, file *handle) error {
 	for _, b := range blocks {
 		after += int(b.length)
 	}
+	if r.room != nil {
+		if err := r.room(int64(after)); err != nil {
+			return err
+		}
+	}
 	for _, b := range blocks {
 		after -= int(b.length)
 		buf := r.page.memory.take(int(b.length), after)
@@ -210,6 +222,7 @@ func (l *Log) rebuildIndex(seg *segment, shard uint32, file *handle) ([]block, e
 
 // pageReader collects one page.
 type pageReader struct {
+	room                 func(int64) error // nil: there always is
 	shard                uint32
 	from                 uint64
 	since                int64
