@@ -23,6 +23,7 @@ type buffers struct {
 	request wire.Buffers
 	answer  []byte
 	records describer
+	puts    putMemory
 }
 
 // Handler serves the API, and a health page at /_shardrun/health. It refuses
@@ -118,6 +119,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call) eventSo
 func (c *call) free() {
 	c.page.Free()
 	c.memory.records.forget()
+	c.memory.puts.forget()
+	c.memory.request.Forget()
 }
 
 // noBody is the error of a request that has nothing in it.

@@ -3,6 +3,7 @@ package localstream
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,8 +33,7 @@ func (c *call) putRecords(ctx context.Context, in *kinesis.PutRecordsInput) (*wi
 	if err != nil {
 		return nil, err
 	}
-	puts := make([]put, len(in.Records))
-	recs := make([]wal.Record, len(in.Records))
+	puts, recs, results := c.memory.puts.room(len(in.Records))
 	total := 0
 	var violations checker
 	for i := range in.Records {
@@ -66,9 +66,9 @@ func (c *call) putRecords(ctx context.Context, in *kinesis.PutRecordsInput) (*wi
 		return nil, err
 	}
 
-	out := &wire.PutRecordsAnswer{Results: make([]wire.PutResult, len(puts))}
+	out := &wire.PutRecordsAnswer{Results: results}
 	out.Encrypted = len(accepted) > 0 && st.encrypted(accepted[len(accepted)-1])
-	digits := make([]byte, 0, len(puts)*(sequenceDigits+1))
+	digits := slices.Grow(c.memory.puts.digits[:0], len(puts)*sequenceDigits)
 	for i := range puts {
 		p := &puts[i]
 		if p.refused != nil {
@@ -80,7 +80,32 @@ func (c *call) putRecords(ctx context.Context, in *kinesis.PutRecordsInput) (*wi
 		digits = p.shard.At(accepted[p.index].Seq, accepted[p.index].Arrival).Append(digits)
 		out.Results[i] = wire.PutResult{ShardID: p.shard.id, Sequence: digits[from:]}
 	}
+	c.memory.puts.digits = digits
 	return out, nil
+}
+
+// putMemory is the memory of one request that puts records.
+type putMemory struct {
+	puts    []put
+	recs    []wal.Record
+	results []wire.PutResult
+	digits  []byte
+}
+
+// room gives what n records need, all of it zero.
+func (m *putMemory) room(n int) ([]put, []wal.Record, []wire.PutResult) {
+	m.puts = slices.Grow(m.puts, n)[:n]
+	m.recs = slices.Grow(m.recs, n)[:n]
+	m.results = slices.Grow(m.results, n)[:n]
+	return m.puts, m.recs, m.results
+}
+
+// forget lets go of what the records were.
+func (m *putMemory) forget() {
+	clear(m.puts)
+	clear(m.recs)
+	clear(m.results)
+	m.puts, m.recs, m.results = m.puts[:0], m.recs[:0], m.results[:0]
 }
 
 // put is a record on its way into a shard.

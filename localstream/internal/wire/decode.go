@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
 // Decoder reads request bodies. Its zero value is ready; it may be used by
@@ -19,8 +20,15 @@ type Decoder struct {
 // Buffers are the memory that one request needs. They may be used again, when
 // nothing refers to the input that was read with them any more.
 type Buffers struct {
-	Body  []byte // the request body
-	blobs []byte // the decoded blobs of a JSON body
+	Body    []byte // the request body
+	blobs   []byte // the decoded blobs of a JSON body
+	entries []types.PutRecordsRequestEntry
+}
+
+// Forget lets go of what was decoded, but for the memory.
+func (b *Buffers) Forget() {
+	clear(b.entries)
+	b.entries = b.entries[:0]
 }
 
 // source reads the body from its begin.
@@ -36,7 +44,7 @@ func (b *Buffers) source(e Encoding) source {
 // are ignored, as is null. The error is always a *SerializationError.
 func (d *Decoder) Decode(e Encoding, b *Buffers, in any) error {
 	s := b.source(e)
-	err := d.input(s, in)
+	err := d.input(s, b, in)
 	if err == nil {
 		err = s.end()
 	}
@@ -52,10 +60,10 @@ func (d *Decoder) Decode(e Encoding, b *Buffers, in any) error {
 
 // input reads an input struct: by hand where that has to be fast, else by
 // reflection.
-func (d *Decoder) input(s source, in any) error {
+func (d *Decoder) input(s source, b *Buffers, in any) error {
 	switch in := in.(type) {
 	case *kinesis.PutRecordsInput:
-		return putRecords(s, in)
+		return putRecords(s, b, in)
 	case *kinesis.PutRecordInput:
 		return putRecord(s, in)
 	case *kinesis.GetRecordsInput:

@@ -9,18 +9,40 @@ import (
 
 // put reads the members of a record into what the fields point to, and reports
 // whether it knew the name.
-func put(s source, name []byte, data *[]byte, key, hashKey **string) (known bool, err error) {
+func put(s source, name []byte, texts *slab, data *[]byte, key, hashKey **string) (known bool, err error) {
 	switch string(name) {
 	case "Data":
 		*data, err = s.blob()
 	case "PartitionKey":
-		err = optional(s, key)
+		*key, err = texts.text(s)
 	case "ExplicitHashKey":
-		err = optional(s, hashKey)
+		*hashKey, err = texts.text(s)
 	default:
 		return false, nil
 	}
 	return true, err
+}
+
+// slab holds the strings of many records, so that not each of them needs a place
+// of its own.
+type slab struct {
+	free []string
+	next int // the size of the next piece
+}
+
+// maxSlab is how many strings keep one another alive at most.
+const maxSlab = 64
+
+// text reads a string into a new variable.
+func (t *slab) text(s source) (*string, error) {
+	text, err := s.text()
+	if len(t.free) == 0 {
+		t.next = min(max(1, 2*t.next), maxSlab)
+		t.free = make([]string, t.next)
+	}
+	to := &t.free[0]
+	*to, t.free = text, t.free[1:]
+	return to, err
 }
 
 // optional reads a string into a new variable.
@@ -49,7 +71,7 @@ func putRecord(s source, in *kinesis.PutRecordInput) error {
 }
 
 func putRecordMember(s source, name []byte, in *kinesis.PutRecordInput) error {
-	if known, err := put(s, name, &in.Data, &in.PartitionKey, &in.ExplicitHashKey); known {
+	if known, err := put(s, name, new(slab), &in.Data, &in.PartitionKey, &in.ExplicitHashKey); known {
 		return err
 	}
 	switch string(name) {
@@ -67,21 +89,26 @@ func putRecordMember(s source, name []byte, in *kinesis.PutRecordInput) error {
 	return s.skip()
 }
 
-func putRecords(s source, in *kinesis.PutRecordsInput) error {
+func putRecords(s source, b *Buffers, in *kinesis.PutRecordsInput) error {
 	ok, err := s.object(toStructure)
 	for ok && err == nil {
 		var name []byte
 		if name, ok, err = s.member(); ok {
-			err = putRecordsMember(s, name, in)
+			err = putRecordsMember(s, name, b, in)
 		}
 	}
 	return err
 }
 
-func putRecordsMember(s source, name []byte, in *kinesis.PutRecordsInput) error {
+func putRecordsMember(s source, name []byte, b *Buffers, in *kinesis.PutRecordsInput) error {
 	switch string(name) {
 	case "Records":
-		return entries(s, in)
+		if b.entries == nil {
+			b.entries = []types.PutRecordsRequestEntry{}
+		}
+		err := entries(s, &b.entries)
+		in.Records = b.entries
+		return err
 	case "StreamName":
 		return optional(s, &in.StreamName)
 	case "StreamARN":
@@ -94,32 +121,33 @@ func putRecordsMember(s source, name []byte, in *kinesis.PutRecordsInput) error 
 	return s.skip()
 }
 
-func entries(s source, in *kinesis.PutRecordsInput) error {
+// entries reads the list of records.
+func entries(s source, to *[]types.PutRecordsRequestEntry) error {
 	if err := s.list(); err != nil {
 		return err
 	}
-	if in.Records = in.Records[:0]; in.Records == nil {
-		in.Records = []types.PutRecordsRequestEntry{}
-	}
+	var texts slab
+	list := (*to)[:0]
+	defer func() { *to = list }()
 	for {
 		ok, err := s.element()
 		if !ok || err != nil {
 			return err
 		}
-		if len(in.Records) > maxElements {
+		if len(list) > maxElements {
 			if err := s.skip(); err != nil {
 				return err
 			}
 			continue
 		}
-		in.Records = append(in.Records, types.PutRecordsRequestEntry{})
-		if err := entry(s, &in.Records[len(in.Records)-1]); err != nil {
+		list = append(list, types.PutRecordsRequestEntry{})
+		if err := entry(s, &texts, &list[len(list)-1]); err != nil {
 			return err
 		}
 	}
 }
 
-func entry(s source, e *types.PutRecordsRequestEntry) error {
+func entry(s source, texts *slab, e *types.PutRecordsRequestEntry) error {
 	ok, err := s.object(toStructure)
 	for ok && err == nil {
 		var name []byte
@@ -127,7 +155,7 @@ func entry(s source, e *types.PutRecordsRequestEntry) error {
 			break
 		}
 		var known bool
-		if known, err = put(s, name, &e.Data, &e.PartitionKey, &e.ExplicitHashKey); !known {
+		if known, err = put(s, name, texts, &e.Data, &e.PartitionKey, &e.ExplicitHashKey); !known {
 			err = s.skip()
 		}
 	}
