@@ -32,7 +32,7 @@ func (h *harness) refused(operation, body string) (kind, message string) {
 	return e["__type"], e["message"] + e["Message"]
 }
 
-func hex(s string) string {
+func fromHex(s string) string {
 	n, _ := new(big.Int).SetString(s, 16)
 	return n.String()
 }
@@ -196,10 +196,10 @@ func TestRefusals(t *testing.T) {
 		{"PutRecord", `{"StreamName":"none","PartitionKey":"a","Data":""}`, typeNotFound, "Stream none under account 000000000000 not found."},
 		{"PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":"","ExplicitHashKey":"340282366920938463463374607431768211456"}`, typeInvalidArgument,
 			"Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was 340282366920938463463374607431768211456"},
-		{"PutRecord", order(hex("20000000000000000000000000000000000000000000000")), typeInvalidArgument, badOrder(hex("20000000000000000000000000000000000000000000000"))},
-		{"PutRecord", order(hex("20000000000000000000000000000000000000000000004")), typeInvalidArgument, badOrder(hex("20000000000000000000000000000000000000000000004"))},
-		{"PutRecord", order(hex("13bb2cc3d80000000000000000000000")), typeInvalidArgument, badOrder("26227199374822427428162556223570313216")},
-		{"PutRecord", order(hex("200000000000000000000000000000" + big.NewInt(future).Text(16) + "000000002")), typeInvalidArgument, ""},
+		{"PutRecord", order(fromHex("20000000000000000000000000000000000000000000000")), typeInvalidArgument, badOrder(fromHex("20000000000000000000000000000000000000000000000"))},
+		{"PutRecord", order(fromHex("20000000000000000000000000000000000000000000004")), typeInvalidArgument, badOrder(fromHex("20000000000000000000000000000000000000000000004"))},
+		{"PutRecord", order(fromHex("13bb2cc3d80000000000000000000000")), typeInvalidArgument, badOrder("26227199374822427428162556223570313216")},
+		{"PutRecord", order(fromHex("200000000000000000000000000000" + big.NewInt(future).Text(16) + "000000002")), typeInvalidArgument, ""},
 		{"PutRecords", `{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""},{"PartitionKey":"a","Data":"","ExplicitHashKey":"999999999999999999999999999999999999999"}]}`,
 			typeInvalidArgument, "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was 999999999999999999999999999999999999999"},
 
@@ -214,8 +214,8 @@ func TestRefusals(t *testing.T) {
 			"Invalid StartingSequenceNumber. It encodes shardId-000000000005, while it was used in a call to a shard with shardId-000000000000"},
 		{"GetShardIterator", iterate(`"AT_SEQUENCE_NUMBER","StartingSequenceNumber":"0"`), typeInvalidArgument,
 			"StartingSequenceNumber 21267647932558653966460912964485513216 used in GetShardIterator on shard shardId-000000000000" + in + " is invalid because it did not come from this stream."},
-		{"GetShardIterator", iterate(`"AT_SEQUENCE_NUMBER","StartingSequenceNumber":"` + hex("20000000000800000000000000000000000000000000002") + `"`), typeInvalidArgument,
-			"StartingSequenceNumber " + hex("20000000000800000000000000000000000000000000002") + " used in GetShardIterator on shard shardId-000000000000" + in + " is invalid."},
+		{"GetShardIterator", iterate(`"AT_SEQUENCE_NUMBER","StartingSequenceNumber":"` + fromHex("20000000000800000000000000000000000000000000002") + `"`), typeInvalidArgument,
+			"StartingSequenceNumber " + fromHex("20000000000800000000000000000000000000000000002") + " used in GetShardIterator on shard shardId-000000000000" + in + " is invalid."},
 		{"GetShardIterator", iterate(`"AT_TIMESTAMP"`), typeInvalidArgument, "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no timestamp parameter."},
 		{"GetShardIterator", iterate(`"AT_TIMESTAMP","Timestamp":99999999999`), typeInvalidArgument, ""},
 		{"GetRecords", `{"ShardIterator":"nonsense"}`, typeInvalidArgument, "Invalid ShardIterator."},
@@ -266,9 +266,9 @@ func TestRefusals(t *testing.T) {
 func TestSequenceNumberForOrdering(t *testing.T) {
 	h := start(t, 1)
 	for _, n := range []string{
-		hex("2ffffffffff7fffffffffffffff000000000007fffffff2"),
-		hex("20000000000000000000000000000000000000000000002"),
-		hex("20000000000000000000000000000000000000000000001"),
+		fromHex("2ffffffffff7fffffffffffffff000000000007fffffff2"),
+		fromHex("20000000000000000000000000000000000000000000002"),
+		fromHex("20000000000000000000000000000000000000000000001"),
 		*h.put("a", "first").SequenceNumber,
 	} {
 		if status, answer := h.raw("PutRecord", `{"StreamName":"s","PartitionKey":"a","Data":"","SequenceNumberForOrdering":"`+n+`"}`); status != 200 {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -119,8 +119,15 @@ func (r *requestIDs) set(h http.Header) {
 	_, _ = r.source.Read(b[:]) // never fails
 	r.mu.Unlock()
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // a random UUID
-	h["X-Amzn-Requestid"] = []string{fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])}
-	h["X-Amz-Id-2"] = []string{base64.StdEncoding.EncodeToString(b[16:])}
+	id := make([]byte, 0, 36)
+	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:16]} {
+		if i > 0 {
+			id = append(id, '-')
+		}
+		id = hex.AppendEncode(id, part)
+	}
+	ids := []string{string(id), base64.StdEncoding.EncodeToString(b[16:])}
+	h["X-Amzn-Requestid"], h["X-Amz-Id-2"] = ids[:1:1], ids[1:]
 }
 
 // serveHealth answers the health page.
