@@ -88,6 +88,8 @@ func (s *subscription) send(ctx context.Context, to *eventStream) error {
 			return nil
 		case p.Behind > 0 && rest == 0:
 			continue
+		case rest > 0: // what comes meanwhile has to wait, and a shard that is damaged has always changed
+			changed = nil
 		}
 		timer.Reset(min(time.Until(s.due), cmp.Or(rest, subscriptionBeat)))
 		select {
