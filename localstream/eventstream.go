@@ -23,12 +23,15 @@ type eventStream struct {
 	w        http.ResponseWriter
 	conn     *http.ResponseController
 	encoding wire.Encoding // of the request, and of the events
+	patience time.Duration // how long the client may take to read an event
 }
 
-// subscriberPatience is how long a client may take to read an event. It is
-// longer than for an answer, because a client that is busy with one event lets
-// the next one wait, and AWS does not mind; but what it does not read takes room
-// from others.
+// subscriberPatience is how long a client on the network may take to read an
+// event. It is longer than for an answer, because a client that is busy with one
+// event lets the next one wait, and AWS does not mind; but what it does not read
+// takes room from others. Sockets hold some events on top of that. A client in
+// this process has none, and is not a stranger: its patience is a subscription's
+// life.
 const subscriberPatience = time.Minute
 
 // stream answers with the events of a source.
@@ -37,7 +40,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, encoding wire.En
 	h["Content-Type"] = []string{wire.ContentEventStream}
 	h["X-Content-Type-Options"] = []string{"nosniff"}
 	w.WriteHeader(http.StatusOK)
-	to := &eventStream{server: s, w: w, conn: http.NewResponseController(w), encoding: encoding}
+	to := &eventStream{server: s, w: w, conn: http.NewResponseController(w), encoding: encoding, patience: subscriberPatience}
+	if _, inProcess := w.(*reply); inProcess {
+		to.patience = subscriptionLife
+	}
 	err := to.event("initial-response", wire.Empty{})
 	if err == nil {
 		ctx, stop := s.untilClosing(r.Context())
@@ -84,7 +90,7 @@ func (e *eventStream) event(kind string, a wire.Answer) error {
 // pause lets some time pass in which nothing is sent. The deadline of the last
 // event would end the stream, in some kinds of connections.
 func (e *eventStream) pause(d time.Duration) {
-	_ = e.conn.SetWriteDeadline(time.Now().Add(d + subscriberPatience)) // an error is a connection without deadlines
+	_ = e.conn.SetWriteDeadline(time.Now().Add(d + e.patience)) // an error is a connection without deadlines
 }
 
 // exception sends an error of the API.
@@ -99,7 +105,7 @@ func (e *eventStream) exception(err *apiError) error {
 
 // write sends a frame. A client that does not take it is cut off.
 func (e *eventStream) write(frame []byte) error {
-	defer e.server.within(subscriberPatience, e.conn.SetWriteDeadline)()
+	defer e.server.within(e.patience, e.conn.SetWriteDeadline)()
 	if _, err := e.w.Write(frame); err != nil {
 		return err
 	}

@@ -75,12 +75,34 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 	})
 }
 
-// A client that does not read holds up nobody, and is cut off after a minute,
-// with the memory for one event.
+// piped gives a harness whose client reaches the server of h by HTTP/2 over
+// connections in memory, as if over a network: for a bubble.
+func (h *harness) piped() *harness {
+	h.Helper()
+	listener := newPipes()
+	served := make(chan error, 1)
+	go func() { served <- h.server.Serve(context.WithoutCancel(h.Context()), listener) }()
+	transport := &http.Transport{Protocols: new(http.Protocols),
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return listener.dial(), nil }}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	h.Cleanup(func() {
+		transport.CloseIdleConnections()
+		listener.Close()
+		if err := <-served; !errors.Is(err, net.ErrClosed) {
+			h.Error(err)
+		}
+	})
+	options := h.client.Options()
+	options.HTTPClient = &http.Client{Transport: transport}
+	return &harness{T: h.T, server: h.server, client: kinesis.New(options)}
+}
+
+// A client on the network that does not read holds up nobody, and is cut off
+// after a minute, with the memory for one event.
 func TestASlowReaderHoldsUpNobody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := start(t, 1)
-		slow := h.subscribe(h.register("slow"), "0", fromHorizon)
+		slow := h.piped().subscribe(h.register("slow"), "0", fromHorizon)
 		fast := h.subscribe(h.register("fast"), "0", fromHorizon)
 		data := strings.Repeat("x", 1<<20-100)
 		began := time.Now()
@@ -111,6 +133,25 @@ func TestASlowReaderHoldsUpNobody(t *testing.T) {
 		if len(got) >= 20 {
 			t.Errorf("the slow one still got %d records", len(got))
 		}
+	})
+}
+
+// A client in the process may be busy with an event for as long as its
+// subscription lives, and misses nothing.
+func TestASlowReaderInTheProcessIsNotCutOff(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 1)
+		slow := h.subscribe(h.register("slow"), "0", fromHorizon)
+		var want []string
+		for i := range 5 {
+			want = append(want, fmt.Sprint(i))
+			h.put("k", want[i])
+			synctest.Wait() // so that each is an event
+		}
+		time.Sleep(subscriptionLife - time.Second)
+		got, err := slow.ends()
+		h.must(err)
+		equal(t, "records", got, want)
 	})
 }
 
@@ -325,7 +366,7 @@ func TestFaultsOfSubscriptions(t *testing.T) {
 func TestAnEventIsDelayedForMinutes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := start(t, 1)
-		f := h.subscribe(h.register("c"), "0", fromLatest)
+		f := h.piped().subscribe(h.register("c"), "0", fromLatest)
 		f.next()
 		began := time.Now()
 		h.server.Inject(Fault{Operation: eventOperation, Action: Delay, Delay: 2 * subscriberPatience})
