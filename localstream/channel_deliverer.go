@@ -61,9 +61,20 @@ func (d *deliverer) shard(sh state.Shard, from uint64, horizon int64) error {
 	return nil
 }
 
-// page delivers a page, in a new delivery if there is none. When there is no room
-// for it, what was delivered until then is committed.
+// key is an error if the channel's own key does not work.
+func (d *deliverer) key() error {
+	if err := d.server.kms.use(d.channel.stream.key, d.channel.KMSKey); err != nil {
+		return fmt.Errorf("%w: %w", errKey, err)
+	}
+	return nil
+}
+
+// page delivers a page, in a new delivery if there is none. One with a key that does
+// not work has to wait. When there is no room for it, what was delivered until then is committed.
 func (d *deliverer) page(sh state.Shard, p *wal.Page) error {
+	if err := d.server.mayRead(d.channel.stream.view.Load(), sh.Number, p.Records); err != nil {
+		return fmt.Errorf("%w: %w", errKey, err)
+	}
 	if err := d.room(p.Records); err != nil {
 		return errors.Join(err, d.commit())
 	}

@@ -43,6 +43,7 @@ func (s *Server) startDelivery(ch *state.Channel) {
 func (s *Server) deliver(id string) {
 	var since time.Time // undelivered records are no older
 	var again time.Time // not earlier than this
+	waits := false      // for a KMS key, which was logged
 	for {
 		ch := (*s.channels.Load())[id]
 		if ch == nil || !ch.Delivers() {
@@ -69,10 +70,19 @@ func (s *Server) deliver(id string) {
 		switch err := s.deliverAll(ch); {
 		case err == nil:
 			since = now
+			if waits {
+				waits = false
+				s.logger.Info("channel delivers again", zap.String("channel", ch.Name))
+			}
 		case s.closing.Err() != nil, errors.Is(err, errNoDelivery):
 		case errors.Is(err, errInDoubt):
 			s.logger.Error("channel delivers no more until the server is opened again", zap.String("channel", ch.Name), zap.Error(err))
 			return
+		case errors.Is(err, errKey):
+			if again = now.Add(deliverAgain); !waits {
+				waits = true
+				s.logger.Warn("channel waits for a KMS key", zap.String("channel", ch.Name), zap.Error(err))
+			}
 		default:
 			s.logger.Warn("channel could not deliver and will try again", zap.String("channel", ch.Name), zap.Error(err))
 			again = now.Add(deliverAgain)
@@ -128,22 +138,36 @@ func (s *Server) deliverAll(ch *channel) error {
 		return err
 	}
 	defer d.abandon()
+	if err := d.key(); err != nil {
+		return err
+	}
 	v := ch.stream.view.Load()
+	var waits error // for the key of a shard
 	for _, sh := range v.Shards {
 		from, ok := ch.From(sh.Number)
 		if !ok {
 			continue
 		}
-		err := d.shard(sh, from, v.TrimHorizon(time.Now()))
-		if isDamage(err) { // the others are none the worse
+		switch err := d.shard(sh, from, v.TrimHorizon(time.Now())); {
+		case err == nil:
+		case errors.Is(err, errKey): // that of the others may work
+			waits = err
+		case isDamage(err): // the others are none the worse
 			s.logger.Warn("channel cannot read a shard", zap.String("channel", ch.Name),
 				zap.String("shard", state.ShardID(sh.Number)), zap.Error(err))
-		} else if err != nil {
+		default:
 			return err
 		}
 	}
-	return d.commit()
+	if err := d.commit(); err != nil {
+		return err
+	}
+	return waits
 }
+
+// errKey means that a KMS key does not work: that of the channel, or of records
+// that are to be delivered. They wait until it does.
+var errKey = errors.New("a KMS key does not work")
 
 // errNoDelivery means that a channel was deleted while it delivered.
 var errNoDelivery = errors.New("the channel does not deliver any more")
