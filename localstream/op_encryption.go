@@ -39,6 +39,9 @@ func (c *call) startStreamEncryption(ctx context.Context, in *kinesis.StartStrea
 		if err := c.server.kms.use(v.Key, *in.KeyId); err != nil {
 			return todo, err
 		}
+		if err := checkKeyChanges(v); err != nil {
+			return todo, err
+		}
 		if err := c.daily(&st.daily.encryptionStarts, encryptionsPerDay, v, "StartStreamEncryption"); err != nil {
 			return todo, err
 		}
@@ -64,11 +67,27 @@ func (c *call) stopStreamEncryption(ctx context.Context, in *kinesis.StopStreamE
 		if v.KeyID() == "" {
 			return todo, nil
 		}
+		if err := checkKeyChanges(v); err != nil {
+			return todo, err
+		}
 		if err := c.daily(&st.daily.encryptionStops, encryptionsPerDay, v, "StopStreamEncryption"); err != nil {
 			return todo, err
 		}
 		return update{settings: &state.Settings{KeyID: aws.String("")}}, nil
 	})
+}
+
+// maxKeyChanges is how many changes of its encryption a stream remembers: those
+// that there are records from before. AWS lets it have 50 a day.
+const maxKeyChanges = 1000
+
+// checkKeyChanges refuses a change that would be one too many to remember.
+func checkKeyChanges(v *view) error {
+	if len(v.Encryption) < maxKeyChanges {
+		return nil
+	}
+	return limitExceeded("Stream %s under account %s has changed its encryption %d times within its retention period. Try again when records from before have expired.",
+		v.Name, v.Account, maxKeyChanges)
 }
 
 func checkEncryption(kind types.EncryptionType, keyID string) error {

@@ -32,7 +32,7 @@ func (s *Server) upkeep() {
 }
 
 // trim removes what has expired by now: first the records, then the shards
-// that held nothing else.
+// that held nothing else, and the keys that encrypted nothing else.
 func (s *Server) trim(now time.Time) {
 	for _, st := range *s.catalog.Load() {
 		v := st.view.Load()
@@ -43,13 +43,16 @@ func (s *Server) trim(now time.Time) {
 			}
 			continue
 		}
-		expired := &state.ShardsExpired{ID: st.id}
+		expired := &state.Expired{ID: st.id}
 		for _, sh := range v.Shards {
 			if sh.Expired(horizon) {
 				expired.Numbers = append(expired.Numbers, sh.Number)
 			}
 		}
-		if len(expired.Numbers) == 0 {
+		if v.HasExpiredKeys(horizon) {
+			expired.Horizon = horizon
+		}
+		if len(expired.Numbers) == 0 && expired.Horizon == 0 {
 			continue
 		}
 		err := s.change(s.closing, func(m *metadata) error {
@@ -63,7 +66,7 @@ func (s *Server) trim(now time.Time) {
 			return nil
 		})
 		if err != nil && s.closing.Err() == nil {
-			s.logger.Warn("expired shards remain", zap.String("stream", v.Name), zap.Error(err))
+			s.logger.Warn("expired shards or keys remain", zap.String("stream", v.Name), zap.Error(err))
 		}
 	}
 }

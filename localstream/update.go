@@ -105,9 +105,11 @@ func (m *metadata) saveSettings(st *stream, settings *state.Settings, updated bo
 func (s *stream) boundary(now *state.Stream, at time.Time) *state.Boundary {
 	b := &state.Boundary{At: at.UnixMilli(), Horizon: now.TrimHorizon(at), NextShard: now.NextShard, From: map[uint32]uint64{}}
 	for _, sh := range now.Shards {
+		tip, last := s.log.Tip(sh.Number)
 		if !sh.IsClosed() {
-			b.From[sh.Number], _ = s.log.Tip(sh.Number)
+			b.From[sh.Number] = tip
 		}
+		b.At = max(b.At, last) // the clock may have been ahead
 	}
 	return b
 }

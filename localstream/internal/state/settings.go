@@ -3,6 +3,7 @@ package state
 import (
 	"maps"
 	"slices"
+	"sort"
 )
 
 // Settings are new values of settings of a stream. Nil stays as it is.
@@ -26,7 +27,7 @@ type SettingsChanged struct {
 // Boundary parts the records of a stream into those before a moment and those
 // after it, whatever the clock does.
 type Boundary struct {
-	At        int64             `json:"at"`             // Unix milliseconds
+	At        int64             `json:"at"`             // Unix milliseconds; no record before it arrived later
 	Horizon   int64             `json:"horizon"`        // the trim horizon at that time
 	NextShard uint32            `json:"next_shard"`     // of shards from this number on, every record is after it,
 	From      map[uint32]uint64 `json:"from,omitempty"` // and of these shards, the records from these indices on
@@ -87,10 +88,22 @@ func (s *Stream) encrypt(keyID string, since Boundary) {
 	if n := len(list); n == 0 || list[n-1].KeyID != keyID {
 		list = append(list, Encryption{KeyID: keyID, Since: since})
 	}
-	for len(list) > 1 && list[1].Since.At < since.Horizon || len(list) > 0 && list[0].KeyID == "" {
+	s.Encryption = withoutExpired(list, since.Horizon)
+}
+
+// withoutExpired is a list without the keys whose records have all arrived
+// before the horizon.
+func withoutExpired(list []Encryption, horizon int64) []Encryption {
+	for len(list) > 1 && list[1].Since.At < horizon || len(list) > 0 && list[0].KeyID == "" {
 		list = list[1:]
 	}
-	s.Encryption = list
+	return list
+}
+
+// HasExpiredKeys reports whether there is something to forget of the keys of
+// records that arrived before the horizon.
+func (s *Stream) HasExpiredKeys(horizon int64) bool {
+	return len(withoutExpired(s.Encryption, horizon)) < len(s.Encryption)
 }
 
 // KeyID is the id of the key that new records are encrypted with, empty if
@@ -105,10 +118,9 @@ func (s *Stream) KeyID() string {
 // KeyOf is the id of the key that a record was encrypted with, empty if it was
 // not.
 func (s *Stream) KeyOf(shard uint32, index uint64) string {
-	for _, e := range slices.Backward(s.Encryption) {
-		if !e.Since.before(shard, index) {
-			return e.KeyID
-		}
+	after := sort.Search(len(s.Encryption), func(i int) bool { return s.Encryption[i].Since.before(shard, index) })
+	if after == 0 {
+		return ""
 	}
-	return ""
+	return s.Encryption[after-1].KeyID
 }

@@ -40,7 +40,7 @@ type Event struct {
 	Status    *StatusChanged `json:"status,omitempty"`
 	Resharded *Resharded     `json:"resharded,omitempty"`
 	Retention *Retention     `json:"retention,omitempty"`
-	Expired   *ShardsExpired `json:"expired,omitempty"`
+	Expired   *Expired       `json:"expired,omitempty"`
 	Removed   *Removed       `json:"removed,omitempty"`
 
 	Settings *SettingsChanged `json:"settings,omitempty"`
@@ -91,10 +91,12 @@ type Retention struct {
 	Horizon int64  `json:"horizon"`
 }
 
-// ShardsExpired are shards that are forgotten.
-type ShardsExpired struct {
+// Expired is what is forgotten of a stream, because the records are gone that it
+// was about: shards, and keys that nothing is encrypted with any more.
+type Expired struct {
 	ID      string   `json:"id"`
-	Numbers []uint32 `json:"numbers"`
+	Numbers []uint32 `json:"numbers"`           // of shards
+	Horizon int64    `json:"horizon,omitempty"` // of keys, Unix milliseconds
 }
 
 // Removed is the end of a stream. Its files are removed afterwards.
@@ -169,6 +171,7 @@ func (s *State) Prepare(e Event) (apply func(), err error) {
 			st.Shards = slices.DeleteFunc(slices.Clone(st.Shards), func(sh Shard) bool {
 				return sh.IsClosed() && slices.Contains(e.Expired.Numbers, sh.Number)
 			})
+			st.Encryption = withoutExpired(st.Encryption, e.Expired.Horizon)
 			return nil
 		})
 	case e.Settings != nil:

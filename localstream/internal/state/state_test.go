@@ -28,7 +28,7 @@ func events(t *testing.T) []Event {
 		{Consumer: &ConsumerChanged{ID: "id", Name: "a", Status: Active}},
 		{Deregistered: &ConsumerRemoved{ID: "id", Name: "b"}},
 		{Booted: &Booted{Boot: 2}},
-		{Expired: &ShardsExpired{ID: "id", Numbers: []uint32{0}}},
+		{Expired: &Expired{ID: "id", Numbers: []uint32{0}}},
 	}
 }
 
