@@ -17,7 +17,7 @@ import (
 const (
 	measureEvery    = time.Second
 	measureBytes    = 4 << 20 // let in since the last time
-	recordOverhead  = 64      // what a record takes on the disk beside key and data, about
+	recordOverhead  = 104     // what a record takes on the disk beside key and data, at most: alone in a batch
 	defaultFreeMark = 64 << 20
 	marginPart      = 64      // of a limit
 	unknownFree     = 1 << 60 // more than any disk has
@@ -87,12 +87,8 @@ func (d *space) admit(st *stream, shardID string, n int64) *apiError {
 		return nil
 	}
 	d.refresh(time.Now(), false)
-	var size int64
-	if d.server.cfg.MaxStreamBytes > 0 {
-		size = st.log.Size()
-	}
 	d.mu.Lock()
-	why, moves := d.refusal(st, size, n)
+	why, moves := d.refusal(st, n)
 	if why == "" {
 		d.pending += n
 		st.pending += n
@@ -135,8 +131,8 @@ type move struct {
 }
 
 // refusal is why n more bytes cannot be used, "" if they can, and which gates
-// moved. Size is that of the stream's log. mu is held.
-func (d *space) refusal(st *stream, size, n int64) (why string, moves []move) {
+// moved. mu is held.
+func (d *space) refusal(st *stream, n int64) (why string, moves []move) {
 	closed := func(ok, moved bool, why string, bytes, limit int64) bool {
 		if moved {
 			moves = append(moves, move{why, !ok, bytes, limit})
@@ -150,6 +146,12 @@ func (d *space) refusal(st *stream, size, n int64) (why string, moves []move) {
 	if ok, moved := d.total.admit(d.used+coming, n); closed(ok, moved, "all streams have reached their quota", d.used, d.total.limit) {
 		return fmt.Sprintf("all streams together have reached their quota of %d bytes", d.total.limit), moves
 	}
+	if st.quota.limit == 0 {
+		return "", moves
+	}
+	// While mu is held nothing is released, so what the log took in the meantime
+	// still counts as pending, too. Its size is known without I/O.
+	size := st.log.Size()
 	if ok, moved := st.quota.admit(size+st.pending, n); closed(ok, moved, "stream "+st.key.Name+" has reached its quota", size, st.quota.limit) {
 		return fmt.Sprintf("the stream has reached its quota of %d bytes", st.quota.limit), moves
 	}
@@ -235,11 +237,6 @@ func (d *space) health() *spaceHealth {
 		return nil
 	}
 	d.refresh(time.Now(), true)
-	streams := *d.server.catalog.Load()
-	sizes := make(map[*stream]int64, len(streams))
-	for _, st := range streams {
-		sizes[st] = st.log.Size()
-	}
 	var moves []move
 	defer func() { d.tell(moves) }() // when mu is free
 	d.mu.Lock()
@@ -248,8 +245,8 @@ func (d *space) health() *spaceHealth {
 	if d.free != unknownFree {
 		h.FreeBytes = d.free
 	}
-	for st, size := range sizes {
-		_, moved := d.refusal(st, size, 0) // there may be room again, and nobody has tried
+	for _, st := range *d.server.catalog.Load() {
+		_, moved := d.refusal(st, 0) // there may be room again, and nobody has tried
 		moves = append(moves, moved...)
 		if st.quota.closed {
 			h.ThrottledStreams++
@@ -259,7 +256,7 @@ func (d *space) health() *spaceHealth {
 	return h
 }
 
-// recordSpace is what a record takes on the disk, about.
+// recordSpace is what a record takes on the disk, at most.
 func recordSpace(r *wal.Record) int64 {
 	return int64(len(r.Data)+len(r.Key)+len(r.HashKey)) + recordOverhead
 }
