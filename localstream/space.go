@@ -86,7 +86,7 @@ func (d *space) admit(st *stream, shardID string, n int64) *apiError {
 	if d == nil {
 		return nil
 	}
-	d.refresh(time.Now(), false)
+	d.refresh(time.Now())
 	d.mu.Lock()
 	why, moves := d.refusal(st, n)
 	if why == "" {
@@ -107,7 +107,7 @@ func (d *space) admitAll(st *stream, n int64) bool {
 	if d == nil {
 		return true
 	}
-	d.refresh(time.Now(), false)
+	d.refresh(time.Now())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var size int64
@@ -181,14 +181,14 @@ func (d *space) release(st *stream, n int64) {
 	d.written += n
 }
 
-// refresh measures what is used if that is due, or if somebody wants to know it
-// now. Who finds another one measuring goes on with what is known.
-func (d *space) refresh(now time.Time, wanted bool) {
+// refresh measures what is used if that is due. Who finds another one measuring
+// goes on with what is known.
+func (d *space) refresh(now time.Time) {
 	if d == nil {
 		return
 	}
 	d.mu.Lock()
-	due := wanted || now.Sub(d.at) >= measureEvery || d.written+d.pending > measureBytes
+	due := d.at.IsZero() || now.Sub(d.at) >= measureEvery || d.written+d.pending > measureBytes
 	written := d.written
 	d.mu.Unlock()
 	if !due {
@@ -231,12 +231,14 @@ type spaceHealth struct {
 	ThrottledStreams int `json:"throttled_streams,omitempty"`
 }
 
-// health measures and tells. It is nil if the room is not limited.
+// health tells what is known, which is no older than measureEvery: whoever asks
+// for it need not be somebody who may keep the disk busy. It is nil if the room is
+// not limited.
 func (d *space) health() *spaceHealth {
 	if d == nil {
 		return nil
 	}
-	d.refresh(time.Now(), true)
+	d.refresh(time.Now())
 	var moves []move
 	defer func() { d.tell(moves) }() // when mu is free
 	d.mu.Lock()
@@ -261,7 +263,7 @@ func recordSpace(r *wal.Record) int64 {
 	return int64(len(r.Data)+len(r.Key)+len(r.HashKey)) + recordOverhead
 }
 
-// recordsSpace is what records take on the disk, about.
+// recordsSpace is what records take on the disk, at most.
 func recordsSpace(recs []wal.Record) (n int64) {
 	for i := range recs {
 		n += recordSpace(&recs[i])

@@ -35,6 +35,7 @@ type smallDisk struct {
 	room  int64
 	sizes map[string]int64
 	full  int // how often it was
+	asked int // how often somebody wanted to know what is free
 }
 
 func newSmallDisk(room int64) *smallDisk {
@@ -44,6 +45,7 @@ func newSmallDisk(room int64) *smallDisk {
 func (d *smallDisk) Free() (int64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.asked++
 	return d.free(), nil
 }
 
@@ -364,4 +366,28 @@ func TestTheFirstPutsKnowTheDisk(t *testing.T) {
 	_, err := h.client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: aws.String("s"), PartitionKey: aws.String("a"), Data: []byte("x")})
 	h.wantError(err, typeThroughput, "")
 	<-h.server.space.measure
+}
+
+// Who reads the health page again and again does not make the server look at the
+// disk each time, and still learns what is free now.
+func TestTheHealthPageDoesNotKeepTheDiskBusy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		disk := newSmallDisk(4 << 20)
+		h := open(t, Config{fs: disk, MinFreeBytes: 1 << 20})
+		h.healthDisk() // the first that asks after the opening
+		disk.mu.Lock()
+		disk.asked, disk.room = 0, disk.room-2<<20
+		disk.mu.Unlock()
+		for range 100 {
+			h.healthDisk()
+		}
+		equal(t, "looks within a second", disk.asked, 0)
+		time.Sleep(measureEvery)
+		free := disk.free()
+		for range 100 {
+			equal(t, "free", int64(h.healthDisk()["free_bytes"].(float64)), free)
+		}
+		equal(t, "looks after it", disk.asked, 1)
+		h.must(h.server.Close())
+	})
 }
