@@ -1,9 +1,11 @@
 package localstream
 
 import (
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -133,4 +135,26 @@ func TestADeleteThatFailedTakesNoRecords(t *testing.T) {
 		_, err = h.client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: aws.String("s")})
 		equal(t, "is there after opening again", err == nil, nth == 0)
 	}
+}
+
+// What was to become of a stream after a delay is not waited for when the stream
+// is gone, nor when the server is.
+func TestNobodyWaitsForADeletedStream(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 0, Config{CreateDelay: time.Hour, UpdateDelay: time.Hour, ConsumerDelay: time.Hour, ChannelDelay: time.Hour})
+		before := runtime.NumGoroutine()
+		for range 5 {
+			h.create("s", 1)
+			_, err := h.client.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")})
+			h.must(err)
+		}
+		synctest.Wait()
+		if n := runtime.NumGoroutine(); n > before { // those of other tests may have ended
+			t.Errorf("%d goroutines wait for streams that are gone", n-before)
+		}
+		h.create("s", 1)
+		began := time.Now()
+		h.must(h.server.Close())
+		equal(t, "closing took", time.Since(began), time.Duration(0))
+	})
 }

@@ -162,11 +162,7 @@ func (s *Server) later(m *metadata, delay time.Duration, st *stream, f func(*met
 		return f(m)
 	}
 	s.background.Go(func() {
-		timer := time.NewTimer(delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.closing.Done():
+		if !s.outlasts(st, delay) {
 			return
 		}
 		err := s.change(s.closing, func(m *metadata) error {
@@ -180,6 +176,25 @@ func (s *Server) later(m *metadata, delay time.Duration, st *stream, f func(*met
 		}
 	})
 	return nil
+}
+
+// outlasts waits, and reports whether the server and the stream are still there.
+func (s *Server) outlasts(st *stream, delay time.Duration) bool {
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	for {
+		v := st.view.Load()
+		if v.gone {
+			return false
+		}
+		select {
+		case <-timer.C:
+			return true
+		case <-v.replaced:
+		case <-s.closing.Done():
+			return false
+		}
+	}
 }
 
 // resume goes on with the transitions that the last closing interrupted.
