@@ -171,6 +171,27 @@ func TestTheTableOfKMSKeys(t *testing.T) {
 	}
 }
 
+// A line has a key and its state, whose name is that of the state.
+func TestLinesOfKMSKeys(t *testing.T) {
+	for state := KMSEnabled; state <= KMSThrottled; state++ {
+		id, got, err := ParseKMSKey(testKey2 + "=" + state.String())
+		if err != nil || id != testKey2 || got != state {
+			t.Errorf("%v: %s, %v, %v", state, id, got, err)
+		}
+	}
+	if id, state, err := ParseKMSKey("alias/a"); err != nil || id != "alias/a" || state != KMSEnabled {
+		t.Errorf("no state: %s, %v, %v", id, state, err)
+	}
+	equal(t, "a state that is none", KMSKey(99), "KMSKey(99)")
+	for line, want := range map[string]string{
+		"": `key ""`, "orders=disabled": `key "orders": want`, "alias/a=Disabled": `state "Disabled": want enabled, disabled,`, "alias/a=": `state "": want`,
+	} {
+		if _, _, err := ParseKMSKey(line); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", line, err, want)
+		}
+	}
+}
+
 func TestEncryptionErrors(t *testing.T) {
 	h := start(t, 1)
 	for _, key := range []string{"orders", "alias/", "alias/a b", "1234", "12345678-1234-1234-1234-1234567890ag", "mrk-12", "arn:aws:kms:us-east-1:1:key/" + testKeyID,

@@ -3,6 +3,7 @@ package localstream
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -31,6 +32,44 @@ const (
 	// KMSThrottled: KMSThrottlingException.
 	KMSThrottled
 )
+
+// kmsStates are the names of the states of a key, by state.
+var kmsStates = [...]string{
+	KMSEnabled:         "enabled",
+	KMSDisabled:        "disabled",
+	KMSPendingDeletion: "pending-deletion",
+	KMSAccessDenied:    "access-denied",
+	KMSNotFound:        "not-found",
+	KMSOptInRequired:   "opt-in-required",
+	KMSThrottled:       "throttled",
+}
+
+// String is the name that [ParseKMSKey] reads.
+func (k KMSKey) String() string {
+	if int(k) < len(kmsStates) {
+		return kmsStates[k]
+	}
+	return fmt.Sprintf("KMSKey(%d)", uint8(k))
+}
+
+// ParseKMSKey reads an entry of [Config.KMSKeys] from a line like
+// alias/orders=disabled: the id of a key, and its state, which is enabled,
+// disabled, pending-deletion, access-denied, not-found, opt-in-required or
+// throttled; enabled, if there is none. The error names what is wrong with it.
+func ParseKMSKey(line string) (id string, key KMSKey, err error) {
+	id, name, given := strings.Cut(line, "=")
+	if given {
+		i := slices.Index(kmsStates[:], name)
+		if i < 0 {
+			return "", 0, fmt.Errorf("key %q: state %q: want %s", id, name, strings.Join(kmsStates[:], ", "))
+		}
+		key = KMSKey(i)
+	}
+	if err := checkKMSKey(id, key); err != nil {
+		return "", 0, err
+	}
+	return id, key, nil
+}
 
 // kmsErrors are the error types of the states of a key, by state.
 var kmsErrors = [...]string{

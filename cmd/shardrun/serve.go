@@ -26,6 +26,7 @@ type serveFlags struct {
 	logLevel    string
 	shardLimit  int
 	faults      []string
+	kmsKeys     []string
 	secure      secureFlags
 	maxBytes    sizeFlag
 	maxStream   sizeFlag
@@ -81,6 +82,7 @@ directory: --ca-out writes it for clients, as in AWS_CA_BUNDLE.`,
 	flags.StringSliceVar(&f.config.AllowHosts, "allow-host", nil, "name that clients may use for this server, besides localhost and addresses (repeatable)")
 	flags.StringSliceVar(&f.config.AllowOrigins, "allow-origin", nil, "web origin that browsers may call from (repeatable)")
 	flags.StringArrayVar(&f.faults, "fault", nil, "make something go wrong, as op=PutRecords,shard=*,kind=throttle,count=3 (repeatable)")
+	flags.StringArrayVar(&f.kmsKeys, "kms-key", nil, "KMS key that streams may be encrypted with, as ID or ID=STATE: enabled, disabled, pending-deletion, access-denied, not-found, opt-in-required, throttled; all others are not found then (repeatable; without it every key works)")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error, on standard error")
 	return c
 }
@@ -174,6 +176,9 @@ func (f serveFlags) localstream(a *app) (localstream.Config, error) {
 			return cfg, usagef("--%s-delay %v: it must not be negative", name, d)
 		}
 	}
+	if cfg.KMSKeys, err = parseKMSKeys(f.kmsKeys); err != nil {
+		return cfg, err
+	}
 	if err := f.secure.configure(&cfg); err != nil {
 		return cfg, err
 	}
@@ -199,6 +204,25 @@ func parseFaults(lines []string) ([]localstream.Fault, error) {
 		}
 	}
 	return faults, nil
+}
+
+// parseKMSKeys makes a table of the lines of --kms-key; no line is no table.
+func parseKMSKeys(lines []string) (map[string]localstream.KMSKey, error) {
+	if len(lines) == 0 {
+		return nil, nil
+	}
+	keys := map[string]localstream.KMSKey{}
+	for _, line := range lines {
+		id, key, err := localstream.ParseKMSKey(line)
+		if err != nil {
+			return nil, usagef("--kms-key: %w", err)
+		}
+		if _, twice := keys[id]; twice {
+			return nil, usagef("--kms-key: key %q is there twice", id)
+		}
+		keys[id] = key
+	}
+	return keys, nil
 }
 
 // newLogger logs to w in lines for people.
