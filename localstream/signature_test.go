@@ -134,6 +134,17 @@ func TestRequestsThatTheSDKSignsAreAccepted(t *testing.T) {
 			s.body, s.header = "\xa0", map[string]string{"Content-Type": wire.AsCBOR.ContentType()}
 			return s.signed(t)
 		}(),
+		"without the content type, as the SDK for JavaScript 2 does it": func() *http.Request {
+			s := newSigning()
+			r := s.request(t)
+			r.Header.Del("Content-Type")
+			creds := aws.Credentials{AccessKeyID: s.id, SecretAccessKey: s.secret}
+			if err := v4.NewSigner().SignHTTP(t.Context(), creds, r, s.payload(), s.service, s.region, s.at); err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", contentJSON)
+			return r
+		}(),
 		"several values": func() *http.Request {
 			s := newSigning()
 			r := s.request(t)
