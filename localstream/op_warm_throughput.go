@@ -30,10 +30,11 @@ func (c *call) updateStreamWarmThroughput(ctx context.Context, in *kinesis.Updat
 		}
 		todo, err := m.warm(v, *in.WarmThroughputMiBps)
 		out.StreamName, out.StreamARN = aws.String(v.Name), aws.String(v.ARN())
-		out.WarmThroughput = &types.WarmThroughputObject{TargetMiBps: in.WarmThroughputMiBps, CurrentMiBps: aws.Int32(v.WarmMiBps)}
+		current, shards := v.WarmMiBps, len(v.open)
 		if c.server.cfg.UpdateDelay <= 0 {
-			out.WarmThroughput.CurrentMiBps = in.WarmThroughputMiBps
+			current, shards = *in.WarmThroughputMiBps, m.warmShards(v, *in.WarmThroughputMiBps)
 		}
+		out.WarmThroughput = warmOf(current, *in.WarmThroughputMiBps, shards)
 		return todo, err
 	})
 	if err != nil {
@@ -44,18 +45,25 @@ func (c *call) updateStreamWarmThroughput(ctx context.Context, in *kinesis.Updat
 
 // warm is the update that gives a stream a warm throughput: one open shard for
 // each MiB/s, as far as the shard limit lets it. Less than before closes none.
+// The same as before opens those that there was no room for then.
 func (m *metadata) warm(v *view, mibps int32) (update, error) {
-	if err := m.checkWarm(v.Scope, mibps); err != nil || mibps == v.WarmMiBps {
+	shards := m.warmShards(v, mibps)
+	if err := m.checkWarm(v.Scope, mibps); err != nil || mibps == v.WarmMiBps && shards == len(v.open) {
 		return update{}, err
 	}
 	todo := update{settings: &state.Settings{WarmMiBps: &mibps}}
 	if v.broken != nil {
 		return update{}, internalFailure(v.broken)
 	}
-	if target := min(int(mibps), len(v.open)+m.server.roomFor(v)); target > len(v.open) {
-		todo.steps = v.PlanUniform(target)
+	if shards > len(v.open) {
+		todo.steps = v.PlanUniform(shards)
 	}
 	return todo, nil
+}
+
+// warmShards is how many open shards a stream gets for a warm throughput.
+func (m *metadata) warmShards(v *view, mibps int32) int {
+	return max(len(v.open), min(int(mibps), len(v.open)+m.server.roomFor(v)))
 }
 
 // checkWarm refuses a warm throughput that an account cannot have.
@@ -94,5 +102,12 @@ func (v *view) warmThroughput() *types.WarmThroughputObject {
 	if v.WarmMiBps == 0 && target == 0 {
 		return nil
 	}
-	return &types.WarmThroughputObject{CurrentMiBps: aws.Int32(v.WarmMiBps), TargetMiBps: &target}
+	return warmOf(v.WarmMiBps, target, len(v.open))
+}
+
+// warmOf is a warm throughput in the form of the API. What a stream is scaled to
+// handle is less than it should be while the shard limit keeps it from having
+// the shards.
+func warmOf(current, target int32, shards int) *types.WarmThroughputObject {
+	return &types.WarmThroughputObject{CurrentMiBps: aws.Int32(min(current, int32(shards))), TargetMiBps: &target}
 }

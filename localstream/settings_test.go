@@ -288,18 +288,41 @@ func TestWarmThroughput(t *testing.T) {
 		_, err = h.warm(100)
 		h.must(err)
 		pass(time.Second)
-		equal(t, "as far as there is room", shown(), "ACTIVE20 100 100")
+		equal(t, "as far as there is room", shown(), "ACTIVE20 20 100")
+		_, err = h.warm(100)
+		h.must(err)
+		equal(t, "the same again, without room", shown(), "ACTIVE20 20 100")
+		h.must(h.server.Close())
+		cfg.ShardLimit = 30
+		h = open(t, cfg)
+		_, err = h.warm(100)
+		h.must(err)
+		pass(time.Second)
+		equal(t, "the same again, with room", shown(), "ACTIVE30 30 100")
 		_, err = h.client.UpdateAccountSettings(t.Context(), &kinesis.UpdateAccountSettingsInput{
 			MinimumThroughputBillingCommitment: &types.MinimumThroughputBillingCommitmentInput{Status: "DISABLED"}})
 		h.wantError(err, typeInvalidArgument, "MinimumThroughputBillingCommitment cannot be DISABLED while streams have a warm throughput, such as stream s under account 000000000000.")
 		_, err = h.warm(0)
 		h.must(err)
 		pass(time.Second)
-		equal(t, "none again", shown(), "ACTIVE20 -")
+		equal(t, "none again", shown(), "ACTIVE30 -")
 		_, err = h.warm(10241)
 		h.wantError(err, typeLimitExceeded, "WarmThroughputMiBps cannot be greater than 10240. Requested warm throughput: 10241")
 		h.must(h.server.Close())
 	})
+}
+
+// The answer says what the stream can handle now, and what it should.
+func TestTheAnswerToAWarmThroughputThatIsCut(t *testing.T) {
+	h := start(t, 0, Config{ShardLimit: 6})
+	h.commit("ENABLED")
+	h.createOnDemand("s")
+	w, err := h.warm(3)
+	h.must(err)
+	equal(t, "less than the shards", fmt.Sprint(*w.CurrentMiBps, *w.TargetMiBps), "3 3")
+	w, err = h.warm(100)
+	h.must(err)
+	equal(t, "cut", fmt.Sprint(*w.CurrentMiBps, *w.TargetMiBps), "6 100")
 }
 
 func TestWarmThroughputOfOtherOperations(t *testing.T) {
