@@ -141,3 +141,75 @@ func TestHowLongAClientMayTakeToRead(t *testing.T) {
 		h.must(h.server.Close())
 	})
 }
+
+// On HTTP/2 too a client gets a time for its whole body, however it sends it, and
+// one for its headers. The other requests of its connection go on.
+func TestHowLongAClientOfHTTP2MayTake(t *testing.T) {
+	for name, every := range map[string]time.Duration{"nothing comes": 0, "a byte comes each second": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h := start(t, 0).piped()
+				began := time.Now()
+				body, feed := io.Pipe()
+				fed := make(chan error, 1) // the one error that ends it
+				go func() {
+					_, err := io.WriteString(feed, "{")
+					for err == nil {
+						if every == 0 {
+							every = time.Hour
+						}
+						time.Sleep(every)
+						_, err = io.WriteString(feed, " ")
+					}
+					fed <- err
+				}()
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/", body)
+				h.must(err)
+				r.ContentLength = 1 << 16
+				r.Header.Set("Content-Type", contentJSON)
+				r.Header.Set("X-Amz-Target", targetPrefix+"ListStreams")
+				r.Header.Set("X-Amz-Date", "x")
+				r.Header.Set("Authorization", auth)
+				client := h.client.Options().HTTPClient
+				resp, err := client.Do(r)
+				h.must(err)
+				equal(t, "answer", fmt.Sprint(resp.ProtoMajor, resp.StatusCode), fmt.Sprint(2, http.StatusBadRequest))
+				equal(t, "came after", time.Since(began).Truncate(time.Second), patience(defaultBodyBytes))
+				resp.Body.Close()
+				body.Close()
+				if err := <-fed; !errors.Is(err, io.ErrClosedPipe) {
+					t.Error(err)
+				}
+				_, err = h.client.ListStreams(t.Context(), nil)
+				h.must(err)
+			})
+		})
+	}
+	t.Run("headers without an end", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			h := open(t, Config{Durability: Memory})
+			listener := newPipes()
+			served := make(chan error, 1)
+			go func() { served <- h.server.Serve(t.Context(), listener) }()
+			conn := listener.dial()
+			began := time.Now()
+			go func() {
+				// The preface, empty settings, and headers of stream 1 that are to go on.
+				_, err := io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+"\x00\x00\x00\x04\x00\x00\x00\x00\x00"+"\x00\x00\x01\x01\x00\x00\x00\x00\x01\x83")
+				if err != nil {
+					t.Error(err)
+				}
+			}()
+			_, err := io.Copy(io.Discard, conn)
+			h.must(err)
+			if took := time.Since(began); took < idleTimeout || took > idleTimeout+2*time.Second {
+				t.Errorf("cut off after %v", took)
+			}
+			h.must(h.server.Close())
+			listener.Close()
+			if err := <-served; !errors.Is(err, net.ErrClosed) {
+				t.Error(err)
+			}
+		})
+	})
+}
