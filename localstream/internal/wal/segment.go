@@ -177,7 +177,8 @@ func newFiles(fsys vfs.FS) *files { return &files{fs: fsys, open: map[*segment]*
 func (c *files) add(seg *segment, f vfs.File) *handle {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h := &handle{File: f, users: 1}
+	c.uses++
+	h := &handle{File: f, users: 1, lastUse: c.uses}
 	c.open[seg] = h
 	return h
 }
