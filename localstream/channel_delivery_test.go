@@ -141,7 +141,7 @@ func TestDeliveryToADirectory(t *testing.T) {
 		h.must(err)
 		equal(t, "objects", objectsIn(t, disk, "lake")[0].body, "x\n")
 		h.must(disk.Close())
-		equal(t, "events", nowhere.server.metadata.events, 4) // opened, a stream, a channel, its start
+		equal(t, "events", nowhere.server.metadata.events, 5) // opened, a stream, that it is ACTIVE, a channel, its start
 	})
 }
 

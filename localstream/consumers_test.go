@@ -306,6 +306,13 @@ func TestAJournalWithoutConsumersOpens(t *testing.T) {
 	if err := journal.Close(); err != nil {
 		t.Fatal(err)
 	}
+	log, err := wal.Open(wal.Config{FS: disk, Dir: streamsDir + "/11111111-2222-4333-8444-555555555555"})
+	if err == nil {
+		err = log.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	h := open(t, Config{fs: disk})
 	equal(t, "consumers", h.consumers(), "")
 	h.register("c")

@@ -15,10 +15,12 @@ import (
 // The life of a stream: CREATING, ACTIVE, UPDATING, DELETING. Everything here
 // runs where the metadata is owned.
 
-// create makes a stream. The journal knows of it before there is a directory,
-// so that a crash leaves none that nobody knows; it becomes visible last, when
-// it works.
+// create makes a stream, which is ACTIVE after the delay. The journal knows of it
+// before there is a directory, so that a crash leaves none that nobody knows, and
+// in any state but CREATING only when there is one, so that one that is lost is
+// missed. The stream becomes visible last, when it works.
 func (m *metadata) create(st *state.Stream) error {
+	st.Status = state.Creating
 	if err := m.save(state.Event{Created: st}); err != nil {
 		return internalFailure(err)
 	}
@@ -26,6 +28,10 @@ func (m *metadata) create(st *state.Stream) error {
 	if err != nil {
 		// Unless this is saved the next opening finds the stream, empty.
 		return internalFailure(errors.Join(err, m.forget(st.ID, st.Name)))
+	}
+	err = m.server.later(m, m.server.cfg.CreateDelay, opened, func(m *metadata) error { return m.activate(opened) })
+	if err != nil {
+		return errors.Join(err, opened.log.Close(), m.forget(st.ID, st.Name))
 	}
 	m.setCatalog(st.Key, opened)
 	return nil

@@ -182,7 +182,7 @@ func indexBoot(index uint64) uint64 { return index >> bootShift }
 func (m *metadata) openStream(st *state.Stream) (*stream, error) {
 	s := m.server
 	log, err := wal.Open(wal.Config{
-		FS: s.fs, Dir: streamsDir + "/" + st.ID, Durability: s.walDurability(),
+		FS: s.fs, Dir: streamsDir + "/" + st.ID, Exists: st.Status != state.Creating, Durability: s.walDurability(),
 		SegmentBytes: s.cfg.segmentBytes, Logger: s.logger.With(zap.String("stream", st.Name)),
 	})
 	if err != nil {

@@ -66,15 +66,7 @@ func (c *call) createStream(ctx context.Context, in *kinesis.CreateStreamInput) 
 		st.Created = now.UnixMilli()
 		st.NextShard = uint32(shards)
 		st.Shards = state.NewShards(shards, now, m.state.Retired)
-		st.Status = state.Active
-		if s.cfg.CreateDelay > 0 {
-			st.Status = state.Creating
-		}
-		if err := m.create(st); err != nil || st.Status == state.Active {
-			return err
-		}
-		opened := (*s.catalog.Load())[key]
-		return s.later(m, s.cfg.CreateDelay, opened, func(m *metadata) error { return m.activate(opened) })
+		return m.create(st)
 	})
 }
 

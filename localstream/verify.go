@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"time"
 
 	"github.com/shardrun/shardrun/internal/vfs"
 	"github.com/shardrun/shardrun/localstream/internal/state"
@@ -45,6 +46,9 @@ type VerifiedStream struct {
 	Segments []VerifiedSegment `json:"segments"` // oldest first
 	// Damage is all that is wrong with the log, in its order.
 	Damage []Damage `json:"damage"`
+	// Doubts are what may be the trace of a loss, or of something else, each in
+	// words. They are no damage: nobody can tell.
+	Doubts []string `json:"doubts"`
 }
 
 // VerifiedShard is what a log has of one shard.
@@ -84,6 +88,10 @@ type Damage struct {
 // directory must be one that can be written to. Damage is part of the result;
 // errors are of the file system, of a directory that is none of a server, that a
 // server has open, or that another version of shardrun wrote.
+//
+// A whole file that is gone is missed in the middle of a log, and when it was all
+// of a log. The oldest ones of a log may as well have been trimmed, and the newest
+// never have been written: that leaves a doubt at most.
 func Verify(dir string) (*Verification, error) {
 	var out *Verification
 	err := offline(dir, func(fsys vfs.FS) error {
@@ -169,16 +177,25 @@ func inspectAll(fsys vfs.FS) (*inspected, error) {
 		return nil, err
 	}
 	in.lost = in.state.Boot == 0 && len(dirs) > 0
+	ids := map[string]bool{}
 	for _, d := range dirs {
-		if !d.Dir || slices.Contains(in.state.Removed, d.Name) {
-			continue // what is removed is on its way
+		ids[d.Name] = d.Dir && !slices.Contains(in.state.Removed, d.Name) // what is removed is on its way
+	}
+	for id, st := range in.state.Streams {
+		// One that is being made need not have a directory, or all of it.
+		ids[id] = ids[id] || st.Status != state.Creating
+	}
+	for id, there := range ids {
+		if !there {
+			continue
 		}
-		dir := path.Join(streamsDir, d.Name)
-		log, err := wal.Inspect(fsys, dir)
+		st := in.state.Streams[id]
+		dir := path.Join(streamsDir, id)
+		log, err := wal.Inspect(fsys, dir, st != nil && st.Status != state.Creating)
 		if err != nil {
 			return nil, err
 		}
-		in.streams = append(in.streams, inspectedStream{in.state.Streams[d.Name], dir, log})
+		in.streams = append(in.streams, inspectedStream{st, dir, log})
 	}
 	slices.SortFunc(in.streams, func(a, b inspectedStream) int {
 		return cmp.Or(cmp.Compare(b.arn(), "")-cmp.Compare(a.arn(), ""), cmp.Compare(a.arn(), b.arn()), cmp.Compare(a.dir, b.dir))
@@ -225,13 +242,25 @@ func (in *inspected) report(dir string) *Verification {
 		Bytes: in.journal.Bytes, Entries: in.journal.Entries, TornBytes: in.journal.TornBytes, Damage: in.journalDamage(),
 	}}
 	for i := range in.streams {
-		v.Streams = append(v.Streams, in.streams[i].report())
+		v.Streams = append(v.Streams, in.streams[i].report(time.Now()))
 	}
 	return v
 }
 
-func (s *inspectedStream) report() VerifiedStream {
-	out := VerifiedStream{ARN: s.arn(), Directory: s.dir, Shards: []VerifiedShard{}, Segments: []VerifiedSegment{}, Damage: []Damage{}}
+// doubts are what may be the trace of a loss.
+func (s *inspectedStream) doubts(now time.Time) []string {
+	out := []string{}
+	if s.stream != nil && s.log.Begins > 1 && s.stream.TrimHorizon(now) <= s.stream.Created {
+		out = append(out, fmt.Sprintf("the log begins with batch %d, and nothing of the stream can have expired: older files are gone, or the clock was ahead once", s.log.Begins))
+	}
+	if s.log.Ended {
+		out = append(out, "the last file of the log is complete, and none follows: the server was stopped at that moment, or the file was repaired, or newer ones are gone")
+	}
+	return out
+}
+
+func (s *inspectedStream) report(now time.Time) VerifiedStream {
+	out := VerifiedStream{ARN: s.arn(), Directory: s.dir, Shards: []VerifiedShard{}, Segments: []VerifiedSegment{}, Damage: []Damage{}, Doubts: s.doubts(now)}
 	shards := map[uint32]*VerifiedShard{}
 	if s.stream != nil {
 		for _, sh := range s.stream.Shards {

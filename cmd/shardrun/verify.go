@@ -18,7 +18,12 @@ func (a *app) verifyCommand() *cobra.Command {
 the indexes of records. No server may run on it meanwhile. Nothing is changed.
 
 Exits with 0 when all is intact, and with 1 when something is damaged, or could not be
-read. A write that a crash left unfinished is no damage: the next start cuts it off.`,
+read. A write that a crash left unfinished is no damage: the next start cuts it off.
+
+A file of records that is gone is missed in the middle of a log, and when nothing is left
+of a log. The oldest files of a log may as well have expired, and the newest never have been
+written: their loss is not seen, or told as a doubt, which is no damage. The objects that
+channels have delivered are not looked at.`,
 		Example: `  shardrun verify ./shardrun-data
   shardrun verify ./shardrun-data --json | jq '.streams[].damage[]'`,
 		Args: cobra.ExactArgs(1),
@@ -64,6 +69,9 @@ func (a *app) printVerification(v *localstream.Verification) error {
 			return err
 		}
 		a.printDamage(s.Damage)
+		for _, d := range s.Doubts {
+			fmt.Fprintf(a.out, "doubt: %s\n", d)
+		}
 	}
 	if v.Damaged {
 		fmt.Fprintf(a.out, "\nDAMAGED. See what a repair would do: shardrun repair %s\n", v.DataDir)

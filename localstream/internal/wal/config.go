@@ -64,6 +64,9 @@ type Config struct {
 	// Dir is the directory of the log in FS. It belongs to the log alone and
 	// is made if it does not exist. Required.
 	Dir string
+	// Exists says that the log was opened before. That nothing is there of it is
+	// damage then, and not a log to begin.
+	Exists bool
 	// Durability says when an append is acknowledged. Defaults to Sync.
 	Durability Durability
 	// SegmentBytes is the size at which a segment is sealed and the next one

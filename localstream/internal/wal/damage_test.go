@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -227,6 +228,56 @@ func TestAMissingSegmentIsDamage(t *testing.T) {
 }
 
 // TestALostFooterIsMadeAnew cuts the footer off a sealed segment.
+// A log that was there, and of which nothing is left, is damaged: it serves
+// nothing and takes nothing, nothing is changed, and a repair makes it an empty one.
+func TestALogThatIsGoneIsDamage(t *testing.T) {
+	for _, d := range []wal.Durability{wal.Sync, wal.Async} {
+		disk := vfs.NewMemory()
+		cfg := wal.Config{FS: disk, Dir: "stream", Exists: true, Durability: d}
+		l, err := wal.Open(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.OpenShard(0, 0)
+		_, readErr := l.Read(0, 0, 0, 1, 1)
+		for _, err := range []error{readErr, l.Append([]wal.Record{{Key: "k"}}), l.Seal(0), l.Trim(1)} {
+			if e, ok := errors.AsType[*wal.DamageError](err); !ok || !e.AllShards || e.Segment != firstSegment {
+				t.Errorf("a log that is gone: %v", err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := disk.Stat("stream"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the directory was made: %v", err)
+		}
+		in, err := wal.Inspect(disk, "stream", true)
+		if err != nil || !in.Damaged() {
+			t.Fatalf("inspection: %+v, %v", in, err)
+		}
+		r, err := wal.PlanRepair(in, []uint32{0, 1})
+		if err != nil || len(r.Losses) != 2 || len(r.Segments) != 1 {
+			t.Fatalf("repair: %+v, %v", r, err)
+		}
+		if err := r.Apply(); err != nil {
+			t.Fatal(err)
+		}
+		if in, err = wal.Inspect(disk, "stream", true); err != nil || in.Damaged() {
+			t.Errorf("after the repair: %+v, %v", in, err)
+		}
+		if l, err = wal.Open(cfg); err != nil {
+			t.Fatal(err)
+		}
+		l.OpenShard(0, 7)
+		if got := mustAppend(t, l, wal.Record{Shard: 0, Key: "k"}); got[0].Seq != 7 {
+			t.Errorf("number %d", got[0].Seq)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestALostFooterIsMadeAnew(t *testing.T) {
 	disk, m, entries := sealedLog(t)
 	err := disk.Damage("stream/"+entries[0].Name, func(b []byte) []byte { return b[:len(b)-10] })

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -53,6 +54,12 @@ type Inspection struct {
 	Segments []SegmentInspection
 	// Missing are the batches that no file holds.
 	Missing []*DamageError
+	// Begins is the number of the first batch that is there, 0 if there is no
+	// segment. It is 1 until the log is trimmed.
+	Begins uint64
+	// Ended says that the last segment has the index of a sealed one, and no
+	// successor: the log was stopped in the moment of making that, or it is gone.
+	Ended bool
 
 	fs    vfs.FS
 	dir   string
@@ -71,13 +78,17 @@ func (i *Inspection) Damaged() bool {
 func (s *SegmentInspection) damaged() bool { return len(s.Damage) > 0 || s.Index != "" }
 
 // Inspect reads the whole log in a directory, which nobody has open, and changes
-// nothing. The error is one of the file system, or a [*VersionError]; damage is
+// nothing. A log that exists, as in [Config], has segments. The error is one of the file system, or a [*VersionError]; damage is
 // part of the result.
-func Inspect(fsys vfs.FS, dir string) (*Inspection, error) {
+func Inspect(fsys vfs.FS, dir string, exists bool) (*Inspection, error) {
 	out := &Inspection{fs: fsys, dir: dir}
 	names, _, err := listFiles(fsys, dir)
-	if err != nil {
+	if err != nil && !(exists && errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("inspect log %s: %w", dir, err)
+	}
+	if exists && len(names) == 0 {
+		out.Missing = append(out.Missing, allMissing(dir))
+		out.holes = append(out.holes, hole{1, 1}) // at least
 	}
 	for i, name := range names {
 		var next uint64 // first batch of the segment after
@@ -106,6 +117,10 @@ func (i *Inspection) inspect(name string, next uint64) (err error) {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	i.Segments = append(i.Segments, s.out)
+	if len(i.Segments) == 1 {
+		i.Begins, _ = segmentFirst(path.Base(name))
+	}
+	i.Ended = next == 0 && s.last != 0
 	if next != 0 && s.last < next-1 {
 		i.holes = append(i.holes, hole{s.last + 1, next - 1})
 		i.Missing = append(i.Missing, &DamageError{Segment: path.Join(i.dir, segmentName(s.last+1)), AllShards: true,

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -33,12 +34,20 @@ type Recovery struct {
 // unless damage may concern all shards: then nothing is changed.
 func (l *Log) recover() error {
 	start := time.Now()
-	if err := vfs.MkdirAll(l.cfg.FS, l.cfg.Dir); err != nil {
-		return err
+	if !l.cfg.Exists {
+		if err := vfs.MkdirAll(l.cfg.FS, l.cfg.Dir); err != nil {
+			return err
+		}
 	}
 	names, temps, err := listFiles(l.cfg.FS, l.cfg.Dir)
+	if l.cfg.Exists && errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
 	if err != nil {
 		return err
+	}
+	if l.cfg.Exists && len(names) == 0 {
+		l.recovery.Damage = append(l.recovery.Damage, allMissing(l.cfg.Dir))
 	}
 	t := tail{next: 1}
 	l.recovery.Segments = len(names)
@@ -64,6 +73,11 @@ func (l *Log) recover() error {
 	l.recovery.Took = time.Since(start)
 	l.report()
 	return err
+}
+
+// allMissing is the damage of a log of which nothing is there.
+func allMissing(dir string) *DamageError {
+	return &DamageError{Segment: path.Join(dir, segmentName(1)), AllShards: true, Reason: "all segments of the log are missing"}
 }
 
 // listFiles returns the names of the segments in dir in order, and of the files

@@ -68,8 +68,7 @@ func PlanRepair(in *Inspection, shards []uint32) (*Repair, error) {
 		s := &in.Segments[i]
 		first, _ := segmentFirst(path.Base(s.Name))
 		for ; len(holes) > 0 && holes[0].first < first; holes = holes[1:] {
-			r.standIn(holes[0])
-			seen = append(seen, sighting{unknown: true})
+			seen = r.standIn(holes[0], seen)
 		}
 		if s.salvage == nil {
 			for _, p := range s.Parts {
@@ -89,17 +88,21 @@ func PlanRepair(in *Inspection, shards []uint32) (*Repair, error) {
 		r.Segments = append(r.Segments, SegmentRepair{Name: s.Name, Kept: kept, Saved: saved})
 		r.steps = append(r.steps, repairStep{salvage: s.salvage, source: s.Name, first: first})
 	}
+	for _, h := range holes { // of a log of which nothing is there
+		seen = r.standIn(h, seen)
+	}
 	r.Losses = losses(seen, shards)
 	return r, nil
 }
 
-// standIn fills a hole with segments of empty batches.
-func (r *Repair) standIn(h hole) {
+// standIn fills a hole with segments of empty batches. Nothing is seen there.
+func (r *Repair) standIn(h hole, seen []sighting) []sighting {
 	for first := h.first; first <= h.last; first += maxStandIn {
 		header := segmentHeader{salt: newSalt(), first: first}
 		r.Segments = append(r.Segments, SegmentRepair{Name: path.Join(r.inspection.dir, segmentName(first))})
 		r.steps = append(r.steps, repairStep{salvage: &salvage{header: header, last: min(h.last, first+maxStandIn-1)}, first: first})
 	}
+	return append(seen, sighting{unknown: true})
 }
 
 // savedSuffix is that of the files with the original bytes. It makes a name that
@@ -163,6 +166,11 @@ func losses(seen []sighting, shards []uint32) []Loss {
 // original bytes were copied, durably. A failure or a crash on the way leaves a
 // log that can be inspected and repaired anew.
 func (r *Repair) Apply() error {
+	if len(r.steps) > 0 {
+		if err := vfs.MkdirAll(r.inspection.fs, r.inspection.dir); err != nil {
+			return err
+		}
+	}
 	for i := range r.steps {
 		if err := r.apply(&r.steps[i], r.Segments[i].Name, r.Segments[i].Saved); err != nil {
 			return fmt.Errorf("repair %s: %w", r.Segments[i].Name, err)

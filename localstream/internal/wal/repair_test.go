@@ -17,7 +17,7 @@ import (
 // says is true: exactly what it calls lost is gone, nothing else was touched, and
 // the log serves all its shards.
 func repaired(disk *vfs.Crash, m *model) (*wal.Repair, error) {
-	in, err := wal.Inspect(disk, "stream")
+	in, err := wal.Inspect(disk, "stream", false)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func checkFiles(disk *vfs.Crash, before map[string][]byte, r *wal.Repair) error 
 
 // checkRepaired opens a log that was repaired.
 func checkRepaired(disk *vfs.Crash, m *model, r *wal.Repair) error {
-	if in, err := wal.Inspect(disk, "stream"); err != nil || in.Damaged() {
+	if in, err := wal.Inspect(disk, "stream", false); err != nil || in.Damaged() {
 		return fmt.Errorf("after the repair: %w, %+v", err, in)
 	}
 	l, err := wal.Open(wal.Config{FS: disk, Dir: "stream", SegmentBytes: 4 << 10})
@@ -141,7 +141,7 @@ func TestARepairLosesWhatItSaysAndNothingElse(t *testing.T) {
 		exact := 0
 		for at := 0; at < c.size; at += stride(c.size) {
 			clone := damaged(t, c.disk, c.name, flip(8*at+at%8))
-			in, err := wal.Inspect(clone, "stream")
+			in, err := wal.Inspect(clone, "stream", false)
 			if err != nil {
 				t.Fatalf("%s, byte %d: %v", c.what, at, err)
 			}
@@ -185,7 +185,7 @@ func TestARepairOfWhatIsCutOff(t *testing.T) {
 		if err := clone.Remove("stream/" + e.Name); err != nil {
 			t.Fatal(err)
 		}
-		in, err := wal.Inspect(clone, "stream")
+		in, err := wal.Inspect(clone, "stream", false)
 		if err != nil || !in.Damaged() || len(in.Missing) != 1 || in.Missing[0].Segment != "stream/"+e.Name {
 			t.Errorf("segment %d is missing: %v, %+v", which, err, in)
 		}
@@ -235,7 +235,7 @@ func TestAnyOperationOfARepairMayFail(t *testing.T) {
 		}
 	}
 	repair := func(fsys vfs.FS) (*wal.Repair, error) {
-		in, err := wal.Inspect(fsys, "stream")
+		in, err := wal.Inspect(fsys, "stream", false)
 		if err != nil {
 			return nil, err
 		}
@@ -280,7 +280,7 @@ func TestAnIntactLogIsNotRepaired(t *testing.T) {
 		}
 	}
 	disk, m, _ := sealedLog(t)
-	in, err := wal.Inspect(disk, "stream")
+	in, err := wal.Inspect(disk, "stream", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestATornEndIsNoDamage(t *testing.T) {
 		for whole+1 < len(ends) && ends[whole+1] <= size {
 			whole++
 		}
-		in, err := wal.Inspect(damaged(t, disk, firstSegment, func(b []byte) []byte { return b[:size] }), "stream")
+		in, err := wal.Inspect(damaged(t, disk, firstSegment, func(b []byte) []byte { return b[:size] }), "stream", false)
 		if err != nil || in.Damaged() || int(in.Segments[0].TornBytes) != size-ends[whole] {
 			t.Fatalf("cut to %d bytes: %v, %+v", size, err, in)
 		}
@@ -332,7 +332,7 @@ func TestALogOfANewerVersionIsLeftAlone(t *testing.T) {
 	}
 	before := filesOf(disk)
 	_, openErr := wal.Open(wal.Config{FS: disk, Dir: "stream"})
-	_, inspectErr := wal.Inspect(disk, "stream")
+	_, inspectErr := wal.Inspect(disk, "stream", false)
 	_, _, journalErr := openJournal(disk)
 	_, err := wal.InspectJournal(disk, "meta", func([]byte) error { return nil })
 	for what, err := range map[string]error{"open": openErr, "inspect": inspectErr, "open journal": journalErr, "inspect journal": err} {
