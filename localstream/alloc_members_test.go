@@ -50,8 +50,7 @@ type hostile struct{ what, json, cbor string }
 // hostileBodies gives bodies for each member of an input struct, and of the
 // structs in it. Wrap makes a body of a member.
 func hostileBodies(input reflect.Type, path string, wrap func(member hostile) hostile) (all []hostile) {
-	for i := range input.NumField() {
-		f := input.Field(i)
+	for f := range input.Fields() {
 		if !f.IsExported() {
 			continue
 		}

@@ -194,7 +194,9 @@ func (p *repairPlan) planJournal(damage []Damage) {
 		st.Streams[changed.ID] = &changed
 	}
 	for _, known := range st.Streams {
-		if !slices.ContainsFunc(p.streams, func(s inspectedStream) bool { return s.stream != nil && s.stream.ID == known.ID && len(s.log.Segments) > 0 }) {
+		if !slices.ContainsFunc(p.streams, func(s inspectedStream) bool {
+			return s.stream != nil && s.stream.ID == known.ID && len(s.log.Segments) > 0
+		}) {
 			p.report.LostChanges = append(p.report.LostChanges, fmt.Sprintf("%s has no records in its directory: it may have been deleted, and is empty", known.ARN()))
 		}
 	}

@@ -83,7 +83,10 @@ func (s *SegmentInspection) damaged() bool { return len(s.Damage) > 0 || s.Index
 func Inspect(fsys vfs.FS, dir string, exists bool) (*Inspection, error) {
 	out := &Inspection{fs: fsys, dir: dir}
 	names, _, err := listFiles(fsys, dir)
-	if err != nil && !(exists && errors.Is(err, fs.ErrNotExist)) {
+	if exists && errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
 		return nil, fmt.Errorf("inspect log %s: %w", dir, err)
 	}
 	if exists && len(names) == 0 {
