@@ -220,7 +220,7 @@ func (d *deliverer) commit() error {
 			}
 		}
 	}
-	if err := d.change(state.ChannelEvent{Written: &state.ChannelWritten{ID: d.channel.ID, Next: d.next}}); err != nil {
+	if err := d.change(state.ChannelEvent{Written: &state.ChannelWritten{ID: d.channel.ID, Delivery: d.delivery.ID, Next: d.next}}); err != nil {
 		if errors.Is(err, errNoDelivery) {
 			return err
 		}

@@ -175,8 +175,9 @@ type ChannelPlanned struct {
 // ChannelWritten is the end of the delivery that was begun last: its objects are
 // written, and what is to be delivered of some shards begins behind them.
 type ChannelWritten struct {
-	ID   string            `json:"id"`
-	Next map[uint32]uint64 `json:"next"`
+	ID       string            `json:"id"`
+	Delivery string            `json:"delivery"`
+	Next     map[uint32]uint64 `json:"next"`
 }
 
 // ChannelRemoved is the end of a channel.
@@ -257,7 +258,7 @@ func (s *State) changeChannel(id string, f func(*Channel) error) (apply func(), 
 
 // apply also forgets shards that the stream has forgotten.
 func (w *ChannelWritten) apply(c *Channel, st *Stream) error {
-	if c.Delivery == nil {
+	if c.Delivery == nil || c.Delivery.ID != w.Delivery {
 		return fmt.Errorf("a delivery ends that was not begun")
 	}
 	d := *c.Delivery

@@ -26,7 +26,7 @@ func channelEvents() []Event {
 		{Updated: &ChannelUpdated{ID: "c1", FreshSecs: 400, Logs: Logs{Enabled: true, Group: "h", Stream: "s"}}},
 		{Tagged: &ChannelTagged{ID: "c1", Tags: map[string]string{"new": "v"}}},
 		{Planned: &ChannelPlanned{ID: "c1", Delivery: Delivery{ID: "d1", Object: "o", Letters: "l"}}},
-		{Written: &ChannelWritten{ID: "c1", Next: map[uint32]uint64{1: 9}}},
+		{Written: &ChannelWritten{ID: "c1", Delivery: "d1", Next: map[uint32]uint64{1: 9}}},
 	} {
 		out = append(out, Event{Channel: &e})
 	}
@@ -127,7 +127,7 @@ func TestWhereAChannelGoesOn(t *testing.T) {
 	st := *s.Streams["id"]
 	st.Shards = st.Shards[1:]
 	s.Streams["id"] = &st
-	if err := s.Apply(Event{Channel: &ChannelEvent{Written: &ChannelWritten{ID: "c1", Next: map[uint32]uint64{2: 3}}}}); err != nil {
+	if err := s.Apply(Event{Channel: &ChannelEvent{Written: &ChannelWritten{ID: "c1", Delivery: "d1", Next: map[uint32]uint64{2: 3}}}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := at(); !reflect.DeepEqual(got, []any{uint64(0), false, uint64(9), true, uint64(3), true, uint64(0), true}) {
@@ -150,13 +150,20 @@ func TestApplyRefusesWhatDoesNotFitAChannel(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := s.Apply(Event{Channel: &ChannelEvent{Written: &ChannelWritten{ID: "c1", Delivery: "d1"}}}); err == nil {
+		t.Error("a delivery not begun: no error")
+	}
+	begun := Event{Channel: &ChannelEvent{Planned: &ChannelPlanned{ID: "c1", Delivery: Delivery{ID: "d1"}}}}
+	if err := s.Apply(begun); err != nil {
+		t.Fatal(err)
+	}
 	for name, e := range map[string]ChannelEvent{
+		"another delivery":         {Written: &ChannelWritten{ID: "c1", Delivery: "d0"}},
 		"empty event":              {},
 		"channel twice":            created(func(c *Channel) { c.Name = "other" }),
 		"name twice":               created(func(c *Channel) { c.ID = "other" }),
 		"unknown channel":          {Status: &ChannelStatus{ID: "other"}},
 		"remove unknown":           {Removed: &ChannelRemoved{ID: "other"}},
-		"a delivery not begun":     {Written: &ChannelWritten{ID: "c1"}},
 		"an unknown one's objects": {Written: &ChannelWritten{ID: "other"}},
 	} {
 		if err := s.Apply(Event{Channel: &e}); err == nil {
