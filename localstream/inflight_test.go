@@ -86,7 +86,7 @@ func TestBudget(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		equal(t, "once the first gave up", states, "[gave up has it waits]")
-		b.give(netip.Prefix{}, 8)
+		b.give(claim{bytes: 8})
 		synctest.Wait()
 		equal(t, "once there is room", states, "[gave up has it has it]")
 		equal(t, "left", b.left, 3)
@@ -101,7 +101,7 @@ func TestBudgetOfAPeer(t *testing.T) {
 		if !b.try(claim{peer: one, bytes: 12}) {
 			t.Fatal("the only request of a peer has no bound but the whole")
 		}
-		b.give(one, 4)
+		b.give(claim{peer: one, bytes: 4})
 		states := []string{"waits", "waits", "waits", "waits"}
 		wait := func(i int, c claim) {
 			go func() {
@@ -125,14 +125,51 @@ func TestBudgetOfAPeer(t *testing.T) {
 		if b.try(claim{bytes: 1}) {
 			t.Error("who comes now overtakes one that waits for what all share")
 		}
-		b.give(one, 8)
+		b.give(claim{peer: one, bytes: 8})
 		synctest.Wait()
 		equal(t, "in the end", states, "[has it has it has it has it]")
-		b.give(one, 4)
-		b.give(two, 10)
-		b.give(netip.Prefix{}, 3)
+		b.give(claim{peer: one, bytes: 4})
+		b.give(claim{peer: two, bytes: 10})
+		b.give(claim{bytes: 3})
 		equal(t, "left", b.left, 20)
 		equal(t, "peers", len(b.held), 0)
+	})
+}
+
+// Requests that have a part of what they need do not wait for one another: one
+// at a time gets all of it, and those that have nothing yet are not in its way.
+func TestOneRequestOfAPeerCanAlwaysGrow(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 0, Config{maxInFlight: 20})
+		peer := netip.MustParsePrefix("10.0.0.1/32")
+		var wg sync.WaitGroup
+		began := time.Now()
+		for range 5 {
+			wg.Go(func() {
+				sh := &share{server: h.server, peer: peer}
+				for bytes := range int64(8) { // as a body arrives
+					if err := sh.resize(t.Context(), bytes+1); err != nil {
+						t.Error(err)
+					}
+					time.Sleep(time.Millisecond)
+				}
+				sh.free()
+			})
+		}
+		wg.Go(func() {
+			time.Sleep(3 * time.Millisecond)
+			sh := &share{server: h.server, peer: peer}
+			if err := sh.resize(t.Context(), 8); err != nil {
+				t.Error(err)
+			}
+			sh.free()
+		})
+		wg.Wait()
+		if waited := time.Since(began); waited >= roomPatience {
+			t.Errorf("waited for %v", waited)
+		}
+		equal(t, "left", h.server.inFlight.left, 20)
+		equal(t, "requests that may grow", len(h.server.inFlight.growing), 0)
 	})
 }
 
