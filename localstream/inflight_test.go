@@ -173,6 +173,30 @@ func TestOneRequestOfAPeerCanAlwaysGrow(t *testing.T) {
 	})
 }
 
+// What is counted of a page is what it takes, however small its records are.
+func TestPagesOfSmallRecordsAreCounted(t *testing.T) {
+	h := start(t, 1)
+	entries := make([]types.PutRecordsRequestEntry, maxRecordsPerPut)
+	for i := range entries {
+		entries[i] = types.PutRecordsRequestEntry{PartitionKey: aws.String("k"), Data: []byte("x")}
+	}
+	for range 4 {
+		_, err := h.client.PutRecords(h.Context(), &kinesis.PutRecordsInput{StreamName: aws.String("s"), Records: entries})
+		h.must(err)
+	}
+	for _, st := range *h.server.catalog.Load() {
+		sh, _ := st.view.Load().Shard(0)
+		c := &call{server: h.server, share: &share{server: h.server}}
+		h.must(c.readPage(t.Context(), st, sh, 0, 0, maxRecordsPerGet))
+		equal(t, "records", len(c.page.Records), 4*maxRecordsPerPut)
+		if least := int64(4 * maxRecordsPerPut * recordMemory); c.share.bytes < least {
+			t.Errorf("%d bytes are counted, at least %d are held", c.share.bytes, least)
+		}
+		c.page.Free()
+		c.share.free()
+	}
+}
+
 // A server that closes lets nobody wait for room.
 func TestCloseEndsTheWaitForRoom(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -116,11 +116,20 @@ func (d *describer) forget() {
 // log has it and as the API has it, its key and its number.
 const recordMemory = 256
 
+// leastStored is what a record takes in the log at least: its arrival and three
+// lengths.
+const leastStored = 4
+
 // readPage reads the log, once there is room for what has to be read. What is
 // not needed of it is given back.
 func (c *call) readPage(ctx context.Context, st *stream, sh state.Shard, from uint64, horizon int64, limit int) (err error) {
 	request := c.share.bytes
-	room := func(bytes int64) error { return c.share.resize(ctx, c.share.bytes+bytes) }
+	most := int64(limit) // records that are still to come
+	room := func(bytes int64) error {
+		records := min(most, bytes/leastStored)
+		most -= records
+		return c.share.resize(ctx, c.share.bytes+bytes+recordMemory*records)
+	}
 	c.page, err = st.log.ReadWithin(room, sh.Number, from, horizon, limit, maxBytesPerGet)
 	if noRoom, ok := errors.AsType[*apiError](err); ok {
 		return noRoom
@@ -128,7 +137,7 @@ func (c *call) readPage(ctx context.Context, st *stream, sh state.Shard, from ui
 	if err != nil {
 		return st.logError(err)
 	}
-	return c.share.resize(ctx, min(c.share.bytes, request+pageMemory(&c.page)))
+	return c.share.resize(ctx, request+pageMemory(&c.page))
 }
 
 // pageMemory is how much memory a page takes until it is sent.

@@ -112,6 +112,18 @@ func (l *Log) newRecords() []Record {
 	return nil
 }
 
+// leaveList moves the records of a page out of a list that they would leave most
+// of empty, and gives that back: a page that is sent slowly is not to hold the
+// list of the largest page before it.
+func (l *Log) leaveList(p *Page) {
+	list := p.Records
+	if len(list) > cap(list)/8 {
+		return
+	}
+	p.Records = append(make([]Record, 0, len(list)), list...)
+	l.freeRecords(list)
+}
+
 // freeRecords gives a list to others.
 func (l *Log) freeRecords(list []Record) {
 	if cap(list) == 0 {

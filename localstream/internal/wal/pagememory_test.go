@@ -135,3 +135,31 @@ func TestPagesThatAreFreedMakeNoGarbage(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestAPageOfAFewRecordsHoldsNoLongList(t *testing.T) {
+	l, err := Open(Config{FS: vfs.NewMemory(), Dir: "d"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.OpenShard(0, 0)
+	if err := l.Append([]Record{{Key: "a", Data: []byte("first")}, {Key: "b", Data: []byte("second")}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 { // the pools of the race detector forget at random
+		l.freeRecords(make([]Record, 10_000))
+	}
+	p, err := l.Read(0, 0, 0, 1000, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cap(p.Records) > 16 {
+		t.Errorf("a page of 2 records holds a list for %d", cap(p.Records))
+	}
+	if len(p.Records) != 2 || p.Records[0].Key != "a" || string(p.Records[1].Data) != "second" {
+		t.Errorf("the records became %v", p.Records)
+	}
+	p.Free()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -47,6 +47,7 @@ func (l *Log) ReadWithin(room func(bytes int64) error, shard uint32, from uint64
 		l.finish(&r.page, shard)
 	}
 	r.page.memory.leave(r.page.Records, r.data)
+	l.leaveList(&r.page)
 	return r.page, nil
 }
 
