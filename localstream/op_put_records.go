@@ -174,6 +174,7 @@ func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Re
 	}
 	defer func() { c.server.space.release(st, reserved) }()
 	for first := true; ; first = false {
+		var unused int64 // of what was granted
 		switch {
 		case v.gone:
 			return nil, noStream(st.key)
@@ -189,6 +190,7 @@ func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Re
 			p.shard = &v.open[v.route(p.hash)]
 			if first {
 				if p.refused = c.refuse(st, p.shard, &all[i], granted); p.refused != nil {
+					unused += recordSpace(&all[i])
 					continue
 				}
 				if !granted {
@@ -200,6 +202,10 @@ func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Re
 			}
 			p.index = len(recs) - 1
 			recs[p.index].Shard = p.shard.Number
+		}
+		if granted && unused > 0 {
+			c.server.space.forgo(st, unused)
+			reserved -= unused
 		}
 		if len(recs) == 0 {
 			return recs, nil

@@ -181,6 +181,17 @@ func (d *space) release(st *stream, n int64) {
 	d.written += n
 }
 
+// forgo gives back what was let in for records that are not going to be written.
+func (d *space) forgo(st *stream, n int64) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pending -= n
+	st.pending -= n
+}
+
 // refresh measures what is used if that is due. Who finds another one measuring
 // goes on with what is known.
 func (d *space) refresh(now time.Time) {

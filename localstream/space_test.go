@@ -391,3 +391,21 @@ func TestTheHealthPageDoesNotKeepTheDiskBusy(t *testing.T) {
 		h.must(h.server.Close())
 	})
 }
+
+// Room that was granted to a put is not taken by those of its records that are
+// refused for another reason.
+func TestRefusedRecordsTakeNoRoom(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 1, Config{MaxBytes: 1 << 30})
+		entries := make([]types.PutRecordsRequestEntry, 4)
+		for i := range entries {
+			entries[i] = types.PutRecordsRequestEntry{PartitionKey: aws.String("k"), Data: make([]byte, 100_000)}
+		}
+		h.server.Inject(Fault{Operation: "PutRecords", Shard: EveryShard, Count: 3})
+		out, err := h.client.PutRecords(h.Context(), &kinesis.PutRecordsInput{StreamName: aws.String("s"), Records: entries})
+		h.must(err)
+		equal(t, "refused", *out.FailedRecordCount, 3)
+		equal(t, "counted as written", h.server.space.written, 100_000+1+recordOverhead)
+		equal(t, "let in", h.server.space.pending, 0)
+	})
+}

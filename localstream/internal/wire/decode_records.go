@@ -127,6 +127,7 @@ func entries(s source, to *[]types.PutRecordsRequestEntry) error {
 		return err
 	}
 	var texts slab
+	clear(*to) // of the same name before: nothing of it is to stay in the memory
 	list := (*to)[:0]
 	defer func() { *to = list }()
 	for {
