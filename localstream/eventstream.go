@@ -81,7 +81,7 @@ func (s *Server) untilClosing(ctx context.Context) (until context.Context, stop 
 // event sends an event of a kind.
 func (e *eventStream) event(kind string, a wire.Answer) error {
 	b := e.server.buffers.Get().(*buffers)
-	defer e.server.buffers.Put(b)
+	defer e.server.putBuffers(b)
 	b.answer = wire.BeginEvent(b.answer[:0], kind, e.encoding.EventContentType())
 	b.answer = wire.EndFrame(e.encoding.Append(b.answer, a), 0)
 	return e.write(b.answer)

@@ -26,6 +26,34 @@ type buffers struct {
 	puts    putMemory
 }
 
+// largeBuffers is when buffers are kept for large requests alone, in bytes:
+// others might hold them for long and are not counted as so large.
+const largeBuffers = 512 << 10
+
+// takeBuffers gives the memory for a request whose body is announced to have so
+// many bytes. Large buffers are counted at once, as what their bodies can have.
+func (s *Server) takeBuffers(share *share, announced int64) *buffers {
+	if announced > largeBuffers {
+		if b, ok := s.large.Get().(*buffers); ok {
+			if body := int64(cap(b.request.Body)); body/4 <= announced && share.tryResize(body) {
+				share.least = body
+				return b
+			}
+			s.large.Put(b)
+		}
+	}
+	return s.buffers.Get().(*buffers)
+}
+
+// putBuffers takes the memory of a request back.
+func (s *Server) putBuffers(b *buffers) {
+	if b.request.Memory()+cap(b.answer) > largeBuffers {
+		s.large.Put(b)
+		return
+	}
+	s.buffers.Put(b)
+}
+
 // Handler serves the API, and a health page at /_shardrun/health. It refuses
 // everything else, and requests that a web page might have made a browser
 // send. It ends with the Server.
@@ -95,10 +123,10 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 // answer serves a request, and answers it, unless the answer is a stream of
 // events: that is returned, and nothing of the request is in use any more.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call) eventSource {
-	b := s.buffers.Get().(*buffers)
-	defer s.buffers.Put(b)
 	share := &share{server: s, peer: peerOf(r.RemoteAddr)}
 	defer share.free()
+	b := s.takeBuffers(share, r.ContentLength)
+	defer s.putBuffers(b)
 	c.share, c.memory = share, b
 	defer c.free()
 	out, err := s.serve(w, r, b, c)
@@ -208,10 +236,10 @@ func contentType(r *http.Request) string {
 // serveOld answers application/json, which AWS takes for a protocol that
 // Kinesis does not have.
 func (s *Server) serveOld(w http.ResponseWriter, r *http.Request) {
-	b := s.buffers.Get().(*buffers)
-	defer s.buffers.Put(b)
 	share := &share{server: s, peer: peerOf(r.RemoteAddr)}
 	defer share.free()
+	b := s.takeBuffers(share, r.ContentLength)
+	defer s.putBuffers(b)
 	kind, member := typeUnknownOperation, "message"
 	if err := s.readBody(w, r, b, share, bodyLimit{bytes: defaultBodyBytes}); err != nil {
 		s.writeError(w, wire.AsJSON, err)

@@ -183,12 +183,14 @@ type share struct {
 	server *Server
 	peer   netip.Prefix // whose request it is
 	bytes  int64
+	least  int64 // what memory that is used again takes, until the share is freed
 }
 
 // resize makes the share as large as this many bytes. If it has to grow it
 // waits for room, and after a while it gives up: then the client should come
 // again later.
 func (sh *share) resize(ctx context.Context, bytes int64) error {
+	bytes = max(bytes, sh.least)
 	if sh.tryResize(bytes) {
 		return nil
 	}
@@ -209,6 +211,7 @@ func (sh *share) resize(ctx context.Context, bytes int64) error {
 // tryResize is resize for those who do not wait. It reports whether the share
 // is as large.
 func (sh *share) tryResize(bytes int64) bool {
+	bytes = max(bytes, sh.least)
 	more := bytes - sh.bytes
 	if more <= 0 {
 		sh.server.inFlight.give(claim{peer: sh.peer, bytes: -more, by: sh})
@@ -222,5 +225,5 @@ func (sh *share) tryResize(bytes int64) bool {
 // free gives the share back.
 func (sh *share) free() {
 	sh.server.inFlight.give(claim{peer: sh.peer, bytes: sh.bytes, by: sh})
-	sh.bytes = 0
+	sh.bytes, sh.least = 0, 0
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/shardrun/shardrun/localstream/internal/wire"
 )
 
 // A request whose bytes find no room waits for it, and after a while is told
@@ -195,6 +197,28 @@ func TestPagesOfSmallRecordsAreCounted(t *testing.T) {
 		c.page.Free()
 		c.share.free()
 	}
+}
+
+// A request does not hold the memory of a larger one before it, unless it is
+// counted.
+func TestASmallRequestHoldsNoLargeBuffers(t *testing.T) {
+	h := start(t, 0)
+	for range 100 { // the pools of the race detector forget at random
+		h.server.putBuffers(&buffers{request: wire.Buffers{Body: make([]byte, 0, 4<<20)}})
+	}
+	sh := &share{server: h.server}
+	for _, tt := range []struct{ announced, body, counted int64 }{
+		{1000, 0, 0}, {-1, 0, 0}, {1<<20 - 1, 0, 0}, {4 << 20, 4 << 20, 4 << 20},
+	} {
+		b := h.server.takeBuffers(sh, tt.announced)
+		equal(t, "room for the body", cap(b.request.Body), int(tt.body))
+		h.must(sh.resize(t.Context(), 1))
+		equal(t, "counted", sh.bytes, max(1, tt.counted))
+		sh.free()
+	}
+	others := &share{server: h.server}
+	h.must(others.resize(t.Context(), maxInFlight-1<<20))
+	equal(t, "room where there is none", cap(h.server.takeBuffers(sh, 4<<20).request.Body), 0)
 }
 
 // A server that closes lets nobody wait for room.

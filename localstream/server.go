@@ -30,6 +30,7 @@ type Server struct {
 	operations map[string]*operation
 	decoder    wire.Decoder
 	buffers    sync.Pool // of *buffers, for requests and answers
+	large      sync.Pool // of *buffers, for requests that are large
 	sealer     *sealer
 	faults     faults
 	calls      callRates

@@ -25,6 +25,9 @@ type Buffers struct {
 	entries []types.PutRecordsRequestEntry
 }
 
+// Memory is how many bytes the body and the blobs take.
+func (b *Buffers) Memory() int { return cap(b.Body) + cap(b.blobs) }
+
 // Forget lets go of what was decoded, but for the memory.
 func (b *Buffers) Forget() {
 	clear(b.entries)
