@@ -25,8 +25,9 @@ func (l bodyLimit) exceeded() error {
 	}
 }
 
-// readBody reads the body of a request. It allocates what has arrived, not
-// what was announced, as far as there is room for it among the bytes in flight.
+// readBody reads the body of a request, once there is room among the bytes in
+// flight for what is announced, or for the largest if nothing is. It allocates
+// what has arrived.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request, b *buffers, share *share, limit bodyLimit) error {
 	if r.ContentLength > limit.bytes {
 		return limit.exceeded()
@@ -38,13 +39,21 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, b *buffers, sh
 	if r.Header.Get("Content-Encoding") != "" {
 		return &apiError{Type: typeSerialization, Status: http.StatusBadRequest}
 	}
+	announced := r.ContentLength
+	if announced < 0 {
+		announced = limit.bytes
+	}
+	if err := share.resize(r.Context(), announced); err != nil {
+		return err
+	}
 	conn := http.NewResponseController(w)
 	_ = conn.SetWriteDeadline(time.Time{}) // that of the last answer
 	done := s.within(patience(limit.bytes), conn.SetReadDeadline)
-	err := receive(http.MaxBytesReader(w, r.Body, limit.bytes), r, b, share)
+	err := receive(http.MaxBytesReader(w, r.Body, limit.bytes), b)
 	done()
 	if err == nil {
 		_ = conn.SetReadDeadline(time.Time{})
+		err = share.resize(r.Context(), int64(len(b.request.Body))) // which is no more
 	} else {
 		limitRest(conn, closingPatience) // it had its time
 	}
@@ -58,7 +67,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, b *buffers, sh
 }
 
 // receive reads to the end of the body.
-func receive(reader io.Reader, r *http.Request, b *buffers, share *share) error {
+func receive(reader io.Reader, b *buffers) error {
 	body := b.request.Body[:0]
 	for {
 		if len(body) == cap(body) {
@@ -66,14 +75,11 @@ func receive(reader io.Reader, r *http.Request, b *buffers, share *share) error 
 		}
 		room := body[len(body):cap(body)]
 		room = room[:min(len(room), readBytes)]
-		if err := share.resize(r.Context(), int64(len(body)+len(room))); err != nil {
-			return err
-		}
 		n, err := reader.Read(room)
 		body = body[:len(body)+n]
 		b.request.Body = body
 		if errors.Is(err, io.EOF) {
-			return share.resize(r.Context(), int64(len(body)))
+			return nil
 		}
 		if _, over := errors.AsType[*http.MaxBytesError](err); over {
 			return err

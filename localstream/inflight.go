@@ -24,18 +24,17 @@ const (
 
 // budget is a number of bytes that requests share. Who asks first is served
 // first, but a peer never gets more than a part of all: what it sends or reads
-// slowly is in the way of its own requests, and not of those of others. Beyond
-// its part only one of its requests can grow, until that has all it needs: if
-// none could, those that have a part of what they need would wait for one another.
+// slowly is in the way of its own requests, and not of those of others. Requests
+// ask for all that they need of one kind at once: if they had a part of it and
+// waited for more, they would wait for one another.
 type budget struct {
 	most int64 // for one peer
 
 	// mu guards everything below.
 	mu      sync.Mutex
 	left    int64
-	held    map[netip.Prefix]int64  // by peers
-	growing map[netip.Prefix]*share // beyond the parts of their peers
-	waiting list.List               // of *waiter
+	held    map[netip.Prefix]int64 // by peers
+	waiting list.List              // of *waiter
 }
 
 // claim is what a request asks for.
@@ -43,7 +42,6 @@ type claim struct {
 	peer  netip.Prefix // the zero prefix for who is no peer on a network, and has no part
 	has   int64        // bytes that the request has already
 	bytes int64        // that it wants beside them
-	by    *share       // of the request
 }
 
 // waiter is a request that waits for bytes.
@@ -53,20 +51,15 @@ type waiter struct {
 }
 
 func newBudget(bytes int64) *budget {
-	return &budget{most: bytes / peerPart, left: bytes, held: map[netip.Prefix]int64{}, growing: map[netip.Prefix]*share{}}
+	return &budget{most: bytes / peerPart, left: bytes, held: map[netip.Prefix]int64{}}
 }
 
 // exceeds reports whether a peer would have more than its part. A request that
-// is the only one of its peer never has, nor has the one that may grow beyond
-// it. b.mu is held.
+// is the only one of its peer never has. b.mu is held.
 func (b *budget) exceeds(c claim) bool {
 	held := b.held[c.peer]
-	return c.peer.IsValid() && held > c.has && held+c.bytes > b.most && !b.mayGrow(c)
+	return c.peer.IsValid() && held > c.has && held+c.bytes > b.most
 }
-
-// mayGrow reports whether a claim is of the request that can grow beyond the
-// part of its peer. b.mu is held.
-func (b *budget) mayGrow(c claim) bool { return c.by != nil && b.growing[c.peer] == c.by }
 
 // grant gives a claim its bytes. b.mu is held.
 func (b *budget) grant(c claim) {
@@ -120,15 +113,11 @@ func (b *budget) take(ctx context.Context, c claim) bool {
 	return false
 }
 
-// give takes bytes back from a request that will not want more, or not as much.
-func (b *budget) give(c claim) {
+// give takes bytes of a peer back.
+func (b *budget) give(peer netip.Prefix, bytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c.bytes = -c.bytes
-	b.grant(c)
-	if b.mayGrow(c) {
-		delete(b.growing, c.peer)
-	}
+	b.grant(claim{peer: peer, bytes: -bytes})
 	b.serve()
 }
 
@@ -150,8 +139,7 @@ func (b *budget) serve() {
 
 // next gives those that wait, in the order in which they came: of each peer that
 // would have more than its part only the first, which the others of that peer
-// do not overtake, but for the one that may grow. That is the first that has
-// something already. b.mu is held; the element at hand may be removed.
+// do not overtake. b.mu is held; the element at hand may be removed.
 func (b *budget) next() iter.Seq[*list.Element] {
 	return func(yield func(*list.Element) bool) {
 		var full map[netip.Prefix]bool
@@ -159,10 +147,7 @@ func (b *budget) next() iter.Seq[*list.Element] {
 			at := e
 			e = e.Next()
 			c := at.Value.(*waiter).claim
-			if c.has > 0 && c.by != nil && b.growing[c.peer] == nil && (full[c.peer] || b.exceeds(c)) {
-				b.growing[c.peer] = c.by
-			}
-			if full[c.peer] && !b.mayGrow(c) {
+			if full[c.peer] {
 				continue
 			}
 			if b.exceeds(c) {
@@ -198,7 +183,7 @@ func (sh *share) resize(ctx context.Context, bytes int64) error {
 	ctx, cancel := context.WithTimeout(ctx, roomPatience)
 	defer cancel()
 	defer context.AfterFunc(s.closing, cancel)()
-	if !s.inFlight.take(ctx, claim{sh.peer, sh.bytes, bytes - sh.bytes, sh}) {
+	if !s.inFlight.take(ctx, claim{sh.peer, sh.bytes, bytes - sh.bytes}) {
 		return &apiError{
 			Type: typeUnavailable, Status: http.StatusServiceUnavailable,
 			Message: "the server has its hands full with the bytes of other requests",
@@ -214,8 +199,8 @@ func (sh *share) tryResize(bytes int64) bool {
 	bytes = max(bytes, sh.least)
 	more := bytes - sh.bytes
 	if more <= 0 {
-		sh.server.inFlight.give(claim{peer: sh.peer, bytes: -more, by: sh})
-	} else if !sh.server.inFlight.try(claim{sh.peer, sh.bytes, more, sh}) {
+		sh.server.inFlight.give(sh.peer, -more)
+	} else if !sh.server.inFlight.try(claim{sh.peer, sh.bytes, more}) {
 		return false
 	}
 	sh.bytes = bytes
@@ -224,6 +209,6 @@ func (sh *share) tryResize(bytes int64) bool {
 
 // free gives the share back.
 func (sh *share) free() {
-	sh.server.inFlight.give(claim{peer: sh.peer, bytes: sh.bytes, by: sh})
+	sh.server.inFlight.give(sh.peer, sh.bytes)
 	sh.bytes, sh.least = 0, 0
 }

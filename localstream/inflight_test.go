@@ -2,6 +2,7 @@ package localstream
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -88,7 +89,7 @@ func TestBudget(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		equal(t, "once the first gave up", states, "[gave up has it waits]")
-		b.give(claim{bytes: 8})
+		b.give(netip.Prefix{}, 8)
 		synctest.Wait()
 		equal(t, "once there is room", states, "[gave up has it has it]")
 		equal(t, "left", b.left, 3)
@@ -103,7 +104,7 @@ func TestBudgetOfAPeer(t *testing.T) {
 		if !b.try(claim{peer: one, bytes: 12}) {
 			t.Fatal("the only request of a peer has no bound but the whole")
 		}
-		b.give(claim{peer: one, bytes: 4})
+		b.give(one, 4)
 		states := []string{"waits", "waits", "waits", "waits"}
 		wait := func(i int, c claim) {
 			go func() {
@@ -127,51 +128,46 @@ func TestBudgetOfAPeer(t *testing.T) {
 		if b.try(claim{bytes: 1}) {
 			t.Error("who comes now overtakes one that waits for what all share")
 		}
-		b.give(claim{peer: one, bytes: 8})
+		b.give(one, 8)
 		synctest.Wait()
 		equal(t, "in the end", states, "[has it has it has it has it]")
-		b.give(claim{peer: one, bytes: 4})
-		b.give(claim{peer: two, bytes: 10})
-		b.give(claim{bytes: 3})
+		b.give(one, 4)
+		b.give(two, 10)
+		b.give(netip.Prefix{}, 3)
 		equal(t, "left", b.left, 20)
 		equal(t, "peers", len(b.held), 0)
 	})
 }
 
-// Requests that have a part of what they need do not wait for one another: one
-// at a time gets all of it, and those that have nothing yet are not in its way.
-func TestOneRequestOfAPeerCanAlwaysGrow(t *testing.T) {
+// Bodies ask for room for all of them before they are read: those that have
+// arrived in part do not wait for one another.
+func TestLargeBodiesComeOneAfterTheOther(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		h := start(t, 0, Config{maxInFlight: 20})
-		peer := netip.MustParsePrefix("10.0.0.1/32")
+		const room = 10 << 20
+		h := start(t, 1, Config{maxInFlight: room})
+		listener := newPipes()
+		served := make(chan error, 1)
+		go func() { served <- h.server.Serve(t.Context(), listener) }()
+		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return listener.dial(), nil }}
+		client := h.server.Client(func(o *kinesis.Options) {
+			o.HTTPClient, o.Retryer = &http.Client{Transport: transport}, aws.NopRetryer{}
+		})
+		in := &kinesis.PutRecordsInput{StreamName: aws.String("s")}
+		for range 3 {
+			in.Records = append(in.Records, types.PutRecordsRequestEntry{PartitionKey: aws.String("k"), Data: make([]byte, 1<<20-1)})
+		}
 		var wg sync.WaitGroup
-		began := time.Now()
-		for range 5 {
+		for range 8 {
 			wg.Go(func() {
-				sh := &share{server: h.server, peer: peer}
-				for bytes := range int64(8) { // as a body arrives
-					if err := sh.resize(t.Context(), bytes+1); err != nil {
-						t.Error(err)
-					}
-					time.Sleep(time.Millisecond)
+				if _, err := client.PutRecords(t.Context(), in); err != nil {
+					t.Error(err)
 				}
-				sh.free()
 			})
 		}
-		wg.Go(func() {
-			time.Sleep(3 * time.Millisecond)
-			sh := &share{server: h.server, peer: peer}
-			if err := sh.resize(t.Context(), 8); err != nil {
-				t.Error(err)
-			}
-			sh.free()
-		})
 		wg.Wait()
-		if waited := time.Since(began); waited >= roomPatience {
-			t.Errorf("waited for %v", waited)
-		}
-		equal(t, "left", h.server.inFlight.left, 20)
-		equal(t, "requests that may grow", len(h.server.inFlight.growing), 0)
+		equal(t, "room in the end", h.server.inFlight.left, room)
+		transport.CloseIdleConnections()
+		h.must(listener.Close())
 	})
 }
 
