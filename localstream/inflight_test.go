@@ -147,7 +147,8 @@ func TestLargeBodiesComeOneAfterTheOther(t *testing.T) {
 		h := start(t, 1, Config{maxInFlight: room})
 		listener := newPipes()
 		served := make(chan error, 1)
-		go func() { served <- h.server.Serve(t.Context(), listener) }()
+		ctx, stop := context.WithCancel(t.Context())
+		go func() { served <- h.server.Serve(ctx, listener) }()
 		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return listener.dial(), nil }}
 		client := h.server.Client(func(o *kinesis.Options) {
 			o.HTTPClient, o.Retryer = &http.Client{Transport: transport}, aws.NopRetryer{}
@@ -167,7 +168,8 @@ func TestLargeBodiesComeOneAfterTheOther(t *testing.T) {
 		wg.Wait()
 		equal(t, "room in the end", h.server.inFlight.left, room)
 		transport.CloseIdleConnections()
-		h.must(listener.Close())
+		stop()
+		h.must(<-served)
 	})
 }
 
