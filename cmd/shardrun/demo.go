@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/shardrun/shardrun/cmd/shardrun/internal/demo"
 	"github.com/shardrun/shardrun/internal/flights"
@@ -68,8 +67,8 @@ func (a *app) demo(ctx context.Context, cfg demo.Config, redis string) (err erro
 	cfg.Out = a.out
 	if a.json {
 		cfg.Out = io.Discard
-	} else if file, ok := a.out.(*os.File); ok {
-		cfg.Live = term.IsTerminal(int(file.Fd()))
+	} else {
+		cfg.Live = isTerminal(a.out)
 	}
 	stream, leases := "in this process", "in memory"
 	if endpoint := cmp.Or(a.endpoint, os.Getenv("AWS_ENDPOINT_URL_KINESIS"), os.Getenv("AWS_ENDPOINT_URL")); a.endpoint != "" || a.region != "" {

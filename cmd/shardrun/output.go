@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
 // printJSON prints v as one line of JSON.
@@ -63,4 +66,11 @@ func printable(r rune) bool {
 		return false
 	}
 	return true
+}
+
+// isTerminal reports whether a person sees what is written there, or types what
+// is read from there.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -18,12 +15,10 @@ import (
 	"github.com/shardrun/shardrun/producer"
 )
 
-// mostLine is the longest line that put reads, the greatest record of the API.
-const mostLine = 10 << 20
-
 type putFlags struct {
-	key, keyField, hashKey, file string
-	plain                        bool
+	key, keyField, hashKey, file, failed string
+	plain                                bool
+	patience                             time.Duration
 }
 
 func (a *app) putCommand() *cobra.Command {
@@ -33,9 +28,15 @@ func (a *app) putCommand() *cobra.Command {
 		Short: "Put records: the arguments, or the lines of standard input",
 		Long: `Put records into a stream: each argument is a record, or, without arguments, each line of
 standard input or of --file. Records of one partition key keep their order. Without a key
-each record has a random one.`,
+each record has a random one.
+
+What the stream has no room for waits, however long it takes: a throttled put reads its
+input more slowly. When nothing can be put for another reason, a server that is not there,
+say, it gives up after --patience. The error names the lines that were not put, and
+--failed FILE keeps them, to put them again with --file FILE.`,
 		Example: `  shardrun put orders --key customer-7 '{"total": 12}'
   shardrun put flights --key-field origin < flights.ndjson
+  shardrun put flights --file flights.ndjson --failed again.ndjson
   seq 1000 | shardrun put numbers --key all --json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.put(c.Context(), f, args[0], args[1:]) },
@@ -44,6 +45,8 @@ each record has a random one.`,
 	c.Flags().StringVar(&f.keyField, "key-field", "", "field of a JSON record that is its partition key")
 	c.Flags().StringVar(&f.hashKey, "hash-key", "", "explicit hash key of all records, in decimal")
 	c.Flags().StringVar(&f.file, "file", "", "read lines from this file instead of standard input")
+	c.Flags().StringVar(&f.failed, "failed", "", "new file for the records that were not put, a line each, if there are any")
+	c.Flags().DurationVar(&f.patience, "patience", 30*time.Second, "how long to go on when nothing can be put, for another reason than throttling; 0 for ever")
 	c.Flags().BoolVar(&f.plain, "no-aggregate", false, "put each record as a Kinesis record of its own, for readers that know no KPL aggregates")
 	c.MarkFlagsMutuallyExclusive("key", "key-field")
 	return c
@@ -66,11 +69,34 @@ func (a *app) put(ctx context.Context, f putFlags, stream string, data []string)
 	if len(data) > 0 && f.file != "" {
 		return usagef("put: give records as arguments or with --file, not both")
 	}
+	if f.patience < 0 {
+		return usagef("--patience %v: it must not be negative", f.patience)
+	}
 	client, err := a.client(ctx)
 	if err != nil {
 		return err
 	}
-	cfg := producer.Config{Client: client, Stream: stream, Ordered: true, NotFoundTimeout: -1}
+	in, err := a.input(f.file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	failed, err := newFailedFile(f.failed)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, failed.close()) }()
+
+	results := &putResults{app: a, stream: stream, failedFile: failed, quiet: len(data) == 0 && !a.json, unit: "line"}
+	if len(data) > 0 {
+		results.unit = "argument"
+	}
+	watch := newPutWatch(f.patience)
+	cfg := producer.Config{
+		Client: client, Stream: stream, Ordered: true, NotFoundTimeout: -1,
+		RecordTTL: -1, // who puts a file wants it in the stream, however long that takes
+		Hooks:     producer.Hooks{Call: watch.call, ShardMap: watch.shardMap},
+	}
 	if f.plain {
 		cfg.AggregateBytes = -1
 	}
@@ -78,73 +104,32 @@ func (a *app) put(ctx context.Context, f putFlags, stream string, data []string)
 	if err != nil {
 		return err
 	}
-	results := &putResults{app: a, quiet: len(data) == 0 && !a.json}
-	putErr := f.each(ctx, a, data, func(record []byte) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	watching := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		a.watchPut(watching, watch, results, p, stop, in.unseen && results.quiet && isTerminal(a.err))
+	}()
+	put := func(number int, record []byte) error {
 		key, err := f.keyOf(record)
 		if err != nil {
 			return err
 		}
-		return p.Put(ctx, producer.Record{Key: key, HashKey: f.hashKey, Data: record, Done: results.done(key)})
-	})
-	closeErr := p.Close(ctx)
-	return results.verdict(errors.Join(putErr, closeErr))
-}
-
-// each calls f for every record, until it fails.
-func (f putFlags) each(ctx context.Context, a *app, data []string, put func([]byte) error) error {
-	for _, d := range data {
-		if err := put([]byte(d)); err != nil {
-			return err
-		}
+		return p.Put(ctx, producer.Record{Key: key, HashKey: f.hashKey, Data: record, Done: results.done(number, key, record)})
 	}
+	var next int
+	var putErr error
 	if len(data) > 0 {
-		return nil
+		next, putErr = eachArgument(data, put)
+	} else {
+		next, putErr = eachLine(ctx, in, put)
 	}
-	var in io.Reader = a.in
-	if f.file != "" {
-		file, err := os.Open(f.file)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		in = file
-	}
-	lines := make(chan []byte, 256) // some read ahead
-	var readErr error               // set before lines is closed
-	go func() {                     // ends with the input, or with the program: a read of a terminal cannot be ended
-		defer close(lines)
-		readErr = readLines(ctx, in, lines)
-	}()
-	for n := 1; ; n++ {
-		select {
-		case line, more := <-lines:
-			if !more && readErr != nil {
-				return fmt.Errorf("line %d: %w", n, readErr)
-			}
-			if !more {
-				return nil
-			}
-			if err := put(line); err != nil {
-				return fmt.Errorf("line %d: %w", n, err)
-			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// readLines sends the lines of in until it ends or ctx does.
-func readLines(ctx context.Context, in io.Reader, lines chan<- []byte) error {
-	scanner := bufio.NewScanner(in)
-	scanner.Buffer(nil, mostLine)
-	for scanner.Scan() {
-		select {
-		case lines <- bytes.Clone(scanner.Bytes()):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return scanner.Err()
+	closeErr := p.Close(ctx)
+	close(watching)
+	<-ended
+	stop(nil)
+	return results.verdict(next, cmp.Or(putErr, closeErr))
 }
 
 // keyOf is the partition key of a record.
@@ -168,55 +153,4 @@ func (f putFlags) keyOf(record []byte) (string, error) {
 		return text, nil
 	}
 	return string(raw), nil // a number, say
-}
-
-// putResults counts and prints what became of the records.
-type putResults struct {
-	app   *app
-	quiet bool // print the count only
-
-	mu     sync.Mutex // guards those below and the printing
-	put    int
-	failed int
-	err    error // the first
-}
-
-// done is the promise of one record.
-func (r *putResults) done(key string) func(producer.Result, error) {
-	return func(res producer.Result, err error) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if err != nil {
-			r.failed++
-			r.fail(err)
-			return
-		}
-		r.put++
-		switch {
-		case r.app.json:
-			r.fail(printJSON(r.app.out, placed{res.Shard, res.Sequence, res.Subsequence, key}))
-		case !r.quiet:
-			fmt.Fprintf(r.app.out, "%s %s:%d key %s\n", res.Shard, res.Sequence, res.Subsequence, plain(key))
-		}
-	}
-}
-
-// fail keeps the first error. The caller holds mu.
-func (r *putResults) fail(err error) {
-	if r.err == nil {
-		r.err = err
-	}
-}
-
-// verdict prints the count and joins what went wrong.
-func (r *putResults) verdict(err error) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.quiet {
-		fmt.Fprintf(r.app.out, "put %d records\n", r.put)
-	}
-	if r.failed > 0 {
-		return fmt.Errorf("%d records were not put, %d were; the first failed with: %w", r.failed, r.put, r.err)
-	}
-	return errors.Join(err, r.err)
 }

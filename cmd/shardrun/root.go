@@ -26,6 +26,8 @@ type app struct {
 	json     bool
 	endpoint string
 	region   string
+	// connect makes the client, in place of awsclient: for tests.
+	connect func(context.Context) (*kinesis.Client, error)
 }
 
 // usageError is an error of the person at the keyboard: exit code 2.
@@ -44,12 +46,15 @@ func (e exitError) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
 // run is the program. It returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	a := &app{in: in, out: out, err: errOut}
+	return (&app{in: in, out: out, err: errOut}).run(ctx, args)
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	root.SetIn(in)
-	root.SetOut(out)
-	root.SetErr(errOut)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -57,9 +62,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if code, ok := errors.AsType[exitError](err); ok {
 		return int(code)
 	}
-	fmt.Fprintf(errOut, "shardrun: %v\n", explain(err))
+	fmt.Fprintf(a.err, "shardrun: %v\n", explain(err))
 	if _, ok := errors.AsType[usageError](err); ok || strings.HasPrefix(err.Error(), "unknown command") {
-		fmt.Fprintln(errOut, "see: shardrun --help")
+		fmt.Fprintln(a.err, "see: shardrun --help")
 		return exitUsage
 	}
 	return exitFail
@@ -121,5 +126,8 @@ func (a *app) clientFlags(c *cobra.Command) *cobra.Command {
 }
 
 func (a *app) client(ctx context.Context) (*kinesis.Client, error) {
+	if a.connect != nil {
+		return a.connect(ctx)
+	}
 	return awsclient.New(ctx, awsclient.Options{Endpoint: a.endpoint, Region: a.region})
 }

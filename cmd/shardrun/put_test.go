@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"github.com/shardrun/shardrun/localstream"
+)
+
+// inProcess is the program on a server in this process with a stream s of one
+// shard, for bubbles.
+func inProcess(t *testing.T, stdin string) (a *app, server *localstream.Server, out, errOut *bytes.Buffer) {
+	t.Helper()
+	server = localstream.NewT(t)
+	client := server.Client()
+	if _, err := client.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(1)}); err != nil {
+		t.Fatal(err)
+	}
+	out, errOut = new(bytes.Buffer), new(bytes.Buffer)
+	a = &app{in: strings.NewReader(stdin), out: out, err: errOut, connect: func(context.Context) (*kinesis.Client, error) { return client, nil }}
+	return a, server, out, errOut
+}
+
+// A put that is throttled for minutes loses nothing, and says why it gets
+// nowhere.
+func TestPutOutlastsThrottling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, server, out, errOut := inProcess(t, "one\ntwo\nthree\n")
+		remove := server.Inject(localstream.Fault{Operation: "PutRecords", Shard: localstream.EveryShard, Action: localstream.Throttle, Count: -1})
+		time.AfterFunc(5*time.Minute, remove)
+		if code := a.run(t.Context(), []string{"put", "s", "--key", "k"}); code != exitOK || !strings.HasPrefix(out.String(), "put 3 records") {
+			t.Errorf("exit %d: %s%s", code, out, errOut)
+		}
+		if !strings.HasPrefix(errOut.String(), "shardrun: nothing was put for 5s: the stream throttles") {
+			t.Errorf("said %q", errOut)
+		}
+		if n := strings.Count(errOut.String(), "\n"); n < 9 || n > 10 { // once in half a minute
+			t.Errorf("said it %d times:\n%s", n, errOut)
+		}
+	})
+}
+
+// A server that answers with errors alone does not keep put for ever.
+func TestPutGivesUpAfterItsPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, server, _, errOut := inProcess(t, "one\ntwo\nthree\n")
+		server.Inject(localstream.Fault{Operation: "PutRecords", Action: localstream.Fail, Count: -1})
+		began := time.Now()
+		code := a.run(t.Context(), []string{"put", "s", "--key", "k", "--patience", "2m"})
+		if took := time.Since(began); code != exitFail || took < 2*time.Minute || took > 3*time.Minute {
+			t.Errorf("exit %d after %v: %s", code, took, errOut)
+		}
+		for _, want := range []string{"nothing was put for 5s, trying on", "3 records were not put, 0 were", "line 1 is the first of them, line 3 the last", "for 2m0s (--patience)", "InternalFailure"} {
+			if !strings.Contains(errOut.String(), want) {
+				t.Errorf("want %q in: %s", want, errOut)
+			}
+		}
+	})
+}
+
+// What everybody is refused is not tried for each line of a large file.
+func TestPutGivesUpAtOnceWhenItIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, server, _, errOut := inProcess(t, "")
+		a.in = &endless{}
+		defer time.Sleep(time.Second) // until the read ahead has ended
+		server.Inject(localstream.Fault{Operation: "PutRecords", Action: localstream.Fail, Type: "AccessDeniedException", Count: -1})
+		if code := a.run(t.Context(), []string{"put", "s", "--key", "k"}); code != exitFail || !strings.Contains(errOut.String(), "AccessDeniedException") || !strings.Contains(errOut.String(), "were not tried (tail -n +") {
+			t.Errorf("exit %d: %s", code, errOut)
+		}
+	})
+}
+
+// endless is an input of short lines, a bit at a time.
+type endless struct{}
+
+func (*endless) Read(p []byte) (int, error) {
+	time.Sleep(10 * time.Millisecond)
+	return copy(p, "a line\n"), nil
+}
+
+// The lines that were refused are named and kept.
+func TestPutKeepsWhatFailed(t *testing.T) {
+	again := filepath.Join(t.TempDir(), "again")
+	synctest.Test(t, func(t *testing.T) {
+		a, server, out, errOut := inProcess(t, "one\ntwo\nthree\nfour\n")
+		server.Inject(localstream.Fault{Operation: "PutRecords", Shard: localstream.EveryShard, Action: localstream.Fail, Type: "KMSDisabledException", Count: 2})
+		code := a.run(t.Context(), []string{"put", "s", "--key", "k", "--no-aggregate", "--failed", again})
+		if code != exitFail || out.String() != "put 2 records\n" {
+			t.Errorf("exit %d: %s", code, out)
+		}
+		for _, want := range []string{"2 records were not put, 2 were", "line 1 is the first of them, line 2 the last", "--file " + again, "KMSDisabledException"} {
+			if !strings.Contains(errOut.String(), want) {
+				t.Errorf("want %q in: %s", want, errOut)
+			}
+		}
+		if kept, err := os.ReadFile(again); err != nil || string(kept) != "one\ntwo\n" {
+			t.Errorf("kept %q, %v", kept, err)
+		}
+		errOut.Reset()
+		if code := a.run(t.Context(), []string{"put", "s", "--failed", again}); code != exitUsage || !strings.Contains(errOut.String(), "--failed") {
+			t.Errorf("a file that is there: exit %d: %s", code, errOut)
+		}
+		if err := os.Remove(again); err != nil {
+			t.Fatal(err)
+		}
+		if code := a.run(t.Context(), []string{"put", "s", "well", "--failed", again}); code != exitOK {
+			t.Errorf("exit %d: %s", code, errOut)
+		}
+		if _, err := os.Stat(again); !os.IsNotExist(err) {
+			t.Errorf("an empty file is left: %v", err)
+		}
+	})
+}
+
+// An interrupted put says how far it came.
+func TestAnInterruptedPutSaysHowToGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, _, errOut := inProcess(t, "")
+		a.in = &endless{}
+		defer time.Sleep(time.Second) // until the read ahead has ended
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(95*time.Millisecond, cancel)
+		if code := a.run(ctx, []string{"put", "s", "--key", "k"}); code != exitFail || errOut.String() != "shardrun: interrupted; line 10 and those behind it were not tried (tail -n +10 gives them)\n" {
+			t.Errorf("exit %d: %s", code, errOut)
+		}
+	})
+}
+
+func TestProgressOfAPut(t *testing.T) {
+	if got, want := progress(12345, 678, 10*time.Second), "12345 records, 1234/s, 678 waiting"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
