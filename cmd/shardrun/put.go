@@ -30,6 +30,11 @@ func (a *app) putCommand() *cobra.Command {
 standard input or of --file. Records of one partition key keep their order. Without a key
 each record has a random one.
 
+Two or more records that go to one shard together share a Kinesis record, in the form of
+the Kinesis Producer Library (a KPL aggregate). Consumers of shardrun, the KCL and Lambda's
+de-aggregation modules unpack them; a plain GetRecords shows the aggregate. --no-aggregate
+puts each record as a Kinesis record of its own.
+
 What the stream has no room for waits, however long it takes: a throttled put reads its
 input more slowly. When nothing can be put for another reason, a server that is not there,
 say, it gives up after --patience. The error names the lines that were not put, and

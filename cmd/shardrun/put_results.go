@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/shardrun/shardrun/producer"
@@ -19,6 +20,7 @@ type putResults struct {
 
 	mu          sync.Mutex // guards those below, failedFile and the printing
 	put         int
+	aggregates  int // that hold two or more of them
 	failed      int
 	maybe       int // of the failed, those that may be in the stream all the same
 	first, last int // the least and the greatest number of a record that failed
@@ -38,6 +40,9 @@ func (r *putResults) done(number int, key string, record []byte) func(producer.R
 			return
 		}
 		r.put++
+		if res.Subsequence == 1 { // each aggregate of two or more has one second record
+			r.aggregates++
+		}
 		switch {
 		case r.app.json:
 			r.note(printJSON(r.app.out, placed{res.Shard, res.Sequence, res.Subsequence, key}))
@@ -80,8 +85,15 @@ func (r *putResults) counted() int {
 func (r *putResults) verdict(next int, stopped error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.quiet {
-		fmt.Fprintf(r.app.out, "put %d records\n", r.put)
+	packed := ""
+	if r.aggregates > 0 {
+		packed = fmt.Sprintf("in %d KPL aggregates; --no-aggregate puts them one by one", r.aggregates)
+	}
+	switch {
+	case r.quiet:
+		fmt.Fprintln(r.app.out, strings.TrimSpace(fmt.Sprintf("put %d records %s", r.put, packed)))
+	case packed != "" && !r.app.json: // which has SubSequenceNumber
+		fmt.Fprintln(r.app.err, "shardrun: records are", packed)
 	}
 	if r.failed == 0 && stopped == nil {
 		return r.err

@@ -136,6 +136,32 @@ func TestAnInterruptedPutSaysHowToGoOn(t *testing.T) {
 	})
 }
 
+// Whoever reads the stream without unpacking has to know of aggregates.
+func TestPutSaysThatItAggregates(t *testing.T) {
+	const packed = "in 1 KPL aggregates; --no-aggregate puts them one by one\n"
+	for _, c := range []struct {
+		stdin       string
+		args        []string
+		out, errOut string
+	}{
+		{"one\ntwo\nthree\n", nil, "put 3 records " + packed, ""},
+		{"one\ntwo\nthree\n", []string{"--no-aggregate"}, "put 3 records\n", ""},
+		{"one\n", nil, "put 1 records\n", ""},
+		{"", []string{"one", "two"}, "", "shardrun: records are " + packed},
+		{"", []string{"one", "two", "--json"}, "", ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a, server, out, errOut := inProcess(t, c.stdin)
+			// The first listing of the shards is late, so that all records wait together.
+			server.Inject(localstream.Fault{Operation: "ListShards", Action: localstream.Delay, Delay: time.Second})
+			code := a.run(t.Context(), append([]string{"put", "s", "--key", "k"}, c.args...))
+			if code != exitOK || errOut.String() != c.errOut || c.out != "" && out.String() != c.out {
+				t.Errorf("put %v: exit %d: %q, %q", c.args, code, out, errOut)
+			}
+		})
+	}
+}
+
 func TestProgressOfAPut(t *testing.T) {
 	if got, want := progress(12345, 678, 10*time.Second), "12345 records, 1234/s, 678 waiting"; got != want {
 		t.Errorf("%q, want %q", got, want)
