@@ -79,7 +79,8 @@ local Kinesis, shows the framework at work, and fills, reads and administers str
 
 Commands that talk to a stream use --endpoint, $AWS_ENDPOINT_URL_KINESIS or
 $AWS_ENDPOINT_URL, and else AWS with the usual credentials. An endpoint on this machine
-needs neither credentials nor region.`,
+needs neither credentials nor region, but for a server with --auth sigv4: that one knows
+its own keys only. For a server with --tls set AWS_CA_BUNDLE to the file of its --ca-out.`,
 		Example: `  shardrun demo                                       # the whole framework, on real data
   shardrun serve                                      # a local Kinesis on 127.0.0.1:4567
   export AWS_ENDPOINT_URL_KINESIS=http://127.0.0.1:4567

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/smithy-go/logging"
 	"github.com/shardrun/shardrun"
 )
 
@@ -46,7 +47,8 @@ func New(ctx context.Context, o Options) (*kinesis.Client, error) {
 		local = isLoopback(u.Hostname())
 	}
 
-	var load []func(*config.LoadOptions) error
+	// What the SDK has to say comes back as an error; its log would go to the terminal.
+	load := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))
 	}

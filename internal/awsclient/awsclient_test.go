@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/aws/smithy-go/logging"
 )
 
 // clean takes the machine's own AWS settings out of the environment.
@@ -28,6 +30,9 @@ func TestLocalEndpointNeedsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := client.Options()
+		if _, mute := o.Logger.(logging.Nop); !mute {
+			t.Errorf("the SDK logs to %T", o.Logger)
+		}
 		if o.Region != "us-east-1" || *o.BaseEndpoint != endpoint {
 			t.Errorf("region %q, endpoint %q", o.Region, *o.BaseEndpoint)
 		}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Who talks to the wrong server, or wrongly to the right one, is told what to
+// do, and nothing of how the SDK works.
+func TestErrorsSayWhatHelps(t *testing.T) {
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	address := func(first string) string {
+		_, address, _ := strings.Cut(strings.TrimSpace(first), "://")
+		return address
+	}
+	first, _ := serving(t, "--durability", "memory", "--tls", "--ca-out", ca)
+	secure := address(first)
+	first, _ = serving(t, "--durability", "memory")
+	plainly := address(first)
+	first, _ = serving(t, "--durability", "memory", "--auth", "sigv4", "--keys-file", write(t, "keys", keysText, 0o600))
+	locked := address(first)
+	as(t, "", "", "")
+	ok(t, "", "streams", "create", "there", "--endpoint", "http://"+plainly)
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"AWS_CA_BUNDLE to the file of its --ca-out", []string{"streams", "--endpoint", "https://" + secure}},
+		{"does this server speak TLS? Then use https://", []string{"streams", "--endpoint", "http://" + secure}},
+		{"use http://", []string{"streams", "--endpoint", "https://" + plainly}},
+		{"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", []string{"streams", "--endpoint", "http://" + locked}},
+		{"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", []string{"put", "s", "x", "--endpoint", "http://" + locked}},
+		{"create stream there: ResourceInUseException: Stream there under account", []string{"streams", "create", "there", "--endpoint", "http://" + plainly}},
+		{"merge a and b of there: ", []string{"merge", "there", "a", "b", "--endpoint", "http://" + plainly}},
+		{"shardrun streams lists", []string{"streams", "delete", "gone", "--yes", "--endpoint", "http://" + plainly}},
+	} {
+		_, errOut, code := cli(t, "", c.args...)
+		if code != exitFail || !strings.Contains(errOut, c.want) {
+			t.Errorf("%v: exit %d, want %q: %s", c.args, code, c.want, errOut)
+		}
+		for _, inner := range []string{"operation error", "RequestID", "StatusCode"} {
+			if strings.Contains(errOut, inner) {
+				t.Errorf("%v: %q in: %s", c.args, inner, errOut)
+			}
+		}
+	}
+	if help := ok(t, "", "--help"); !strings.Contains(help, "--auth sigv4") {
+		t.Errorf("the help keeps silent about servers that want keys: %s", help)
+	}
+}
