@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/lease"
@@ -328,12 +331,15 @@ func TestUnknownStream(t *testing.T) {
 }
 
 func TestStartTimeout(t *testing.T) {
+	unsigned := &smithy.OperationError{ServiceID: "Kinesis", OperationName: "DescribeStreamSummary",
+		Err: errors.New("get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found")}
 	for name, test := range map[string]struct {
 		fault  error
 		status types.StreamStatus
 		store  bool // cut
 		want   []string
 	}{
+		"no credentials":        {fault: unsigned, want: []string{`"orders"`, "30s", "no AWS credentials: set AWS_ACCESS_KEY_ID", "no EC2 IMDS role"}},
 		"endpoint unreachable":  {fault: errors.New("dial tcp 10.0.0.1:443: i/o timeout"), want: []string{`"orders"`, "30s", "i/o timeout"}},
 		"still being created":   {status: types.StreamStatusCreating, want: []string{`"orders"`, "30s", "created"}},
 		"the store unreachable": {store: true, want: []string{"group \"test\"", "connection refused"}},
@@ -346,6 +352,8 @@ func TestStartTimeout(t *testing.T) {
 					b.fake.status = test.status
 				}
 				b.fake.fault = failing("DescribeStreamSummary", 1e9, test.fault)
+				core, logs := observer.New(zap.WarnLevel)
+				b.cfg.Logger = zap.New(core)
 				store := &cutStore{Store: b.store}
 				store.cut.Store(test.store)
 				b.cfg.Store = store
@@ -361,6 +369,9 @@ func TestStartTimeout(t *testing.T) {
 				}
 				if took := time.Since(start); took < 20*time.Second || took > 35*time.Second {
 					t.Errorf("gave up after %v", took)
+				}
+				if n := logs.FilterMessage("no AWS credentials yet, will try again").Len(); (n > 0) != (test.fault == unsigned) { //nolint:errorlint // the very same
+					t.Errorf("told of credentials %d times", n)
 				}
 			})
 		})

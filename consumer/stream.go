@@ -45,7 +45,7 @@ func (c *Consumer) describe(ctx context.Context) (stream, error) {
 		return stream{}, fmt.Errorf("describe stream %s: %w: %w", c.place(), ErrStreamNotFound, err)
 	}
 	if err != nil {
-		return stream{}, fmt.Errorf("describe stream %s: %w", c.place(), err)
+		return stream{}, fmt.Errorf("describe stream %s: %w", c.place(), awserr.Named(err))
 	}
 	if out.StreamDescriptionSummary == nil {
 		return stream{}, fmt.Errorf("describe stream %s: the answer is empty", c.place())
@@ -98,7 +98,8 @@ func (c *Consumer) place() string {
 }
 
 // find waits until the stream can be read. A stream that does not exist is an
-// error at once; one that is being created or out of reach, after StartTimeout.
+// error at once; one that is being created or out of reach, or for which there
+// are no credentials, after StartTimeout.
 func (c *Consumer) find(ctx context.Context) (stream, error) {
 	deadline := time.Now().Add(c.cfg.StartTimeout)
 	for attempt := 1; ; attempt++ {
@@ -121,7 +122,11 @@ func (c *Consumer) find(ctx context.Context) (stream, error) {
 		if time.Now().Add(pause).After(deadline) {
 			return stream{}, fmt.Errorf("gave up after %v: %w", c.cfg.StartTimeout, err)
 		}
-		c.log.Warn("stream not ready, will try again", zap.Duration("pause", pause), zap.Error(err))
+		message := "stream not ready, will try again"
+		if awserr.Missing(err) != "" {
+			message = "no AWS credentials yet, will try again" // a container's role may take a moment
+		}
+		c.log.Warn(message, zap.Duration("pause", pause), zap.Error(err))
 		if err := backoff.Sleep(ctx, pause); err != nil {
 			return stream{}, err
 		}

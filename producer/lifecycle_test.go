@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/smithy-go"
 )
 
 func TestFlushWaitsForWhatWasPutBefore(t *testing.T) {
@@ -319,4 +320,19 @@ func TestDoneMayTryPut(t *testing.T) {
 	if err := <-second; err != nil {
 		t.Error(err)
 	}
+}
+
+// Whoever starts without credentials is told what to set, once the time of the
+// records is over.
+func TestMissingCredentialsAreNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1)
+		f.list = func(int) error {
+			return &smithy.OperationError{ServiceID: "Kinesis", OperationName: "ListShards", Err: errors.New("get identity: get credentials: no EC2 IMDS role found")}
+		}
+		_, err := newTest(t, f, nil).PutSync(t.Context(), Record{Key: "k"})
+		if !errors.Is(err, ErrExpired) || !strings.Contains(err.Error(), "no AWS credentials: set AWS_ACCESS_KEY_ID") {
+			t.Errorf("error %v", err)
+		}
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"go.uber.org/zap"
 
+	"github.com/shardrun/shardrun/internal/awserr"
 	"github.com/shardrun/shardrun/internal/hashkey"
 )
 
@@ -46,7 +47,7 @@ func (p *Producer) openShards() ([]shardRange, error) {
 	for {
 		out, err := p.cfg.Client.ListShards(ctx, in, once)
 		if err != nil {
-			return nil, fmt.Errorf("list shards: %w", err)
+			return nil, fmt.Errorf("list shards: %w", awserr.Named(err))
 		}
 		shards = append(shards, out.Shards...)
 		if out.NextToken == nil {

@@ -93,7 +93,7 @@ func (p *Producer) settle(s settlement) {
 // answersOf reads the answer to a call of n entries.
 func answersOf(out *kinesis.PutRecordsOutput, err error, n int) ([]answer, error) {
 	if err != nil {
-		return nil, fmt.Errorf("put records: %w", err)
+		return nil, fmt.Errorf("put records: %w", awserr.Named(err))
 	}
 	if len(out.Records) != n {
 		return nil, fmt.Errorf("put records: %d answers to %d records", len(out.Records), n)

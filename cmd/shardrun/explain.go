@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/shardrun/shardrun/internal/awserr"
 )
 
 // explain adds what helps to an error that a person meets often, and takes out
@@ -35,6 +37,9 @@ func explain(err error) error {
 
 // hint is what a person may do about an error, "" when that is not known.
 func hint(err error) string {
+	if missing := awserr.Missing(err); missing != "" {
+		return missing + "; a server on this machine needs none, but --endpoint"
+	}
 	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
 		return "shardrun streams lists what there is at this endpoint, in this region and account"
 	}
@@ -89,7 +94,7 @@ func plainError(err error) string {
 
 // plainCall is what went wrong in a call.
 func plainCall(op *smithy.OperationError) string {
-	if api, ok := errors.AsType[smithy.APIError](op); ok {
+	if api, ok := errors.AsType[smithy.APIError](op); ok && awserr.Code(op) != "" { // of Kinesis, not of who gives credentials
 		return api.ErrorCode() + ": " + api.ErrorMessage()
 	}
 	if sent, ok := errors.AsType[*url.Error](op); ok {

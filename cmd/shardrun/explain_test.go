@@ -21,12 +21,14 @@ func TestErrorsSayWhatHelps(t *testing.T) {
 	first, _ = serving(t, "--durability", "memory", "--auth", "sigv4", "--keys-file", write(t, "keys", keysText, 0o600))
 	locked := address(first)
 	as(t, "", "", "")
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	ok(t, "", "streams", "create", "there", "--endpoint", "http://"+plainly)
 	for _, c := range []struct {
 		want string
 		args []string
 	}{
 		{"AWS_CA_BUNDLE to the file of its --ca-out", []string{"streams", "--endpoint", "https://" + secure}},
+		{"no AWS credentials: set AWS_ACCESS_KEY_ID", []string{"streams", "--region", "us-east-1", "--endpoint", "http://kinesis.invalid"}},
 		{"does this server speak TLS? Then use https://", []string{"streams", "--endpoint", "http://" + secure}},
 		{"use http://", []string{"streams", "--endpoint", "https://" + plainly}},
 		{"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", []string{"streams", "--endpoint", "http://" + locked}},

@@ -4,6 +4,7 @@ package awserr
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -199,6 +200,34 @@ func stageOf(err error) stage {
 		return unsigned
 	}
 	return made
+}
+
+// Missing says which settings a call failed for the want of, and where they may
+// come from; "" if for none.
+func Missing(err error) string {
+	switch stageOf(err) {
+	case unsigned:
+		return "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the container a role"
+	case unaddressed:
+		if strings.Contains(err.Error(), "Missing Region") {
+			return noRegion
+		}
+	}
+	if _, ok := errors.AsType[*aws.MissingRegionError](err); ok {
+		return noRegion
+	}
+	return ""
+}
+
+const noRegion = "no AWS region: set AWS_REGION, or the region of the client's configuration"
+
+// Named puts what is Missing before an error; others, and nil, it returns as
+// they are.
+func Named(err error) error {
+	if what := Missing(err); what != "" {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return err
 }
 
 // isSkew reports whether the SDK found that a signature was refused because the
