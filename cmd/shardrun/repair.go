@@ -20,7 +20,10 @@ one that serves again. No server may run on it meanwhile.
 Damaged files are replaced by ones with all that is intact in them; their original bytes
 are kept beside them, in files whose names end in .damaged. Files without damage are not
 touched. Sequence numbers that were given out are never given to other records. A repair
-may be interrupted, and run again. shardrun verify says what is damaged.`,
+may be interrupted, and run again. shardrun verify says what is damaged.
+
+Exits with 0 when nothing is damaged, or all of it was repaired, and with 1 when something
+is to be repaired and --yes is missing, as shardrun verify does, or when it failed.`,
 		Example: `  shardrun repair ./shardrun-data          # what it would do
   shardrun repair ./shardrun-data --yes`,
 		Args: cobra.ExactArgs(1),
@@ -46,7 +49,7 @@ func (a *app) repair(dir string, yes bool) error {
 	}
 	if err == nil && !r.Done && len(r.Files) > 0 {
 		fmt.Fprintln(a.err, "shardrun: nothing was changed: say --yes to repair")
-		err = exitError(exitUsage)
+		err = exitError(exitFail)
 	}
 	return err
 }
@@ -56,27 +59,31 @@ func (a *app) printRepair(r *localstream.RepairReport) {
 		fmt.Fprintln(a.out, "nothing is damaged")
 		return
 	}
+	made, is, lost := "would be made", "would be", "would be lost"
+	if r.Done {
+		made, is, lost = "made", "is", "lost"
+	}
 	for _, f := range r.Files {
 		switch {
 		case f.Kept > 0:
-			fmt.Fprintf(a.out, "%s: made anew with the %d that are intact; the original is kept as %s\n", f.File, f.Kept, cmp.Or(f.Saved, f.File+".damaged"))
+			fmt.Fprintf(a.out, "%s: %s anew with the %d that are intact; the original %s kept as %s\n", f.File, made, f.Kept, is, cmp.Or(f.Saved, f.File+".damaged"))
 		case f.Saved != "":
-			fmt.Fprintf(a.out, "%s: made anew without records; the original is kept as %s\n", f.File, f.Saved)
+			fmt.Fprintf(a.out, "%s: %s anew without records; the original %s kept as %s\n", f.File, made, is, f.Saved)
 		default:
-			fmt.Fprintf(a.out, "%s: is missing, made without records\n", f.File)
+			fmt.Fprintf(a.out, "%s: is missing, %s without records\n", f.File, made)
 		}
 	}
 	for _, l := range r.Lost {
 		where := plain(cmp.Or(l.ARN, l.Directory)) + " " + l.ShardID
 		if l.Exact {
-			fmt.Fprintf(a.out, "lost: %s: %d records, from %s to %s\n", where, l.Records, l.From, l.To)
+			fmt.Fprintf(a.out, "%s: %s: %d records, from %s to %s\n", lost, where, l.Records, l.From, l.To)
 			continue
 		}
-		fmt.Fprintf(a.out, "lost: %s: whatever there was after %s and before %s\n",
-			where, cmp.Or(l.From, "its beginning"), cmp.Or(l.To, "its end"))
+		fmt.Fprintf(a.out, "%s: %s: whatever there was after %s and before %s\n",
+			lost, where, cmp.Or(l.From, "its beginning"), cmp.Or(l.To, "its end"))
 	}
 	for _, c := range r.LostChanges {
-		fmt.Fprintf(a.out, "lost: %s\n", plain(c))
+		fmt.Fprintf(a.out, "%s: %s\n", lost, plain(c))
 	}
 	if r.Done {
 		fmt.Fprintln(a.out, "repaired")
