@@ -331,6 +331,21 @@ func TestAMistypedCommandIsAnError(t *testing.T) {
 	}
 }
 
+// Who uses a command wrongly is pointed to the help of that command.
+func TestUsageErrorsPointToTheHelpOfTheCommand(t *testing.T) {
+	for want, args := range map[string][]string{
+		"see: shardrun --help\n":                {"bogus"},
+		"see: shardrun put --help\n":            {"put"},
+		"see: shardrun serve --help\n":          {"serve", "--durability", "maybe"},
+		"see: shardrun tail --help\n":           {"tail", "s", "--no-such-flag"},
+		"see: shardrun streams delete --help\n": {"streams", "delete", "s"},
+	} {
+		if _, errOut, code := cli(t, "", args...); code != exitUsage || !strings.HasSuffix(errOut, want) {
+			t.Errorf("%v: exit %d, want %q: %s", args, code, want, errOut)
+		}
+	}
+}
+
 // A terminal or a pipe that says nothing more does not keep put from ending.
 func TestPutEndsWithItsContext(t *testing.T) {
 	at := local(t)

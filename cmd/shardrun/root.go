@@ -55,7 +55,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	err := root.ExecuteContext(ctx)
+	named, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
@@ -64,7 +64,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintf(a.err, "shardrun: %v\n", explain(err))
 	if _, ok := errors.AsType[usageError](err); ok || strings.HasPrefix(err.Error(), "unknown command") {
-		fmt.Fprintln(a.err, "see: shardrun --help")
+		fmt.Fprintf(a.err, "see: %s --help\n", named.CommandPath())
 		return exitUsage
 	}
 	return exitFail
