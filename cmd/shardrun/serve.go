@@ -99,7 +99,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.listen)
 	if err != nil {
-		return usagef("--listen: %w", err)
+		return listenError("--listen", err)
 	}
 	defer listener.Close()
 	server, err := localstream.Open(cfg)
@@ -121,17 +121,17 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 		Durability string `json:"durability"`
 		Auth       string `json:"auth"`
 		CA         string `json:"ca,omitempty"`
-	}{Listening: f.secure.scheme() + listener.Addr().String(), Durability: cfg.Durability.String(), Auth: cfg.Auth.String(), CA: f.secure.caOut}
+	}{Listening: f.secure.scheme() + shownAddress(f.listen, listener.Addr().String()), Durability: cfg.Durability.String(), Auth: cfg.Auth.String(), CA: f.secure.caOut}
 	if cfg.Durability != localstream.Memory {
 		ready.DataDir = cfg.DataDir
 	}
 	if f.redisListen != "" {
 		redis := miniredis.NewMiniRedis()
 		if err := redis.StartAddr(f.redisListen); err != nil {
-			return usagef("--redis-listen: %w", err)
+			return listenError("--redis-listen", err)
 		}
 		defer redis.Close()
-		ready.Redis = redis.Addr()
+		ready.Redis = shownAddress(f.redisListen, redis.Addr())
 	}
 	if a.json {
 		if err := printJSON(a.out, ready); err != nil {
