@@ -21,6 +21,7 @@ type serveFlags struct {
 	listen      string
 	redisListen string
 	noAuth      bool
+	dirGiven    bool // --data-dir was
 	durability  string
 	limits      string
 	logLevel    string
@@ -56,7 +57,10 @@ directory: --ca-out writes it for clients, as in AWS_CA_BUNDLE.`,
   shardrun serve --listen 0.0.0.0:4567 --auth sigv4 --keys-file keys.json --tls --allow-host kinesis.test
   AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws --region us-east-1 --endpoint-url http://127.0.0.1:4567 kinesis list-streams`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), f) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			f.dirGiven = c.Flags().Changed("data-dir")
+			return a.serve(c.Context(), f)
+		},
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:4567", "address to listen on; port 0 picks one")
@@ -102,9 +106,10 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 		return listenError("--listen", err)
 	}
 	defer listener.Close()
+	f.warnOfDataDir(a, cfg)
 	server, err := localstream.Open(cfg)
 	if err != nil {
-		return err
+		return damagedDir(err, cfg.DataDir)
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
 	if err := f.secure.writeCA(server); err != nil {
@@ -189,7 +194,11 @@ func (f serveFlags) localstream(a *app) (localstream.Config, error) {
 	if err != nil {
 		return cfg, usagef("--log-level %q: want debug, info, warn or error", f.logLevel)
 	}
-	cfg.Logger = newLogger(zapcore.AddSync(a.err), level)
+	out := zapcore.Lock(zapcore.AddSync(a.err))
+	cfg.Logger = newLogger(out, level)
+	if cfg.Durability != localstream.Memory {
+		cfg.Logger = cfg.Logger.WithOptions(zap.Hooks(tellOfDamage(out, cfg.DataDir)))
+	}
 	cfg.Version = version()
 	return cfg, nil
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"hash/crc32"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -38,11 +41,69 @@ func TestServeRefusesABadDataDirectory(t *testing.T) {
 		{"a directory that takes no files", "/proc/self", "not writable"},
 		{"a journal of a newer version", newer, "format version 2"},
 		{"records of a newer version", newerRecords, "format version 2"},
-		{"a damaged journal", damaged, "shardrun repair"},
+		{"a damaged journal", damaged, "(shardrun verify " + damaged + ", shardrun repair " + damaged + ")"},
 	} {
 		_, errOut, code := cli(t, "", "serve", "--listen", "127.0.0.1:0", "--data-dir", c.dir)
 		if code != exitFail || !strings.Contains(errOut, c.want) {
 			t.Errorf("%s: exit %d, want %q: %s", c.what, code, c.want, errOut)
+		}
+	}
+}
+
+// Damaged records do not keep serve from serving the rest, and it names the
+// commands that help.
+func TestServeNamesWhatHelpsADamagedDirectory(t *testing.T) {
+	dir := damagedData(t)
+	_, errOut := servedOnce(t, "--data-dir", dir)
+	if strings.Count(errOut, "shardrun verify "+dir) != 1 || !strings.Contains(errOut, "shardrun repair "+dir) {
+		t.Errorf("said %q", errOut)
+	}
+	ok(t, "", "repair", dir, "--yes")
+	if _, errOut := servedOnce(t, "--data-dir", dir); errOut != "" {
+		t.Errorf("said %q of a directory that is intact", errOut)
+	}
+}
+
+// servedOnce runs serve until it is ready.
+func servedOnce(t *testing.T, args ...string) (out, errOut string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var o, e bytes.Buffer
+	if code := run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...), nil, io.MultiWriter(&o, untilWritten{cancel}), &e); code != exitOK {
+		t.Errorf("serve %v: exit %d: %s", args, code, &e)
+	}
+	return o.String(), e.String()
+}
+
+func TestServeWarnsOfADirectoryThatItDoesNotUse(t *testing.T) {
+	dir := t.TempDir()
+	if _, errOut := servedOnce(t, "--data-dir", dir, "--durability", "memory"); !strings.Contains(errOut, "--data-dir "+dir+" is not used") {
+		t.Errorf("said %q", errOut)
+	}
+	if _, errOut := servedOnce(t, "--durability", "memory"); errOut != "" {
+		t.Errorf("without --data-dir it said %q", errOut)
+	}
+}
+
+// A directory of other things is served from, with a warning, once.
+func TestServeWarnsOfADirectoryOfOtherThings(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"main.go", "go.mod", ".git", "streams"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, errOut := servedOnce(t, "--data-dir", dir); !strings.Contains(errOut, "other things in it (go.mod, main.go)") {
+		t.Errorf("said %q", errOut)
+	}
+	if _, errOut := servedOnce(t, "--data-dir", dir); errOut != "" {
+		t.Errorf("said %q of a directory with data", errOut)
+	}
+	fresh := t.TempDir()
+	for range 2 {
+		if _, errOut := servedOnce(t, "--data-dir", fresh, "--tls"); errOut != "" {
+			t.Errorf("said %q of a directory of its own", errOut)
 		}
 	}
 }
