@@ -49,7 +49,18 @@ is its region. Signatures are not verified, so it listens on addresses of this m
 only, unless --auth sigv4 asks for a key of --keys-file (mode 0600; localstream's README
 has its form) or of $SHARDRUN_KEYS, the same text. With --tls it speaks HTTPS and nothing
 else; without --cert and --key the certificate is signed by a CA that is kept in the data
-directory: --ca-out writes it for clients, as in AWS_CA_BUNDLE.`,
+directory: --ca-out writes it for clients, as in AWS_CA_BUNDLE.
+
+--fault takes name=value, separated by commas:
+  op       operation, such as PutRecords (default: any)
+  stream   name of the stream (default: any)
+  shard    id of the shard, or * for each, of operations that are about a shard
+  kind     throttle (the default), error, expire (a shard iterator), drop (the connection,
+           before anything is done), delay, lose-reply (do it, then drop)
+  count    how many requests, or records of a shard, are hit: a number (default 1), or all
+  delay    for kind delay, as 200ms
+  type     for kind error: its type (default InternalFailure)
+  message  for kind error: its text; nothing can follow it`,
 		Example: `  shardrun serve
   shardrun serve --listen 127.0.0.1:0 --durability memory
   shardrun serve --redis-listen 127.0.0.1:6399    # several workers, nothing to install
@@ -85,9 +96,14 @@ directory: --ca-out writes it for clients, as in AWS_CA_BUNDLE.`,
 	flags.StringVar(&f.limits, "limits", "off", "rates of shards and of calls: off, or aws")
 	flags.StringSliceVar(&f.config.AllowHosts, "allow-host", nil, "name that clients may use for this server, besides localhost and addresses (repeatable)")
 	flags.StringSliceVar(&f.config.AllowOrigins, "allow-origin", nil, "web origin that browsers may call from (repeatable)")
-	flags.StringArrayVar(&f.faults, "fault", nil, "make something go wrong, as op=PutRecords,shard=*,kind=throttle,count=3 (repeatable)")
+	flags.StringArrayVar(&f.faults, "fault", nil, "make something go wrong, as op=PutRecords,shard=*,kind=throttle,count=3; see above (repeatable)")
 	flags.StringArrayVar(&f.kmsKeys, "kms-key", nil, "KMS key that streams may be encrypted with, as ID or ID=STATE: enabled, disabled, pending-deletion, access-denied, not-found, opt-in-required, throttled; all others are not found then (repeatable; without it every key works)")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error, on standard error")
+	completeFlags(c, map[string][]string{
+		"durability": {"sync", "async", "memory"}, "auth": {"off", "sigv4"}, "limits": {"off", "aws"},
+		"log-level": {"debug", "info", "warn", "error"},
+	})
+	_ = c.RegisterFlagCompletionFunc("fault", completeFault) // fails only for a flag that is not there
 	return c
 }
 
