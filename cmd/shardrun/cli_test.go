@@ -202,6 +202,25 @@ func TestStreamCommands(t *testing.T) {
 	}
 }
 
+func TestStreamsAreCreatedInEitherMode(t *testing.T) {
+	at := local(t)
+	with := func(args ...string) []string { return append(append([]string{"streams", "create"}, args...), at...) }
+	for mode, args := range map[string][]string{"ON_DEMAND": {"a", "--mode", "on-demand"}, "PROVISIONED": {"b", "--mode", "provisioned", "--shards", "2"}} {
+		if info := jsonLines[streamInfo](t, ok(t, "", with(append(args, "--json")...)...)); len(info) != 1 || string(info[0].StreamMode) != mode {
+			t.Errorf("%v: created %+v", args, info)
+		}
+	}
+	for want, args := range map[string][]string{
+		"--shards is for provisioned": {"c", "--mode", "on-demand", "--shards", "2"},
+		"--mode on-demand without it": {"c", "--shards", "0"},
+		"want provisioned or on-dema": {"c", "--mode", "ON_DEMAND"},
+	} {
+		if _, errOut, code := cli(t, "", with(args...)...); code != exitUsage || !strings.Contains(errOut, want) {
+			t.Errorf("%v: exit %d, want %q: %s", args, code, want, errOut)
+		}
+	}
+}
+
 func TestScaleStep(t *testing.T) {
 	for _, test := range [][3]int32{{1, 9, 2}, {2, 9, 4}, {8, 9, 9}, {9, 1, 5}, {5, 1, 3}, {3, 1, 2}, {2, 1, 1}, {4, 4, 4}} {
 		if got := scaleStep(test[0], test[1]); got != test[2] {

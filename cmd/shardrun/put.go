@@ -85,7 +85,7 @@ func (a *app) put(ctx context.Context, f putFlags, stream string, data []string)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer in.close()
 	failed, err := newFailedFile(f.failed)
 	if err != nil {
 		return err

@@ -32,12 +32,11 @@ func (a *app) input(name string) (*lineInput, error) {
 	return &lineInput{Reader: file, file: file, unseen: true}, nil
 }
 
-// Close closes what input opened.
-func (in *lineInput) Close() error {
-	if in.file == nil {
-		return nil
+// close closes what input opened.
+func (in *lineInput) close() {
+	if in.file != nil {
+		_ = in.file.Close() // which was only read
 	}
-	return in.file.Close()
 }
 
 // eachArgument puts each argument until one cannot be. next is the number of

@@ -122,22 +122,23 @@ func (a *app) await(ctx context.Context, client *kinesis.Client, name string) er
 
 func (a *app) createStreamCommand() *cobra.Command {
 	var shards int32
+	var mode string
 	c := a.clientFlags(&cobra.Command{
-		Use:     "create STREAM",
-		Short:   "Create a stream and wait until it is active",
-		Example: `  shardrun streams create orders --shards 4`,
-		Args:    cobra.ExactArgs(1),
+		Use:   "create STREAM",
+		Short: "Create a stream and wait until it is active",
+		Long: `Create a stream and wait until it is active. A provisioned stream has the shards that it
+is given; the service sees to those of an on-demand stream.`,
+		Example: `  shardrun streams create orders --shards 4
+  shardrun streams create orders --mode on-demand`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if shards < 0 {
-				return usagef("--shards %d: at least 1, or 0 for an on-demand stream", shards)
+			in, err := newStream(args[0], mode, shards, c.Flags().Changed("shards"))
+			if err != nil {
+				return err
 			}
 			client, err := a.client(c.Context())
 			if err != nil {
 				return err
-			}
-			in := &kinesis.CreateStreamInput{StreamName: aws.String(args[0])}
-			if shards > 0 {
-				in.ShardCount = aws.Int32(shards)
 			}
 			if _, err := client.CreateStream(c.Context(), in); err != nil {
 				return fmt.Errorf("create stream %s: %w", args[0], err)
@@ -145,8 +146,34 @@ func (a *app) createStreamCommand() *cobra.Command {
 			return a.await(c.Context(), client, args[0])
 		},
 	})
-	c.Flags().Int32Var(&shards, "shards", 1, "number of shards; 0 makes an on-demand stream")
+	c.Flags().Int32Var(&shards, "shards", 1, "number of shards of a provisioned stream")
+	c.Flags().StringVar(&mode, "mode", modeProvisioned, "provisioned, or on-demand")
+	completeFlags(c, map[string][]string{"mode": {modeProvisioned, modeOnDemand}})
 	return c
+}
+
+// The modes of a stream, as --mode has them.
+const (
+	modeProvisioned = "provisioned"
+	modeOnDemand    = "on-demand"
+)
+
+// newStream is the request for a stream; given tells whether --shards was.
+func newStream(name, mode string, shards int32, given bool) (*kinesis.CreateStreamInput, error) {
+	in := &kinesis.CreateStreamInput{StreamName: aws.String(name)}
+	switch {
+	case mode != modeProvisioned && mode != modeOnDemand:
+		return nil, usagef("--mode %q: want provisioned or on-demand", mode)
+	case mode == modeOnDemand && given:
+		return nil, usagef("--shards is for provisioned streams: the service sees to the shards of --mode on-demand")
+	case mode == modeOnDemand:
+		in.StreamModeDetails = &types.StreamModeDetails{StreamMode: types.StreamModeOnDemand}
+	case shards < 1:
+		return nil, usagef("--shards %d: at least 1, or --mode on-demand without it", shards)
+	default:
+		in.ShardCount = aws.Int32(shards)
+	}
+	return in, nil
 }
 
 func (a *app) deleteStreamCommand() *cobra.Command {
