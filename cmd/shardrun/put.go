@@ -131,6 +131,9 @@ func (a *app) put(ctx context.Context, f putFlags, stream string, data []string)
 		next, putErr = eachLine(ctx, in, put)
 	}
 	closeErr := p.Close(ctx)
+	if closeErr != nil && ctx.Err() != nil {
+		closeErr = context.Cause(ctx) // what it left is counted here
+	}
 	close(watching)
 	<-ended
 	stop(nil)
