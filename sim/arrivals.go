@@ -19,7 +19,9 @@ type arrivals struct {
 // span is the time that a call took.
 type span struct{ from, to time.Time }
 
-var sequenceNumber = regexp.MustCompile(`"SequenceNumber":"(\d+)"`)
+// sequenceNumber finds the numbers in an answer, in JSON or in CBOR, where the head
+// of a text has one byte, or two from 24 bytes on.
+var sequenceNumber = regexp.MustCompile(`(?s)SequenceNumber(?:":"|[\x60-\x77]|x.)(\d+)`)
 
 // answered notes the time of a call of the server, by the records in its answer
 // when it put some.

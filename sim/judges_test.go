@@ -217,11 +217,18 @@ func TestArrivals(t *testing.T) {
 		"an answer to a read": {"GetRecords", span{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(Plan{}, false, nil)
-			defer w.redis.mini.Close()
-			w.arrivals.answered(c.op, `{"Records":[{"SequenceNumber":"6"},{"SequenceNumber":"7","ShardId":"shard-1"}]}`, c.put)
-			w.judge(history.Shard{ID: "shard-1", Records: []history.Raw{{Sequence: "7", Arrival: at}}})
-			said(t, w, c.want)
+			long := strings.Repeat("7", 56)
+			for sequence, answer := range map[string]string{
+				"7":  `{"Records":[{"SequenceNumber":"6"},{"SequenceNumber":"7","ShardId":"shard-1"}]}`,
+				"8":  "\xbfgRecords\x82\xa1nSequenceNumbera6\xa2nSequenceNumbera8gShardIdgshard-1\xff", // CBOR
+				long: "\xa2nSequenceNumberx8" + long + "gShardIdgshard-1",
+			} {
+				w := newWorld(Plan{}, false, nil)
+				defer w.redis.mini.Close()
+				w.arrivals.answered(c.op, answer, c.put)
+				w.judge(history.Shard{ID: "shard-1", Records: []history.Raw{{Sequence: sequence, Arrival: at}}})
+				said(t, w, c.want)
+			}
 		})
 	}
 }

@@ -13,10 +13,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/shardrun/shardrun/internal/awscbor"
 )
 
 // deadPeer is after what time a client's kernel gives up a connection on which
@@ -38,12 +41,21 @@ type link struct {
 	name  string // of the link, as the weather knows it
 }
 
-// client is an SDK client of a node.
+// client is an SDK client of a node. It talks what the node talks.
 func (w *world) client(n *node) *kinesis.Client {
+	var options []func(*kinesis.Options)
+	if w.plan.speaksCBOR(n.name) {
+		options = append(options, awscbor.Use)
+		w.reach("client talks CBOR")
+	} else {
+		w.reach("client talks JSON")
+	}
 	return kinesis.New(kinesis.Options{
 		Region:                     "us-east-1",
-		BaseEndpoint:               aws.String("http://localhost"),
+		EndpointResolverV2:         atHome{},
 		Credentials:                credentials.NewStaticCredentialsProvider("000000000000", "local", ""),
+		HTTPSignerV4:               signsInForm{},
+		APIOptions:                 []func(*middleware.Stack) error{v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware},
 		HTTPClient:                 &link{world: w, node: n, name: n.name + ">kinesis"},
 		DisableClockSkewCorrection: true,
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
@@ -58,7 +70,7 @@ func (w *world) client(n *node) *kinesis.Client {
 				return pause, nil
 			})
 		}),
-	})
+	}, options...)
 }
 
 // Do sends a request. What was sent arrives also when the caller has given up.

@@ -225,6 +225,12 @@ func draw(dice *rand.Rand, least, most time.Duration) time.Duration {
 	return least + time.Duration(dice.Int64N(int64(max(1, most-least))))
 }
 
+// speaksCBOR decides in which encoding a node talks to Kinesis: CBOR, as most do
+// that have their client from package shardrun, or the SDK's own JSON. Each process
+// of a fleet that is being updated has one of them. It is drawn from nothing else's
+// randomness.
+func (p *Plan) speaksCBOR(node string) bool { return fixed(p.Seed, "encoding of "+node).IntN(3) > 0 }
+
 // Describe writes the plan for a reader.
 func (p *Plan) Describe(w io.Writer) {
 	faults := make([]string, len(p.Faults))

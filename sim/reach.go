@@ -74,6 +74,7 @@ func floor() map[string]int {
 		// runs of the same seeds; least where one run may have most of it.
 		"records before the group and since": 6, "log of several segments": 12, "shard read to its tip": 200,
 		"writer by producer": 30, "resharded in a rush": 10, "writer by PutRecord": 8, "writer by PutRecords": 8, "writer by aggregates": 8,
+		"client talks CBOR": 200, "client talks JSON": 100,
 		"handler of each": 1000, "handler fails": 100, "handler fails from": 30, "handler fails from, wrapped": 30, "handler fails from two": 30,
 		"handler fails from outside": 30, "handler retries after": 75, "handler panics": 35, "handler says stop": 4, "handler says poison": 50,
 		"handler cannot decode": 10, "handler slow and deaf": 10, "handler past its deadline": 10, "handler lost its lease": 5, "handler drained": 1,
