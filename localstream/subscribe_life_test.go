@@ -2,6 +2,7 @@ package localstream
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +48,26 @@ func TestASubscriptionEndsAfterFiveMinutes(t *testing.T) {
 		close(stop)
 		equal(t, "records", got, (<-want)[:len(got)])
 		equal(t, "number of them", len(got), int(3*subscriptionLife/(7*time.Second)))
+	})
+}
+
+// A shard that was closed before has more than an event takes: its end comes with
+// the last of them.
+func TestAClosedShardIsSentInEvents(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 1)
+		for range 3 {
+			h.put("k", strings.Repeat("x", maxBytesPerEvent/2+1))
+		}
+		h.split("0", "100")
+		f := h.subscribe(h.register("c"), "0", fromHorizon)
+		for i := range 3 {
+			e := f.next()
+			equal(t, "records", len(e.Records), 1)
+			equal(t, "the last one", e.ContinuationSequenceNumber == nil, i == 2)
+			equal(t, "children", len(e.ChildShards) > 0, i == 2)
+		}
+		f.wantEnd("", "")
 	})
 }
 

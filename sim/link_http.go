@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -94,7 +95,8 @@ func (l *link) Do(req *http.Request) (*http.Response, error) {
 		return nil, l.gone(ctx)
 	}
 	w.source.acts(l.node.name)
-	m := message{link: l, op: op, header: req.Header.Clone(), body: body, answer: make(chan answer, 1)}
+	m := &message{link: l, op: op, key: what, header: req.Header.Clone(), body: body, answer: make(chan answer, 1)}
+	defer m.giveUp()
 	m.dice = w.source.dice(what)
 	m.rates = w.weather.on(l.name)
 	w.source.tell("%s sends %s %x", l.name, op, key(string(body)))
@@ -116,10 +118,12 @@ func (l *link) Do(req *http.Request) (*http.Response, error) {
 		return nil, l.gone(ctx)
 	}
 	if !l.node.wakes(ctx, w.source, what) {
+		a.leave(true)
 		return nil, l.gone(ctx)
 	}
 	if a.response != nil {
 		a.response.Request = req
+		a.lasts(ctx)
 	}
 	return a.response, a.err
 }
@@ -142,6 +146,7 @@ func (l *link) gone(ctx context.Context) error {
 type message struct {
 	link   *link
 	op     string
+	key    uint64 // of what is sent, and by whom
 	header http.Header
 	body   []byte
 	dice   *rand.Rand
@@ -150,6 +155,9 @@ type message struct {
 	twice  bool
 	there  time.Duration
 	answer chan answer // holds one
+
+	mu   sync.Mutex // guards gone
+	gone bool       // the caller has given up, or has its answer
 }
 
 type answer struct {
@@ -157,18 +165,41 @@ type answer struct {
 	err      error
 }
 
+// deliver gives the answer to the caller, unless nobody waits for it any more.
+func (m *message) deliver(a answer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		a.leave(true)
+		return
+	}
+	m.answer <- a
+}
+
+// giveUp stops waiting for the answer, if there was none.
+func (m *message) giveUp() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone = true
+	select {
+	case a := <-m.answer:
+		a.leave(true)
+	default:
+	}
+}
+
 // travel takes the message to the server and its answer back.
 func (m *message) travel(life context.Context) {
 	w := m.link.world
 	if !sleep(life, m.there) {
-		m.answer <- answer{err: life.Err()}
+		m.deliver(answer{err: life.Err()})
 		return
 	}
 	switch m.fate {
 	case isLost:
 		return // the caller's patience ends
 	case breaksBefore:
-		m.answer <- answer{err: errReset}
+		m.deliver(answer{err: errReset})
 		return
 	}
 	a := m.arrive(life)
@@ -177,24 +208,28 @@ func (m *message) travel(life context.Context) {
 		w.work.Go(func() {
 			if sleep(life, again) {
 				w.happened(LinkDuplicate)
-				m.arrive(life) // nobody waits for this answer
+				m.arrive(life).leave(true) // nobody waits for this answer
 			}
 		})
 	}
 	if !sleep(life, m.link.delay(m.rates, m.dice)) {
+		a.leave(true)
 		a = answer{err: life.Err()}
 	}
 	if w.weather.on(m.link.name).cut {
 		w.happened(LinkCut)
+		a.leave(false)
 		return
 	}
 	switch m.fate {
 	case losesReply:
+		a.leave(false)
 		return
 	case breaksAfter:
+		a.leave(true)
 		a = answer{err: errReset}
 	}
-	m.answer <- a
+	m.deliver(a)
 }
 
 // arrive has the server handle the request. An answer of a server that has
@@ -213,22 +248,27 @@ func (m *message) arrive(life context.Context) answer {
 	req.Header = m.header.Clone()
 	put := span{from: time.Now()}
 	resp, err := server.HTTPClient().Do(req)
-	if err == nil {
+	switch {
+	case err != nil:
+	case resp.Header.Get("Content-Type") == contentEvents:
+		resp.Body = m.events(resp.Body, crashed)
+	default:
 		var body []byte
 		body, err = io.ReadAll(resp.Body)
 		resp.Body.Close()
 		put.to = time.Now()
 		w.arrivals.answered(m.op, string(body), put)
 		resp.Body = io.NopCloser(bytes.NewReader(body))
-		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // as net/http does for a server
-	}
-	select {
-	case <-crashed:
-		return answer{err: errReset}
-	default:
 	}
 	if err != nil {
 		return answer{err: fmt.Errorf("%w: %w", errReset, err)}
+	}
+	resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // as net/http does for a server
+	select {
+	case <-crashed:
+		answer{response: resp}.leave(true)
+		return answer{err: errReset}
+	default:
 	}
 	if resp.StatusCode != http.StatusOK && w.injected.Load() > 0 {
 		w.happened(ServerErrors)

@@ -11,6 +11,9 @@ import (
 	"github.com/shardrun/shardrun/localstream"
 )
 
+// subscribedEvents are the events of a subscription, for a fault.
+const subscribedEvents = "SubscribeToShardEvent"
+
 // strike does something to the Kinesis server.
 func (w *world) strike(ctx context.Context, a Action, dice *rand.Rand) {
 	if a.Fault != ServerErrors {
@@ -72,10 +75,20 @@ func (w *world) strike(ctx context.Context, a Action, dice *rand.Rand) {
 			{Action: localstream.Throttle, Operation: "ListShards"},
 			{Action: localstream.Fail, Operation: "GetShardIterator"},
 		}
+		if w.plan.FanOut {
+			faults = append(faults,
+				localstream.Fault{Action: localstream.Fail, Operation: "SubscribeToShard"},
+				localstream.Fault{Action: localstream.Fail, Operation: subscribedEvents},
+				localstream.Fault{Action: localstream.LoseReply, Operation: subscribedEvents},
+			)
+		}
 		f := faults[dice.IntN(len(faults))]
 		f.Count = 1 + dice.IntN(10)
-		if f.Operation == "PutRecords" { // records of one shard only, not the whole call
+		if f.Operation == "PutRecords" || f.Operation == subscribedEvents { // of one shard only, not the whole call
 			f.Shard = w.someShard(dice)
+		}
+		if f.Operation == subscribedEvents && f.Shard == "" {
+			f.Count = -1 // which of the events of an instant is the first is a matter of luck
 		}
 		w.note("kinesis: %d times action %d on %q %s", f.Count, f.Action, f.Operation, f.Shard)
 		w.injected.Add(1)

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -154,24 +156,21 @@ func (w *world) inspect() {
 	}
 }
 
-// confess notes what the log has, for the checker.
-func (w *world) confess() {
+// truth is what the log has.
+func (w *world) truth() (history.Stream, error) {
+	truth := history.Stream{Name: streamName}
 	server, _ := w.kinesis.current()
 	if server == nil {
-		w.fail("there is no server to ask for the truth")
-		return
+		return truth, errors.New("there is no server to ask for the truth")
 	}
-	shards, err := listShards(w.life, w.client(w.newNode("notary")))
+	shards, err := listShards(w.life, server.Client())
 	if err != nil {
-		w.fail("list shards in the end: %v", err)
-		return
+		return truth, fmt.Errorf("list shards: %w", err)
 	}
 	records, err := server.Records(streamName)
 	if err != nil {
-		w.fail("read the log in the end: %v", err)
-		return
+		return truth, fmt.Errorf("read the log: %w", err)
 	}
-	truth := history.Stream{Name: streamName}
 	for _, s := range shards {
 		shard := history.Shard{
 			ID: *s.ShardId, StartHashKey: *s.HashKeyRange.StartingHashKey, EndHashKey: *s.HashKeyRange.EndingHashKey,
@@ -187,8 +186,23 @@ func (w *world) confess() {
 				shard.Records = append(shard.Records, history.Raw{Sequence: r.SequenceNumber, Key: r.PartitionKey, Arrival: r.Arrival, Data: r.Data})
 			}
 		}
-		w.judge(shard)
 		truth.Shards = append(truth.Shards, shard)
+	}
+	return truth, nil
+}
+
+// confess notes what the log has, for the checker, and judges what it does not.
+func (w *world) confess() {
+	truth, err := w.truth()
+	if err != nil {
+		w.fail("in the end: %v", err)
+		return
+	}
+	for _, s := range truth.Shards {
+		w.judge(s)
+	}
+	if w.fanOut != nil {
+		w.fanOut.judge(truth)
 	}
 	w.history.Stream(truth)
 }

@@ -28,6 +28,7 @@ type Plan struct {
 	Uneven                                    bool    // the workers differ in capacity
 	Rates                                     bool    // the server enforces the rates of AWS
 	Segment                                   int64   // of the server's log, in bytes
+	FanOut                                    bool    // somebody reads by enhanced fan-out
 	GiveUp                                    GiveUp
 	Writers                                   []Writer
 	Actions                                   []Action // in the order of their times
@@ -73,6 +74,7 @@ type Writer struct {
 	Burst     int           // records at a time
 	Keys      int
 	HashKeys  bool          // records have explicit hash keys
+	Large     int           // one of so many records is large
 	Life      time.Duration // how long a record may wait to be written; 0 is the default
 	Buffer    int           // records that a producer buffers; 0 is the default
 }
@@ -115,6 +117,7 @@ func NewPlan(seed uint64, length time.Duration, with ...Fault) Plan {
 	}
 	p.draw(fixed(seed, "options"))
 	p.GiveUp = newGiveUp(fixed(seed, "give up"))
+	p.FanOut = fixed(seed, fanOutName).IntN(2) == 0
 	for _, k := range Kinds() {
 		on := dice.IntN(2) == 0 && k.Off == ""
 		if on || slices.Contains(with, k.Fault) {
@@ -123,6 +126,9 @@ func NewPlan(seed uint64, length time.Duration, with ...Fault) Plan {
 	}
 	for i := range 1 + dice.IntN(3) {
 		p.Writers = append(p.Writers, newWriter(dice, i))
+		if w := &p.Writers[i]; p.FanOut && w.Life == 0 && w.Buffer == 0 {
+			w.Large = 8 // shards are to have more than an event takes
+		}
 	}
 	for _, f := range p.Faults {
 		p.Actions = append(p.Actions, actions(fixed(seed, string(f)), f, length, p.TTL)...)
@@ -171,7 +177,7 @@ func newGiveUp(dice *rand.Rand) GiveUp {
 func newWriter(dice *rand.Rand, i int) Writer {
 	w := Writer{
 		Name: fmt.Sprintf("writer-%d", i), Kind: ByProducer,
-		Keys: 1 + dice.IntN(20), HashKeys: dice.IntN(4) == 0,
+		Keys: 1 + dice.IntN(20), HashKeys: dice.IntN(4) == 0, Large: 50,
 		Pause: time.Duration(200+dice.IntN(2800)) * time.Millisecond, Burst: 1 + dice.IntN(8),
 	}
 	switch dice.IntN(7) {
@@ -237,15 +243,15 @@ func (p *Plan) Describe(w io.Writer) {
 	for i, f := range p.Faults {
 		faults[i] = string(f)
 	}
-	fmt.Fprintf(w, "seed %d: %v, %d shards, %d workers, TTL %v, batches of %d, from %s, joining within %v, rates %v\n",
-		p.Seed, p.For, p.Shards, p.Workers, p.TTL, p.Batch, p.Start, p.Joins.Round(time.Millisecond), p.Rates)
+	fmt.Fprintf(w, "seed %d: %v, %d shards, %d workers, TTL %v, batches of %d, from %s, joining within %v, rates %v, fan-out %v\n",
+		p.Seed, p.For, p.Shards, p.Workers, p.TTL, p.Batch, p.Start, p.Joins.Round(time.Millisecond), p.Rates, p.FanOut)
 	fmt.Fprintf(w, "options (0 is the default): window %v, interval %v, handoff %v, timeout %v, drain %v, page %d, batch bytes %d, leases %d, budget %d, reads %v, uneven %v, segment %d\n",
 		p.Window, p.Interval, p.Handoff, p.Timeout, p.Drain, p.Page, p.BatchBytes, p.MaxLeases, p.Budget, p.Reads, p.Uneven, p.Segment)
 	g := p.GiveUp
 	fmt.Fprintf(w, "failures: each %v, attempts %d, age %v, to %q, poison %v, stop %v\n", g.Each, g.Attempts, g.Age, g.To, g.Poison, g.Stop)
 	fmt.Fprintf(w, "faults: %s\n", strings.Join(faults, ", "))
 	for _, writer := range p.Writers {
-		fmt.Fprintf(w, "%s: %s, ordered %v, aggregates %v, up to %d records each %v, %d keys, life %v, buffer %d\n",
-			writer.Name, writer.Kind, writer.Ordered, writer.Aggregate, writer.Burst, writer.Pause, writer.Keys, writer.Life, writer.Buffer)
+		fmt.Fprintf(w, "%s: %s, ordered %v, aggregates %v, up to %d records each %v, %d keys, one of %d large, life %v, buffer %d\n",
+			writer.Name, writer.Kind, writer.Ordered, writer.Aggregate, writer.Burst, writer.Pause, writer.Keys, writer.Large, writer.Life, writer.Buffer)
 	}
 }

@@ -86,6 +86,9 @@ func (w *world) hurry(n *node, dice *rand.Rand) (end func()) {
 	name := n.name + ">kinesis"
 	stormy, fair := w.storms.begin(name), w.weather.begin(name, some[dice.IntN(len(some))])
 	return func() {
+		// The last put may have waited for room, and go on at the instant of an
+		// answer, at which the producer sends more.
+		time.Sleep(w.source.until(dice, 0, time.Millisecond))
 		fair()
 		stormy()
 	}

@@ -129,5 +129,8 @@ func (w *world) links() []string {
 		}
 		s.mu.Unlock()
 	}
+	if w.fanOut != nil {
+		out = append(out, w.fanOut.node.name+">kinesis")
+	}
 	return out
 }

@@ -34,7 +34,8 @@ type world struct {
 	redis    *redisNode
 	slots    []*slot
 	writers  []*writer
-	operator *node // who reshards, from a place with bad links
+	operator *node   // who reshards, from a place with bad links
+	fanOut   *fanOut // nil in runs without
 	observer *redis.Store
 
 	since    time.Time    // where the group begins, if it begins at a time
@@ -193,6 +194,9 @@ func (w *world) run() {
 			return
 		}
 	}
+	if w.plan.FanOut {
+		w.subscribes()
+	}
 	operated, stop := context.WithCancel(w.life)
 	var operator sync.WaitGroup
 	operator.Go(func() { w.mend(operated) })
@@ -204,6 +208,9 @@ func (w *world) run() {
 	stop()
 	operator.Wait()
 	w.inspect()
+	if w.fanOut != nil {
+		w.fanOut.finish()
+	}
 	w.orphans()
 	w.drain()
 	w.confess()

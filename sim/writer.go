@@ -105,7 +105,7 @@ func (wr *writer) bursts(ctx context.Context, n *node, put func([]history.Put, [
 			}
 			text := fmt.Sprintf("%s record %d ", spec.Name, wr.number)
 			size := dice.IntN(200)
-			if dice.IntN(50) == 0 {
+			if dice.IntN(spec.Large) == 0 {
 				size = dice.IntN(40_000)
 			}
 			p.Data = []byte(text + strings.Repeat("x", size))
