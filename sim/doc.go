@@ -1,7 +1,8 @@
 // Package sim runs shardrun as a whole inside of a testing/synctest bubble:
-// workers, producers, the leases on Redis (go-redis on miniredis) and the
-// Kinesis server on a disk that loses what was not synced, with links between
-// them that drop, delay, repeat and cut, and nodes that crash, pause and crawl.
+// workers, producers, a reader by enhanced fan-out, the leases on Redis (go-redis
+// on miniredis) and the Kinesis server on a disk that loses what was not synced,
+// with links between them that drop, delay, repeat and cut, and nodes that crash,
+// pause and crawl.
 // What happened is a history, which internal/history judges.
 //
 // A run follows from its seed. The seed decides what the run consists of

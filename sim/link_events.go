@@ -20,7 +20,7 @@ const underWay = 16
 // and nobody is told, as on any connection. One goroutine reads.
 type events struct {
 	link    *link
-	key     uint64          // of the request
+	key     uint64          // of the request and its arrival
 	far     io.ReadCloser   // the server's end
 	crashed <-chan struct{} // closed when the server crashes
 
@@ -41,7 +41,8 @@ type piece struct {
 
 // events is the node's end of an answer of the server that goes on.
 func (m *message) events(far io.ReadCloser, crashed <-chan struct{}) *events {
-	e := &events{link: m.link, key: m.key, far: far, crashed: crashed, in: make(chan piece, underWay), left: make(chan struct{})}
+	// The instant tells it from an answer to the same request that was sent again.
+	e := &events{link: m.link, key: m.key ^ uint64(time.Now().UnixNano()), far: far, crashed: crashed, in: make(chan piece, underWay), left: make(chan struct{})}
 	m.link.world.work.Go(e.collect)
 	return e
 }
@@ -104,7 +105,7 @@ func (e *events) collect() {
 func (e *events) post(data []byte) (piece, fate) {
 	w := e.link.world
 	r := w.weather.on(e.link.name)
-	dice := w.source.dice(e.key ^ key("event", string(data)))
+	dice := w.source.own(e.key ^ key("event", string(data))) // a server that had to wait may send the same twice
 	f, _ := r.draw(dice)
 	w.happened(r.causes(f)...)
 	d := e.link.delay(r, dice)

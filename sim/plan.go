@@ -126,8 +126,9 @@ func NewPlan(seed uint64, length time.Duration, with ...Fault) Plan {
 	}
 	for i := range 1 + dice.IntN(3) {
 		p.Writers = append(p.Writers, newWriter(dice, i))
-		if w := &p.Writers[i]; p.FanOut && w.Life == 0 && w.Buffer == 0 {
-			w.Large = 8 // shards are to have more than an event takes
+		// Shards are to have more than an event takes, where nobody has to wait for that.
+		if w := &p.Writers[i]; p.FanOut && !p.Rates && w.Life == 0 && w.Buffer == 0 {
+			w.Large = 8
 		}
 	}
 	for _, f := range p.Faults {
