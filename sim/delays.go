@@ -21,14 +21,18 @@ type source struct {
 	mu    sync.Mutex
 	asked map[uint64]asking
 	taken map[int64]int64 // instants to come that were given out, and when
+	most  int             // how many of them are kept before those that have passed are forgotten
 	ties  int             // instants asked for twice at once, and actors that acted at once
 	last  int64           // when somebody acted
 	actor string          // who
 }
 
 func newSource(seed uint64, trace io.Writer) *source {
-	return &source{seed: seed, trace: trace, asked: map[uint64]asking{}, taken: map[int64]int64{}}
+	return &source{seed: seed, trace: trace, asked: map[uint64]asking{}, taken: map[int64]int64{}, most: leastTaken}
 }
+
+// leastTaken is how many instants are kept at least.
+const leastTaken = 4096
 
 // asking is how often the same was asked for, and when last.
 type asking struct {
@@ -93,12 +97,13 @@ func (s *source) until(dice *rand.Rand, least, most time.Duration) time.Duration
 		at++
 	}
 	s.taken[at] = now
-	if len(s.taken) > 4096 {
+	if len(s.taken) > s.most {
 		for t := range s.taken {
 			if t < now {
 				delete(s.taken, t)
 			}
 		}
+		s.most = max(leastTaken, 2*len(s.taken)) // many may be yet to come
 	}
 	return time.Duration(at - now)
 }
