@@ -62,11 +62,11 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	s.ids.set(w.Header())
 	limitRest(http.NewResponseController(w), restPatience) // readBody has a limit of its own
+	if why := s.refused(r); why != nil {
+		s.refuse(w, r, why)
+		return
+	}
 	switch {
-	case !s.hostAllowed(r):
-		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "This name is not one of the server's. Allow it by name, or use localhost.")
-	case !s.originAllowed(r):
-		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "Requests from other web sites are refused.")
 	case s.shareWithOrigin(w.Header(), r):
 		s.write(w, http.StatusOK, "", nil)
 	case r.Method == http.MethodGet && r.URL.Path == healthPath:

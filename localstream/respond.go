@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,6 +64,7 @@ func (s *Server) writeError(w http.ResponseWriter, encoding wire.Encoding, err e
 func (s *Server) writeXML(w http.ResponseWriter, status int, kind, message string) {
 	body := "<" + kind + "/>\n"
 	if message != "" {
+		message = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(message)
 		body = "<" + kind + ">\n  <Message>" + message + "</Message>\n</" + kind + ">\n"
 	}
 	s.write(w, status, "", []byte(body))

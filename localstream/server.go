@@ -33,6 +33,7 @@ type Server struct {
 	large      sync.Pool // of *buffers, for requests that are large
 	sealer     *sealer
 	faults     faults
+	refusals   refusals
 	calls      callRates
 	kms        *kmsKeys
 	ids        *requestIDs
