@@ -3,6 +3,7 @@ package localstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -32,7 +33,20 @@ const (
 	LoseReply
 )
 
-// Fault is something bad that [Server.Inject] makes happen.
+// actionNames are the actions as [ParseFault] reads them.
+var actionNames = [...]string{Throttle: "throttle", Fail: "error", ExpireIterator: "expire", Drop: "drop", Delay: "delay", LoseReply: "lose-reply"}
+
+// String is the name that [ParseFault] reads as a kind.
+func (a Action) String() string {
+	if int(a) < len(actionNames) {
+		return actionNames[a]
+	}
+	return fmt.Sprintf("Action(%d)", uint8(a))
+}
+
+// Fault is something bad that [Server.Inject] makes happen. A client that
+// retries, as those of the SDK do, hides most of it: three attempts by default
+// want a Count of 3, or a client with RetryMaxAttempts 1.
 type Fault struct {
 	// Operation is the API operation, such as "PutRecords". Empty means any. The
 	// events of a subscription are "SubscribeToShardEvent", of which each is hit
@@ -45,7 +59,8 @@ type Fault struct {
 	// PutRecord, PutRecords, GetShardIterator, GetRecords, SubscribeToShard and
 	// its events. [EveryShard] means any: each record that PutRecords puts is then
 	// hit by itself. Empty means the fault is not about a shard. Drop, Delay and
-	// LoseReply need it empty in PutRecord and PutRecords.
+	// LoseReply need it empty in PutRecord and PutRecords, or an Operation that is
+	// neither.
 	Shard string
 	// Count is how many requests (or records of a shard) are hit. Negative
 	// means all until the fault is removed. Defaults to 1.
@@ -67,29 +82,59 @@ type faults struct {
 
 	// mu guards waiting and the counts in it.
 	mu      sync.Mutex
-	waiting []*Fault
+	waiting []*WaitingFault
+}
+
+// WaitingFault is a fault that was injected and has not happened as often as it
+// is to.
+type WaitingFault struct {
+	// Fault is what was injected. Its Count is how often it is still to happen,
+	// negative without end.
+	Fault
+	// Happened is how often it has happened.
+	Happened int
 }
 
 // Inject makes a fault happen to the next requests that it fits, and returns a
 // function that takes back what is left of it. Of several faults that fit, the
-// one that was injected first happens. It is for tests.
+// one that was injected first happens. It is for tests: it panics at a fault
+// that could never happen, or not as it says, with what is wrong and what is
+// accepted. [ParseFault] refuses the same with an error, and [Server.Faults]
+// says what has not happened yet.
 func (s *Server) Inject(f Fault) (remove func()) {
+	if err := f.validate(); err != nil {
+		panic(fmt.Sprintf("localstream: inject %+v: %v", f, err))
+	}
 	if f.Count == 0 {
 		f.Count = 1
 	}
+	w := &WaitingFault{Fault: f}
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
-	s.faults.waiting = append(s.faults.waiting, &f)
+	s.faults.waiting = append(s.faults.waiting, w)
 	s.faults.number.Add(1)
 	return func() {
 		s.faults.mu.Lock()
 		defer s.faults.mu.Unlock()
-		s.faults.remove(&f)
+		s.faults.remove(w)
 	}
 }
 
+// Faults gives the faults that still wait for a request, in the order in which
+// they were injected. At the end of a test that is none, unless some did not
+// happen, or are to happen without end.
+func (s *Server) Faults() []WaitingFault {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	waiting := make([]WaitingFault, len(s.faults.waiting))
+	for i, w := range s.faults.waiting {
+		waiting[i] = *w
+	}
+	return waiting
+}
+
 // remove needs f.mu.
-func (f *faults) remove(gone *Fault) {
+func (f *faults) remove(gone *WaitingFault) {
 	for i, w := range f.waiting {
 		if w == gone {
 			f.waiting = append(f.waiting[:i:i], f.waiting[i+1:]...)
@@ -104,9 +149,6 @@ const EveryShard = "*"
 
 // eventOperation stands for the events of a subscription.
 const eventOperation = "SubscribeToShardEvent"
-
-// shardOperations are the operations that are about one shard.
-var shardOperations = []string{"PutRecord", "PutRecords", "GetShardIterator", "GetRecords", "SubscribeToShard", eventOperation}
 
 // fits reports whether the fault is about such a request, such a record, or such
 // an event.
@@ -129,10 +171,14 @@ func (f *faults) take(operation, stream, shard string) (Fault, bool) {
 		if !w.fits(operation, stream, shard) {
 			continue
 		}
-		if w.Count--; w.Count == 0 {
+		w.Happened++
+		if w.Count > 0 {
+			w.Count--
+		}
+		if w.Count == 0 {
 			f.remove(w)
 		}
-		return *w, true
+		return w.Fault, true
 	}
 	return Fault{}, false
 }
