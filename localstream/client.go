@@ -14,14 +14,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"github.com/shardrun/shardrun/internal/awscbor"
 )
 
 // Client gives a client of the server that needs no socket: it calls the
 // handler in this process, so it works inside a testing/synctest bubble. It is
-// a *kinesis.Client like any other; serialization, retries and errors are those
-// of the SDK. Each call makes another one, of the server's account and region;
-// options change them.
+// a *kinesis.Client like any other; endpoints, signing, retries and errors are
+// those of the SDK. Each call makes another one, of the server's account and
+// region; options change them, and come after what is set here.
+//
+// It talks CBOR, like that of shardrun.NewClient: that is faster than the SDK's
+// own JSON, and a subscription that is cut off ends in an error, where the
+// SDK's JSON takes it for a good end. The records of a page share memory. An
+// option may set [kinesis.Options].Protocol to another one, and a client of
+// [Server.HTTPClient] has that of the SDK.
 func (s *Server) Client(options ...func(*kinesis.Options)) *kinesis.Client {
+	return s.plainClient(append([]func(*kinesis.Options){awscbor.Insist}, options...)...)
+}
+
+// plainClient is Client in the protocol of the SDK.
+func (s *Server) plainClient(options ...func(*kinesis.Options)) *kinesis.Client {
 	return kinesis.New(kinesis.Options{
 		Region:       s.cfg.Region,
 		BaseEndpoint: aws.String("http://localhost"),

@@ -61,7 +61,7 @@ func smallLife(t *testing.T, disk vfs.FS, acked map[string]string) {
 	if err != nil {
 		return
 	}
-	h := &harness{T: t, server: s, client: s.Client(noRetry)}
+	h := &harness{T: t, server: s, client: s.plainClient(noRetry)}
 	call := func(operation, body string) { h.raw(operation, body) }
 	next := 0
 	put := func() {

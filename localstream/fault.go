@@ -51,7 +51,10 @@ type Fault struct {
 	// Operation is the API operation, such as "PutRecords". Empty means any. The
 	// events of a subscription are "SubscribeToShardEvent", of which each is hit
 	// by itself: Drop and LoseReply cut the connection in place of the event, and
-	// an error ends the subscription. Empty does not mean them.
+	// an error ends the subscription. Empty does not mean them. A client that
+	// talks the JSON of the SDK for Go cannot tell a cut from the good end of a
+	// subscription: the Err of its stream is nil. [Server.Client] and
+	// shardrun.NewClient give io.ErrUnexpectedEOF.
 	Operation string
 	// Stream is the name of the stream. Empty means any.
 	Stream string

@@ -36,7 +36,7 @@ func noRetry(o *kinesis.Options) { o.Retryer = aws.NopRetryer{} }
 func start(t *testing.T, shards int, config ...Config) *harness {
 	t.Helper()
 	s := NewT(t, config...)
-	h := &harness{T: t, server: s, client: s.Client(noRetry)}
+	h := &harness{T: t, server: s, client: s.plainClient(noRetry)}
 	if shards > 0 {
 		h.create("s", shards)
 	}

@@ -147,7 +147,7 @@ func (p *program) open() {
 	var err error
 	p.server, err = Open(cfg)
 	p.must(err)
-	p.client = p.server.Client(noRetry, p.cfg.client)
+	p.client = p.server.plainClient(noRetry, p.cfg.client)
 }
 
 func (p *program) restart() {

@@ -27,7 +27,7 @@ func open(t *testing.T, cfg Config) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() }) // a second Close gives the error of the first, which the test has seen
-	return &harness{T: t, server: s, client: s.Client(noRetry)}
+	return &harness{T: t, server: s, client: s.plainClient(noRetry)}
 }
 
 // What was put is there after a restart, numbers go on rising, and so do

@@ -64,6 +64,27 @@ func TestFaultsOfSubscriptions(t *testing.T) {
 	})
 }
 
+// The client in process tells a subscription that was cut off from one that has
+// ended, and asks once: an error is not taken for a refusal of its protocol,
+// which would make it ask again, in JSON.
+func TestTheClientInProcessSeesWhatFaultsDo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := start(t, 1)
+		h.client = h.server.Client(noRetry)
+		arn := h.register("c")
+		h.server.Inject(Fault{Operation: "SubscribeToShard", Action: Fail})
+		_, err := h.trySubscribe(arn, "0", fromLatest)
+		h.wantError(err, typeInternal, "")
+		f := h.subscribe(arn, "0", fromLatest)
+		f.next()
+		h.server.Inject(Fault{Operation: eventOperation, Action: Drop})
+		h.put("k", "lost")
+		if _, err := f.ends(); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("a subscription that was cut off ends in %v", err)
+		}
+	})
+}
+
 // An event may be delayed for longer than a client may take to read one.
 func TestAnEventIsDelayedForMinutes(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -47,9 +47,21 @@ var _ smithyhttp.ClientProtocol = (*Protocol)(nil)
 // kinesis.NewFromConfig; given to a call it would have no effect on the next
 // one. The protocol that o has so far is kept for a service that refuses CBOR.
 func Use(o *kinesis.Options) {
-	p := newProtocol(o.Protocol)
+	newProtocol(o.Protocol).use(o)
+}
+
+func (p *Protocol) use(o *kinesis.Options) {
 	o.Protocol = p
 	o.APIOptions = append(o.APIOptions, p.addTo)
+}
+
+// Insist is [Use] for a service that is known to take CBOR: none of its answers
+// makes the client go on in JSON.
+func Insist(o *kinesis.Options) {
+	p := newProtocol(o.Protocol)
+	p.calls.speaks.Store(speaksCBOR)
+	p.streams.speaks.Store(speaksCBOR)
+	p.use(o)
 }
 
 func newProtocol(json smithyhttp.ClientProtocol) *Protocol {
