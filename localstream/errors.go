@@ -64,6 +64,11 @@ func throttled(format string, args ...any) *apiError {
 	return clientError(typeThroughput, format, args...)
 }
 
+// noOperation is the answer to a request that does not say what it wants.
+func noOperation() *apiError {
+	return &apiError{Type: typeAccessDenied, Message: "Unable to determine service/operation name to be authorized", Status: http.StatusForbidden}
+}
+
 // dryRun is the answer to a request that asked for a dry run and passed every
 // check.
 func dryRun() *apiError {

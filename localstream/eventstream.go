@@ -34,8 +34,9 @@ type eventStream struct {
 // life.
 const subscriberPatience = time.Minute
 
-// stream answers with the events of a source.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, encoding wire.Encoding, source eventSource) {
+// stream answers with the events of a source. Its error is what the client was
+// told, or errDropped, after which the connection has to be cut.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, encoding wire.Encoding, source eventSource) error {
 	h := w.Header()
 	h["Content-Type"] = []string{wire.ContentEventStream}
 	h["X-Content-Type-Options"] = []string{"nosniff"}
@@ -52,10 +53,12 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, encoding wire.En
 	}
 	if e, ok := errors.AsType[*apiError](err); ok {
 		_ = to.exception(e) // the last frame: if the client has gone, so be it
+		return e
 	}
 	if errors.Is(err, errDropped) {
-		panic(http.ErrAbortHandler)
+		return err
 	}
+	return nil // the client has gone, which concerns nobody else
 }
 
 // servingKey is the key under which [Server.Serve] puts a context into those of

@@ -189,9 +189,11 @@ func (f *faults) take(operation, stream, shard string) (Fault, bool) {
 // errDropped makes the front door cut the connection.
 var errDropped = errors.New("connection dropped by an injected fault")
 
-// fault does what a fault wants, if there is one for this request.
+// fault does what a fault wants, if there is one for this request, which is about
+// the stream of that key.
 func (c *call) fault(ctx context.Context, key state.Key, shardID string) error {
-	f, ok := c.server.faults.take(c.op.name, key.Name, shardID)
+	c.stream = key.Name
+	f, ok := c.server.strike(c.op.name, key, shardID)
 	if !ok {
 		return nil
 	}
@@ -224,7 +226,7 @@ func (s *Server) suffer(ctx context.Context, f *Fault, key state.Key, shardID st
 
 // recordFault gives the error of a fault for one record that is put.
 func (c *call) recordFault(key state.Key, shardID string) *apiError {
-	if f, ok := c.server.faults.take(c.op.name, key.Name, shardID); ok {
+	if f, ok := c.server.strike(c.op.name, key, shardID); ok {
 		return f.apiError(key, shardID)
 	}
 	return nil

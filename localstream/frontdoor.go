@@ -72,7 +72,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet && r.URL.Path == healthPath:
 		s.serveHealth(w)
 	case r.Method != http.MethodPost:
-		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "Unable to determine service/operation name to be authorized")
+		s.writeXML(w, noOperation())
 	case !s.enter():
 		encoding, _ := encodingOf(contentType(r))
 		s.writeError(w, encoding, unavailable())
@@ -99,29 +99,37 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 	content := contentType(r)
 	encoding, known := encodingOf(content)
+	c := &call{server: s, op: op, encoding: encoding}
+	began := s.began()
 	switch {
 	case known:
+		if events := s.answer(w, r, c); events != nil {
+			c.err = s.stream(w, r, encoding, events)
+		}
 	case r.ContentLength == 0:
-		s.writeError(w, wire.AsCBOR, noBody(op))
-		return
+		e := noBody(op)
+		c.err = e
+		s.writeError(w, wire.AsCBOR, e)
 	case content == contentOld:
-		s.serveOld(w, r)
-		return
+		c.err = s.serveOld(w, r)
 	case content != "" && op != nil:
-		s.writeXML(w, http.StatusNotFound, typeUnknownOperation, "")
-		return
+		e := &apiError{Type: typeUnknownOperation, Status: http.StatusNotFound}
+		c.err = e
+		s.writeXML(w, e)
 	default:
-		s.writeXML(w, http.StatusForbidden, typeAccessDenied, "Unable to determine service/operation name to be authorized")
-		return
+		e := noOperation()
+		c.err = e
+		s.writeXML(w, e)
 	}
-	c := &call{server: s, op: op, encoding: encoding}
-	if events := s.answer(w, r, c); events != nil {
-		s.stream(w, r, encoding, events)
+	c.log(w.Header(), began)
+	if errors.Is(c.err, errDropped) {
+		panic(http.ErrAbortHandler) // the way to make net/http cut a connection
 	}
 }
 
 // answer serves a request, and answers it, unless the answer is a stream of
-// events: that is returned, and nothing of the request is in use any more.
+// events: that is returned, and nothing of the request is in use any more. One
+// that an injected fault drops is not answered.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call) eventSource {
 	share := &share{server: s, peer: peerOf(r.RemoteAddr)}
 	defer share.free()
@@ -130,9 +138,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call) eventSo
 	c.share, c.memory = share, b
 	defer c.free()
 	out, err := s.serve(w, r, b, c)
+	c.err = err
 	switch {
 	case errors.Is(err, errDropped):
-		panic(http.ErrAbortHandler) // the way to make net/http cut a connection
 	case err != nil:
 		s.writeError(w, c.encoding, err)
 	case out.events != nil:
@@ -234,8 +242,8 @@ func contentType(r *http.Request) string {
 }
 
 // serveOld answers application/json, which AWS takes for a protocol that
-// Kinesis does not have.
-func (s *Server) serveOld(w http.ResponseWriter, r *http.Request) {
+// Kinesis does not have, and gives the error that it answers with.
+func (s *Server) serveOld(w http.ResponseWriter, r *http.Request) error {
 	share := &share{server: s, peer: peerOf(r.RemoteAddr)}
 	defer share.free()
 	b := s.takeBuffers(share, r.ContentLength)
@@ -243,10 +251,11 @@ func (s *Server) serveOld(w http.ResponseWriter, r *http.Request) {
 	kind, member := typeUnknownOperation, "message"
 	if err := s.readBody(w, r, b, share, bodyLimit{bytes: defaultBodyBytes}); err != nil {
 		s.writeError(w, wire.AsJSON, err)
-		return
+		return err
 	}
 	if body := b.request.Body; len(body) > 0 && !json.Valid(body) {
 		kind, member = typeSerialization, "Message"
 	}
 	s.write(w, http.StatusOK, contentOld, fmt.Appendf(nil, `{"Output":{"__type":"com.amazon.coral.service#%s","%s":null},"Version":"1.0"}`, kind, member))
+	return &apiError{Type: kind, Status: http.StatusOK}
 }

@@ -112,6 +112,8 @@ type call struct {
 	share    *share        // of the bytes in flight
 	memory   *buffers      // of the request
 	page     wal.Page      // that the answer gives, and that is freed once it is sent
+	stream   string        // the name of the one that the request is about, for the log
+	err      error         // what became of the request
 	// loseReply is set by a fault: what was done stays, but no answer is sent.
 	loseReply bool
 }

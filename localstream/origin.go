@@ -124,11 +124,12 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why *refusal) {
 			s.logger.Warn("more names that are refused will not be logged", zap.Int("logged", maxRefusals))
 		}
 	}
+	denied := &apiError{Type: typeAccessDenied, Message: why.message, Status: http.StatusForbidden}
 	if encoding, known := encodingOf(contentType(r)); known && r.Method == http.MethodPost {
-		s.writeError(w, encoding, &apiError{Type: typeAccessDenied, Message: why.message, Status: http.StatusForbidden})
+		s.writeError(w, encoding, denied)
 		return
 	}
-	s.writeXML(w, http.StatusForbidden, typeAccessDenied, why.message)
+	s.writeXML(w, denied)
 }
 
 // exposedHeaders are those of an answer that scripts of an allowed origin may

@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/shardrun/shardrun/internal/entropy"
 	"github.com/shardrun/shardrun/localstream/internal/wire"
 )
@@ -39,20 +37,24 @@ func serializationError(err *wire.SerializationError) *apiError {
 	return &apiError{Type: typeSerialization, Message: err.Message, Status: http.StatusBadRequest}
 }
 
-// writeError answers with an error of the API, in the encoding of the request.
-// Any other error is one of the server's own.
+// apiErrorOf is an error as clients see it: one that is not of the API is one of
+// the server's own. It is nil for none.
+func apiErrorOf(err error) *apiError {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*apiError](err); ok {
+		return e
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return unavailable() // nobody waits for it any more
+	}
+	return internalFailure(err)
+}
+
+// writeError answers with an error, in the encoding of the request.
 func (s *Server) writeError(w http.ResponseWriter, encoding wire.Encoding, err error) {
-	e, ok := errors.AsType[*apiError](err)
-	switch {
-	case ok:
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		e = unavailable() // nobody waits for it any more
-	default:
-		e = internalFailure(err)
-	}
-	if e.Status == http.StatusInternalServerError {
-		s.logger.Warn("request failed", zap.Error(err))
-	}
+	e := apiErrorOf(err)
 	body := wire.ErrorAnswer{Type: e.Type, Member: "message", Message: e.Message}
 	if e.Type == typeSerialization {
 		body.Member = "Message"
@@ -61,13 +63,13 @@ func (s *Server) writeError(w http.ResponseWriter, encoding wire.Encoding, err e
 }
 
 // writeXML answers in the way AWS does before it knows the protocol.
-func (s *Server) writeXML(w http.ResponseWriter, status int, kind, message string) {
-	body := "<" + kind + "/>\n"
-	if message != "" {
-		message = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(message)
-		body = "<" + kind + ">\n  <Message>" + message + "</Message>\n</" + kind + ">\n"
+func (s *Server) writeXML(w http.ResponseWriter, e *apiError) {
+	body := "<" + e.Type + "/>\n"
+	if e.Message != "" {
+		message := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(e.Message)
+		body = "<" + e.Type + ">\n  <Message>" + message + "</Message>\n</" + e.Type + ">\n"
 	}
-	s.write(w, status, "", []byte(body))
+	s.write(w, e.Status, "", []byte(body))
 }
 
 // writePieces sends an answer in the course of making it. A client that does not

@@ -210,7 +210,7 @@ func (s *subscription) describe(v *view, sh state.Shard, p *wal.Page, ended bool
 // event sends an event, unless a fault wants something else.
 func (s *subscription) event(ctx context.Context, to *eventStream, e *wire.ShardEvent) error {
 	for _, shard := range [...]string{anyShard, state.ShardID(s.shard)} {
-		if f, ok := s.server.faults.take(eventOperation, s.st.key.Name, shard); ok {
+		if f, ok := s.server.strike(eventOperation, s.st.key, shard); ok {
 			to.pause(f.Delay)
 			if err := s.server.suffer(ctx, &f, s.st.key, shard); err != nil {
 				return err
