@@ -125,25 +125,26 @@ func (d *space) admitAll(st *stream, n int64) bool {
 
 // move is a gate that opened or closed, for the log.
 type move struct {
-	why          string
+	what         string
 	closed       bool
+	shut, open   string // what it is when it is closed, and when it is open
 	bytes, limit int64
 }
 
 // refusal is why n more bytes cannot be used, "" if they can, and which gates
 // moved. mu is held.
 func (d *space) refusal(st *stream, n int64) (why string, moves []move) {
-	closed := func(ok, moved bool, why string, bytes, limit int64) bool {
+	closed := func(ok, moved bool, what, shut, open string, bytes, limit int64) bool {
 		if moved {
-			moves = append(moves, move{why, !ok, bytes, limit})
+			moves = append(moves, move{what, !ok, shut, open, bytes, limit})
 		}
 		return !ok
 	}
 	coming := d.written + d.pending
-	if ok, moved := d.low.admit(coming-d.free, n); closed(ok, moved, "the disk is nearly full", d.free, d.minFree) {
+	if ok, moved := d.low.admit(coming-d.free, n); closed(ok, moved, "the disk", "is nearly full", "has room again", d.free, d.minFree) {
 		return fmt.Sprintf("the disk of the server has less than %d bytes left", d.minFree), moves
 	}
-	if ok, moved := d.total.admit(d.used+coming, n); closed(ok, moved, "all streams have reached their quota", d.used, d.total.limit) {
+	if ok, moved := d.total.admit(d.used+coming, n); closed(ok, moved, "all streams together", "have reached their quota", "are below their quota again", d.used, d.total.limit) {
 		return fmt.Sprintf("all streams together have reached their quota of %d bytes", d.total.limit), moves
 	}
 	if st.quota.limit == 0 {
@@ -152,7 +153,7 @@ func (d *space) refusal(st *stream, n int64) (why string, moves []move) {
 	// While mu is held nothing is released, so what the log took in the meantime
 	// still counts as pending, too. Its size is known without I/O.
 	size := st.log.Size()
-	if ok, moved := st.quota.admit(size+st.pending, n); closed(ok, moved, "stream "+st.key.Name+" has reached its quota", size, st.quota.limit) {
+	if ok, moved := st.quota.admit(size+st.pending, n); closed(ok, moved, "stream "+st.key.Name, "has reached its quota", "is below its quota again", size, st.quota.limit) {
 		return fmt.Sprintf("the stream has reached its quota of %d bytes", st.quota.limit), moves
 	}
 	return "", moves
@@ -162,9 +163,9 @@ func (d *space) refusal(st *stream, n int64) (why string, moves []move) {
 func (d *space) tell(moves []move) {
 	for _, m := range moves {
 		if m.closed {
-			d.server.logger.Warn("puts are throttled: "+m.why, zap.Int64("bytes", m.bytes), zap.Int64("limit", m.limit))
+			d.server.logger.Warn("puts are throttled: "+m.what+" "+m.shut, zap.Int64("bytes", m.bytes), zap.Int64("limit", m.limit))
 		} else {
-			d.server.logger.Info("puts go on, no longer: "+m.why, zap.Int64("bytes", m.bytes), zap.Int64("limit", m.limit))
+			d.server.logger.Info("puts go on: "+m.what+" "+m.open, zap.Int64("bytes", m.bytes), zap.Int64("limit", m.limit))
 		}
 	}
 }

@@ -210,20 +210,29 @@ func TestPutsAreThrottledBeforeTheDiskIsFull(t *testing.T) {
 	}
 }
 
-// Retention makes room too, also while puts are throttled.
+// Retention makes room too, also while puts are throttled, and the log says so.
 func TestRetentionMakesRoom(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		disk := newSmallDisk(600 << 10)
-		h := open(t, Config{fs: disk, segmentBytes: 8 << 10, MinFreeBytes: 300 << 10})
-		h.create("s", 1)
-		_, err := h.fill("s")
-		h.wantError(err, typeThroughput, "")
-		time.Sleep(24*time.Hour + 2*upkeepEvery)
-		synctest.Wait()
-		h.put("a", "there is room again")
-		equal(t, "times the disk was full", disk.timesFull(), 0)
-		h.must(h.server.Close())
-	})
+	for says, cfg := range map[string]Config{
+		"the disk has room again":                          {MinFreeBytes: 300 << 10},
+		"all streams together are below their quota again": {MaxBytes: 200 << 10, MinFreeBytes: -1},
+		"stream s is below its quota again":                {MaxStreamBytes: 100 << 10, MinFreeBytes: -1},
+	} {
+		bubble(t, func(t *testing.T) {
+			disk := newSmallDisk(600 << 10)
+			core, logs := observer.New(zap.InfoLevel)
+			cfg.fs, cfg.segmentBytes, cfg.Logger = disk, 8<<10, zap.New(core)
+			h := open(t, cfg)
+			h.create("s", 1)
+			_, err := h.fill("s")
+			h.wantError(err, typeThroughput, "")
+			time.Sleep(24*time.Hour + 2*upkeepEvery)
+			synctest.Wait()
+			h.put("a", "there is room again")
+			equal(t, "lines: puts go on: "+says, logs.FilterMessage("puts go on: "+says).Len(), 1)
+			equal(t, "times the disk was full", disk.timesFull(), 0)
+			h.must(h.server.Close())
+		})
+	}
 }
 
 // On a disk that is really full puts fail with InternalFailure, and nothing else
