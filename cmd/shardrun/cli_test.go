@@ -229,6 +229,20 @@ func TestScaleStep(t *testing.T) {
 	}
 }
 
+// One of a thing is not called by the name of many.
+func TestOneIsNotMany(t *testing.T) {
+	at := local(t)
+	with := func(args ...string) []string { return append(args, at...) }
+	for shards, want := range map[string]string{"1": "stream s1 is ACTIVE with 1 open shard\n", "2": "stream s2 is ACTIVE with 2 open shards\n"} {
+		if out := ok(t, "", with("streams", "create", "s"+shards, "--shards", shards)...); out != want {
+			t.Errorf("printed %q, want %q", out, want)
+		}
+	}
+	if out := ok(t, "{\"id\":\"x\"}\n", with("put", "s1", "--key-field", "id")...); out != "put 1 record\n" {
+		t.Errorf("put of a line printed %q", out)
+	}
+}
+
 func TestPutAndTail(t *testing.T) {
 	at := local(t)
 	with := func(args ...string) []string { return append(args, at...) }

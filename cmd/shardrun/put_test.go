@@ -138,7 +138,7 @@ func TestAnInterruptedPutSaysHowToGoOn(t *testing.T) {
 
 // Whoever reads the stream without unpacking has to know of aggregates.
 func TestPutSaysThatItAggregates(t *testing.T) {
-	const packed = "in 1 KPL aggregates; --no-aggregate puts them one by one\n"
+	const packed = "in 1 KPL aggregate; --no-aggregate puts them one by one\n"
 	for _, c := range []struct {
 		stdin       string
 		args        []string
@@ -146,7 +146,7 @@ func TestPutSaysThatItAggregates(t *testing.T) {
 	}{
 		{"one\ntwo\nthree\n", nil, "put 3 records " + packed, ""},
 		{"one\ntwo\nthree\n", []string{"--no-aggregate"}, "put 3 records\n", ""},
-		{"one\n", nil, "put 1 records\n", ""},
+		{"one\n", nil, "put 1 record\n", ""},
 		{"", []string{"one", "two"}, "", "shardrun: records are " + packed},
 		{"", []string{"one", "two", "--json"}, "", ""},
 	} {

@@ -116,7 +116,7 @@ func (a *app) await(ctx context.Context, client *kinesis.Client, name string) er
 	if a.json {
 		return printJSON(a.out, info)
 	}
-	fmt.Fprintf(a.out, "stream %s is %s with %d open shards\n", info.StreamName, info.StreamStatus, info.OpenShardCount)
+	fmt.Fprintf(a.out, "stream %s is %s with %s\n", info.StreamName, info.StreamStatus, counted(info.OpenShardCount, "open shard", "open shards"))
 	return nil
 }
 

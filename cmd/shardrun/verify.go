@@ -49,12 +49,12 @@ func (a *app) verify(dir string) error {
 
 // printVerification prints a table for each stream, and a line for each damage.
 func (a *app) printVerification(v *localstream.Verification) error {
-	fmt.Fprintf(a.out, "journal: %d entries, %d bytes%s\n", v.Journal.Entries, v.Journal.Bytes, tornText(v.Journal.TornBytes))
+	fmt.Fprintf(a.out, "journal: %s, %s%s\n", counted(v.Journal.Entries, "entry", "entries"), counted(v.Journal.Bytes, "byte", "bytes"), tornText(v.Journal.TornBytes))
 	a.printDamage(v.Journal.Damage)
 	for i := range v.Streams {
 		s := &v.Streams[i]
-		fmt.Fprintf(a.out, "\n%s in %s: %d records, %d bytes%s\n",
-			plain(cmp.Or(s.ARN, "no stream")), s.Directory, s.Records, s.Bytes, tornText(s.TornBytes))
+		fmt.Fprintf(a.out, "\n%s in %s: %s, %s%s\n",
+			plain(cmp.Or(s.ARN, "no stream")), s.Directory, counted(s.Records, "record", "records"), counted(s.Bytes, "byte", "bytes"), tornText(s.TornBytes))
 		t := newTable(a.out, "SEGMENT", "SHARD", "RECORDS", "BYTES", "")
 		for _, seg := range s.Segments {
 			t.row(seg.File, "", strconv.FormatUint(seg.Records, 10), strconv.FormatInt(seg.Bytes, 10), tornText(seg.TornBytes))
