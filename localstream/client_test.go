@@ -149,7 +149,7 @@ func TestClosedServer(t *testing.T) {
 	}
 	_, err := client.ListStreams(t.Context(), &kinesis.ListStreamsInput{})
 	h.wantError(err, typeUnavailable, "")
-	if _, body := do(t, url, request{method: "GET", path: healthPath}); !strings.Contains(body, `"status":"closing"`) {
+	if _, body := do(t, url, request{method: "GET", path: HealthPath}); !strings.Contains(body, `"status":"closing"`) {
 		t.Errorf("health page %s", body)
 	}
 	if _, err := h.server.Records("s"); err == nil {
@@ -234,7 +234,7 @@ func TestServeEndsItsConnectionsWhenTheListenerFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", healthPath)
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", HealthPath)
 	if err != nil {
 		t.Fatal(err)
 	}

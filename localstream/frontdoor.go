@@ -15,8 +15,11 @@ import (
 const (
 	targetPrefix = "Kinesis_20131202."
 	contentOld   = "application/json"
-	healthPath   = "/_shardrun/health"
 )
+
+// HealthPath is the path of the health page, for GET. README.md lists what is
+// on it.
+const HealthPath = "/_shardrun/health"
 
 // buffers are the memory of one request, used again for the next.
 type buffers struct {
@@ -54,7 +57,7 @@ func (s *Server) putBuffers(b *buffers) {
 	s.buffers.Put(b)
 }
 
-// Handler serves the API, and a health page at /_shardrun/health. It refuses
+// Handler serves the API, and a health page at [HealthPath]. It refuses
 // everything else, and requests that a web page might have made a browser
 // send. It ends with the Server.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
@@ -69,7 +72,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.shareWithOrigin(w.Header(), r):
 		s.write(w, http.StatusOK, "", nil)
-	case r.Method == http.MethodGet && r.URL.Path == healthPath:
+	case r.Method == http.MethodGet && r.URL.Path == HealthPath:
 		s.serveHealth(w)
 	case r.Method != http.MethodPost:
 		s.writeXML(w, noOperation())

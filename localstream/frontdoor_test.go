@@ -114,7 +114,7 @@ func TestFrontDoor(t *testing.T) {
 		{"a whole query", request{path: "/?X-Amz-Algorithm=a&X-Amz-Credential=b&X-Amz-Signature=c&X-Amz-Date=d&X-Amz-SignedHeaders=e", header: ok("Authorization", ""), body: "{}"}, 200, listed},
 
 		{"a name of somebody else", request{header: ok("Host", "evil.example"), body: "{}"}, 403, ""},
-		{"a name of somebody else, on the health page", request{method: "GET", path: healthPath, header: map[string]string{"Host": "evil.example:4567"}}, 403, ""},
+		{"a name of somebody else, on the health page", request{method: "GET", path: HealthPath, header: map[string]string{"Host": "evil.example:4567"}}, 403, ""},
 		{"localhost", request{header: ok("Host", "LOCALHOST:1"), body: "{}"}, 200, listed},
 		{"IPv6 loopback", request{header: ok("Host", "[::1]:4567"), body: "{}"}, 200, listed},
 		{"an address of somebody else", request{header: ok("Host", "10.1.2.3"), body: "{}"}, 403, ""},
@@ -193,7 +193,7 @@ func TestAllowedHostsAndOrigins(t *testing.T) {
 func TestHealth(t *testing.T) {
 	s := NewT(t, Config{Version: "1.2.3"})
 	url, _ := socket(t, s)
-	resp, body := do(t, url, request{method: "GET", path: healthPath})
+	resp, body := do(t, url, request{method: "GET", path: HealthPath})
 	var health map[string]any
 	if err := json.Unmarshal([]byte(body), &health); err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%d %s: %v", resp.StatusCode, body, err)

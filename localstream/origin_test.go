@@ -43,7 +43,7 @@ func TestMessagesOfRefusals(t *testing.T) {
 		{"Origin", "http://<b>", "Pages of the origin \"http://&lt;b&gt;\" may not call this server: one like http://localhost:3000 can be allowed with --allow-origin (Config.AllowOrigins)."},
 		{"Sec-Fetch-Site", "cross-site", "Requests that a page of another web site makes without saying which are refused (Sec-Fetch-Site \"cross-site\" and no Origin)."},
 	} {
-		resp, body := do(t, url, request{method: "GET", path: healthPath, header: map[string]string{tt.header: tt.value}})
+		resp, body := do(t, url, request{method: "GET", path: HealthPath, header: map[string]string{tt.header: tt.value}})
 		equal(t, "status", resp.StatusCode, http.StatusForbidden)
 		equal(t, tt.header, body, "<AccessDeniedException>\n  <Message>"+tt.want+"</Message>\n</AccessDeniedException>\n")
 	}

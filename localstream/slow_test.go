@@ -60,9 +60,9 @@ func TestHowLongAClientMayTake(t *testing.T) {
 		"to send a body":                    {head + "ListStreams" + signed + "\r\nContent-Length: 10\r\n\r\n{", true, patience(defaultBodyBytes) + closingPatience},
 		"to send a large body":              {head + "PutRecords" + signed + "\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", false, patience(recordsBodyBytes)},
 		"to send a body without a key":      {head + "PutRecords" + "\r\nContent-Length: 10\r\n\r\n{", false, patience(unsignedBodyBytes) + closingPatience},
-		"between requests":                  {"GET " + healthPath + " HTTP/1.1\r\nHost: localhost\r\n\r\n", true, idleTimeout},
+		"between requests":                  {"GET " + HealthPath + " HTTP/1.1\r\nHost: localhost\r\n\r\n", true, idleTimeout},
 		"to send the body of a refusal":     {"PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{", true, restPatience},
-		"to end after the last answer":      {"GET " + healthPath + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", true, 0},
+		"to end after the last answer":      {"GET " + HealthPath + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", true, 0},
 		"to send the body that is too long": {head + "ListStreams" + signed + "\r\nContent-Length: 99999999\r\n\r\n{", true, 0},
 		"to send a compressed body":         {head + "ListStreams" + signed + "\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n{", true, restPatience},
 		"to send a body of no operation":    {head + "Nothing" + signed + "\r\nContent-Length: 10\r\n\r\n{", false, patience(defaultBodyBytes) + closingPatience},
@@ -124,7 +124,7 @@ func TestHowLongAClientMayTakeToRead(t *testing.T) {
 		go func() { served <- h.server.Serve(t.Context(), listener) }()
 		conn := listener.dial()
 		began := time.Now()
-		_, err := io.WriteString(conn, "GET "+healthPath+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		_, err := io.WriteString(conn, "GET "+HealthPath+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		h.must(err)
 		time.Sleep(transferGrace - time.Second)
 		_, err = conn.Read(make([]byte, 1)) // still there

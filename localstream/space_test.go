@@ -148,7 +148,7 @@ func (h *harness) healthDisk() map[string]any {
 func (h *harness) health() map[string]any {
 	h.Helper()
 	w := httptest.NewRecorder()
-	r := httptest.NewRequest(http.MethodGet, "http://localhost"+healthPath, nil)
+	r := httptest.NewRequest(http.MethodGet, "http://localhost"+HealthPath, nil)
 	h.server.Handler().ServeHTTP(w, r)
 	var health map[string]any
 	h.must(json.Unmarshal(w.Body.Bytes(), &health))

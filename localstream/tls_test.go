@@ -95,18 +95,18 @@ func TestTLSWithAGeneratedCertificate(t *testing.T) {
 func TestATLSPortSpeaksNothingElse(t *testing.T) {
 	s := NewT(t, generated(Config{}))
 	url := secureURL(t, s)
-	resp, err := http.Get(strings.Replace(url, "https", "http", 1) + healthPath)
+	resp, err := http.Get(strings.Replace(url, "https", "http", 1) + HealthPath)
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
 	equal(t, "plain HTTP", resp.StatusCode, http.StatusBadRequest)
 	old := trusting(t, s, protocols(false), func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 })
-	if _, err := old.Get(url + healthPath); err == nil || !strings.Contains(err.Error(), "protocol version") {
+	if _, err := old.Get(url + HealthPath); err == nil || !strings.Contains(err.Error(), "protocol version") {
 		t.Errorf("TLS 1.1: %v", err)
 	}
 	stranger := &http.Client{Transport: &http.Transport{}}
-	if _, err := stranger.Get(url + healthPath); err == nil {
+	if _, err := stranger.Get(url + HealthPath); err == nil {
 		t.Error("the certificate is trusted by everybody")
 	}
 }
@@ -125,7 +125,7 @@ func TestTLSWithACertificateOfTheUser(t *testing.T) {
 	}
 	url := secureURL(t, s)
 	client := trusting(t, other, protocols(true), func(c *tls.Config) { c.ServerName = "kinesis.test" })
-	resp, err := client.Get(url + healthPath)
+	resp, err := client.Get(url + HealthPath)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,9 +24,9 @@ func TestNoRouteAnswersAWebPage(t *testing.T) {
 			}
 			call := map[string]string{"Content-Type": contentJSON, "Authorization": auth, "X-Amz-Date": "x"}
 			requests := []request{
-				{method: "GET", path: healthPath}, {method: "GET", path: "/"}, {method: "HEAD", path: healthPath}, {method: "PUT", path: "/"}, {method: "DELETE", path: "/"},
+				{method: "GET", path: HealthPath}, {method: "GET", path: "/"}, {method: "HEAD", path: HealthPath}, {method: "PUT", path: "/"}, {method: "DELETE", path: "/"},
 				{method: "OPTIONS", path: "/", header: map[string]string{"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-amz-target"}},
-				{method: "OPTIONS", path: healthPath, header: map[string]string{"Access-Control-Request-Method": "GET"}},
+				{method: "OPTIONS", path: HealthPath, header: map[string]string{"Access-Control-Request-Method": "GET"}},
 				{method: "POST", path: "/", body: "{}", header: map[string]string{"Content-Type": "text/plain"}},
 				{method: "POST", path: "/", body: "a=b", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}},
 				{method: "POST", path: "/?Action=ListStreams", body: "{}"},
@@ -86,7 +86,7 @@ func TestNoRouteAnswersAWebPage(t *testing.T) {
 func TestHealthOfAServerWithKeysTellsStrangersNothing(t *testing.T) {
 	s := NewT(t, verifying())
 	url, _ := socket(t, s)
-	_, body := do(t, url, request{method: "GET", path: healthPath})
+	_, body := do(t, url, request{method: "GET", path: HealthPath})
 	var health map[string]any
 	if err := json.Unmarshal([]byte(body), &health); err != nil {
 		t.Fatal(err)

@@ -93,6 +93,35 @@ func local(t *testing.T) []string {
 	return []string{"--endpoint", jsonLines[struct{ Listening string }](t, first)[0].Listening}
 }
 
+func TestServeSaysWhereItsHealthIs(t *testing.T) {
+	first, _ := serving(t, "--durability", "memory", "--json")
+	if at := jsonLines[struct{ Health string }](t, first)[0].Health; at != "/_shardrun/health" {
+		t.Errorf("health page %q", at)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &enough{line: "health page", cancel: cancel}
+	if code := run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--durability", "memory"}, nil, out, io.Discard); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	if !strings.HasSuffix(out.String(), "\ndurability memory, data in memory, health page /_shardrun/health\n") {
+		t.Errorf("printed %q", out)
+	}
+}
+
+// enough is an output that ends the program when it has printed some text.
+type enough struct {
+	bytes.Buffer
+	line   string
+	cancel context.CancelFunc
+}
+
+func (w *enough) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), w.line) {
+		w.cancel()
+	}
+	return w.Buffer.Write(p)
+}
+
 func TestServeSaysWhereItListens(t *testing.T) {
 	dir := t.TempDir()
 	first, stop := serving(t, "--data-dir", dir, "--durability", "async")

@@ -137,12 +137,13 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 
 	ready := struct {
 		Listening  string `json:"listening"`
+		Health     string `json:"health"`
 		Redis      string `json:"redis,omitempty"`
 		DataDir    string `json:"data_dir,omitempty"`
 		Durability string `json:"durability"`
 		Auth       string `json:"auth"`
 		CA         string `json:"ca,omitempty"`
-	}{Listening: f.secure.scheme() + shownAddress(f.listen, listener.Addr().String()), Durability: cfg.Durability.String(), Auth: cfg.Auth.String(), CA: f.secure.caOut}
+	}{Listening: f.secure.scheme() + shownAddress(f.listen, listener.Addr().String()), Health: localstream.HealthPath, Durability: cfg.Durability.String(), Auth: cfg.Auth.String(), CA: f.secure.caOut}
 	if cfg.Durability != localstream.Memory {
 		ready.DataDir = cfg.DataDir
 	}
@@ -160,7 +161,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 		}
 	} else {
 		fmt.Fprintf(a.out, "listening on %s\n", ready.Listening)
-		fmt.Fprintf(a.out, "durability %s, data in %s\n", ready.Durability, cmp.Or(ready.DataDir, "memory"))
+		fmt.Fprintf(a.out, "durability %s, data in %s, health page %s\n", ready.Durability, cmp.Or(ready.DataDir, "memory"), ready.Health)
 		if cfg.Auth == localstream.AuthSigV4 {
 			fmt.Fprintf(a.out, "signatures are verified, keys: %d\n", len(cfg.Keys))
 		}
