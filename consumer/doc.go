@@ -26,4 +26,7 @@
 // What it cannot keep to: that a handler which ignores its context has stopped
 // when the next worker starts. [Batch.Lease] and [Batch.Epoch] let a sink
 // refuse the late one.
+//
+// Workers run in a testing/synctest bubble, with a localstream server in the
+// same process (its Client) and leases in memory: a test of minutes takes none.
 package consumer

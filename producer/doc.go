@@ -54,4 +54,9 @@
 // the stream was away: then an aggregate made for the old ranges may be written
 // with members that its shard does not take, and consumers leave those out. So
 // Close the producers of a stream before creating it again with other shards.
+//
+// # Tests
+//
+// Producers run in a testing/synctest bubble, with a localstream server in the
+// same process (its Client): retries and lingering take no time there.
 package producer
