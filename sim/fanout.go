@@ -40,7 +40,8 @@ type fanOut struct {
 }
 
 // account is what a subscriber was told of a shard. One goroutine has it, until the
-// reader has ended.
+// reader has ended; others may look at begun, got and over with the mutex of the reader,
+// with which it changes them.
 type account struct {
 	shard   string
 	parents []string
@@ -256,7 +257,10 @@ func (f *fanOut) take(a *account, e *types.SubscribeToShardEvent, idle time.Time
 	w.reach("subscription: event")
 	for _, record := range e.Records {
 		raw := history.Raw{Sequence: *record.SequenceNumber, Key: *record.PartitionKey, Arrival: *record.ApproximateArrivalTimestamp, Data: record.Data}
-		a.got, r.Got = append(a.got, raw), append(r.Got, raw.Sequence)
+		f.mu.Lock()
+		a.got = append(a.got, raw)
+		f.mu.Unlock()
+		r.Got = append(r.Got, raw.Sequence)
 		if raw.Arrival.After(idle) {
 			f.pushed(a, raw)
 		}
