@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/shardrun/shardrun/internal/vfs"
@@ -45,6 +46,33 @@ func tree(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// Damage of a shard is known once somebody has met it, and to the health page
+// from then on.
+func TestTheHealthPageNamesADamagedStream(t *testing.T) {
+	dir := t.TempDir()
+	h := open(t, Config{DataDir: dir, segmentBytes: 4 << 10})
+	h.create("s", 1)
+	for range 10 {
+		h.put("k", strings.Repeat("data", 300))
+	}
+	log := streamsDir + "/" + mustView(h).ID
+	h.must(h.server.Close())
+	files, err := filepath.Glob(filepath.Join(dir, log, "*.log"))
+	h.must(err)
+	change(t, files[1], func(b []byte) []byte {
+		b[bytes.Index(b, []byte("datadata"))] ^= 1
+		return b
+	})
+
+	h = open(t, Config{DataDir: dir})
+	it := h.iterator("0", types.ShardIteratorTypeTrimHorizon)
+	equal(t, "before", h.health()["status"], "ok")
+	_, err = h.client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: &it})
+	h.wantError(err, typeInternal, "")
+	equal(t, "after", fmt.Sprintf("%v %v", h.health()["status"], h.health()["failed_streams"]), "degraded [arn:aws:kinesis:us-east-1:000000000000:stream/s]")
+	h.must(h.server.Close())
 }
 
 // A shard whose records are damaged serves again after a repair, without the

@@ -148,7 +148,8 @@ func (s *Server) serveHealth(w http.ResponseWriter) {
 		Uptime     float64 `json:"uptime_seconds"`
 
 		// FailedStreams take no records until the server is started anew, because
-		// a write or a sync failed, or the log of the stream is damaged.
+		// a write or a sync failed, or have shards that refuse to be used because
+		// the log is damaged.
 		FailedStreams []string     `json:"failed_streams,omitempty"`
 		Disk          *spaceHealth `json:"disk,omitempty"`
 	}{
@@ -161,7 +162,7 @@ func (s *Server) serveHealth(w http.ResponseWriter) {
 		health.DataDir = s.cfg.DataDir
 	}
 	for _, st := range *s.catalog.Load() {
-		if st.log.Err() != nil || st.view.Load().broken != nil {
+		if st.log.Err() != nil || st.log.Damaged() || st.view.Load().broken != nil {
 			health.Status = "degraded"
 			health.FailedStreams = append(health.FailedStreams, st.key.ARN())
 		}

@@ -74,14 +74,14 @@ func (s *subscription) send(ctx context.Context, to *eventStream) error {
 			return err
 		}
 		ended := p.End && sh.IsClosed() // the log knows of the end before the view does
-		if now := time.Now(); len(p.Records) > 0 || ended || !now.Before(s.due) {
+		if len(p.Records) > 0 || ended || !time.Now().Before(s.due) {
 			err := s.event(ctx, to, s.describe(v, sh, &p, ended))
 			p.Free()
 			share.free()
 			if err != nil {
 				return err
 			}
-			s.due = now.Add(subscriptionBeat)
+			s.due = time.Now().Add(subscriptionBeat) // from when it was taken, which may have lasted
 		}
 		switch {
 		case ended:

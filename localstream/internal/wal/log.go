@@ -193,6 +193,19 @@ func (l *Log) Err() error {
 	return l.refusal()
 }
 
+// Damaged reports whether damage is known that concerns some shard, which then
+// refuses to be used.
+func (l *Log) Damaged() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.shards {
+		if len(s.damage) > 0 {
+			return true
+		}
+	}
+	return l.damage != nil
+}
+
 // refusal is what Err returns. mu is held.
 func (l *Log) refusal() error {
 	if err := l.unusable(); err != nil {
