@@ -2,7 +2,6 @@ package history
 
 import (
 	"sort"
-	"strings"
 
 	"github.com/shardrun/shardrun/checkpoint"
 )
@@ -35,6 +34,8 @@ func (j *judge) deliveries() {
 	w := j.newWalk()
 	for e, ev := range j.t.events {
 		switch ev.kind {
+		case kindLost:
+			w.anew.lost = true
 		case kindCall:
 			w.began(e, int(ev.i))
 		case kindAnswer:
@@ -44,6 +45,7 @@ func (j *judge) deliveries() {
 				if o.Position.IsEnd() {
 					w.ended[o.Lease] = true
 				}
+				w.anew.has(o.Lease)
 			}
 		case kindDelivered:
 			w.delivered(&j.t.deliveries[ev.i])
@@ -62,6 +64,7 @@ type walk struct {
 	ended     map[string]bool // leases whose completion began and was accepted, or that a table shows to have ended
 	maybe     map[string]int  // leases whose completion nobody knows the outcome of: when the first began
 	handledBy []by            // by place: who handled it last
+	anew      beginningAnew   // that the walk has come by last
 }
 
 // by is who did something, and the event.
@@ -92,63 +95,21 @@ func (j *judge) tenureNumbers() map[tenureKey]int {
 	return out
 }
 
-// parents gives the parents of leases, as far as they have leases themselves: a
-// group that began after a reshard has none for the shards before it.
-func (j *judge) parents() map[string][]string {
-	known, of := map[string]bool{}, map[string]map[string]bool{}
-	add := func(child, parent string) {
-		if of[child] == nil {
-			of[child] = map[string]bool{}
-		}
-		of[child][parent] = true
-	}
-	for _, c := range j.t.calls {
-		for _, item := range c.items {
-			known[item.Lease] = true
-			for _, child := range item.Children {
-				known[child] = true
-				add(child, item.Lease)
-			}
-		}
-	}
-	for _, table := range j.t.tables {
-		for _, o := range table {
-			known[o.Lease] = true
-			for _, p := range o.Parents {
-				add(o.Lease, p)
-			}
-		}
-	}
-	for n, u := range j.t.tenures {
-		lease := j.t.text(u.lease)
-		known[lease] = true
-		if j.truth == nil || j.shardName[n] == 0 {
-			continue
-		}
-		prefix := strings.TrimSuffix(lease, shardOf(lease))
-		for _, p := range j.truth.byName[j.shardName[n]].parents {
-			add(lease, prefix+j.t.text(p))
-		}
-	}
-	out := map[string][]string{}
-	for child, parents := range of {
-		for p := range parents {
-			if known[p] {
-				out[child] = append(out[child], p)
-			}
-		}
-	}
-	return out
-}
-
-// began notes the completions that were made, or may have been.
+// began notes what was made, or may have been: completions, and the first leases
+// of a group.
 func (w *walk) began(now, n int) {
 	c := &w.j.t.calls[n]
+	if c.op == OpCreate {
+		w.makes(n)
+	}
 	if c.op != OpComplete {
 		return
 	}
 	for i, item := range c.items {
 		res, known := w.j.outcome(n, i)
+		for _, child := range item.Children {
+			w.anew.has(child)
+		}
 		_, some := w.maybe[item.Lease]
 		switch {
 		case known && res.Err == "":
@@ -261,25 +222,4 @@ func (j *judge) before(r *run) string {
 		return r.from.String()
 	}
 	return j.at(r.shard.users[r.last].place).String()
-}
-
-// afterParents judges H6.
-func (w *walk) afterParents(d *delivery, r *run) {
-	for len(r.parents) > 0 && !r.early {
-		last := len(r.parents) - 1
-		if !w.over(r.parents[last], r) {
-			r.early = true
-			w.j.broken(H6, "%s delivers %s before its parent %s was completed", w.j.who(d.tenure), w.j.at(d.place), shardOf(r.parents[last]))
-			return
-		}
-		r.parents = r.parents[:last]
-	}
-}
-
-// over reports whether a parent has ended, for a tenure of its child. A
-// completion with an unknown outcome was made if the store granted the child
-// after it began.
-func (w *walk) over(parent string, child *run) bool {
-	began, maybe := w.maybe[parent]
-	return w.ended[parent] || maybe && child.granted && child.at > began
 }
