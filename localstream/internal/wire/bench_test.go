@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,7 +37,7 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// BenchmarkEncode writes pages of 5,000 records, in bytes of their data.
+// BenchmarkEncode sends pages of 5,000 records nowhere, in bytes of their data.
 func BenchmarkEncode(b *testing.B) {
 	for _, size := range []int{100, 1024} {
 		var a GetRecordsAnswer
@@ -45,11 +46,14 @@ func BenchmarkEncode(b *testing.B) {
 		}
 		for e, name := range names {
 			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
-				var dst []byte
+				var buf []byte
 				b.SetBytes(int64(5000 * size))
 				b.ReportAllocs()
 				for b.Loop() {
-					dst = e.Append(dst[:0], &a)
+					if a.Size(e) < 5000*size {
+						b.Fatal("the page has become smaller than its data")
+					}
+					buf, _ = a.Write(e, io.Discard, buf) // nothing fails there
 				}
 			})
 		}

@@ -86,18 +86,12 @@ type ChildShard struct {
 	FirstKey, EndKey string   // its hash key range, decimal
 }
 
-// GetRecordsAnswer is the output of GetRecords.
+// GetRecordsAnswer is the output of GetRecords, which is sent in [Pieces].
 type GetRecordsAnswer struct {
 	Records  []Record
 	Next     string // the next iterator; empty at the end of a closed shard
 	Behind   int64  // milliseconds behind the latest record
 	Children []ChildShard
-}
-
-// AppendJSON appends the answer to dst.
-func (a *GetRecordsAnswer) AppendJSON(dst []byte) []byte {
-	dst = a.appendHeadJSON(slices.Grow(dst, a.Size(AsJSON)))
-	return append(appendRecords(dst, a.Records), jsonPageEnd...)
 }
 
 // appendHeadJSON appends all that comes before the records.

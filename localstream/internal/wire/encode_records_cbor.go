@@ -54,11 +54,6 @@ func (a *PutRecordsAnswer) AppendCBOR(dst []byte) []byte {
 	return dst
 }
 
-// AppendCBOR appends the answer to dst.
-func (a *GetRecordsAnswer) AppendCBOR(dst []byte) []byte {
-	return appendRecordsCBOR(a.appendHeadCBOR(slices.Grow(dst, a.Size(AsCBOR))), a.Records)
-}
-
 // appendHeadCBOR appends all that comes before the records.
 func (a *GetRecordsAnswer) appendHeadCBOR(dst []byte) []byte {
 	members := 2

@@ -10,7 +10,6 @@ import (
 // Pieces is an answer that is too large to be made as a whole before it is
 // sent. Its length is known nevertheless.
 type Pieces interface {
-	Answer
 	// Size is the length of the answer in bytes.
 	Size(e Encoding) int
 	// Write writes the answer, through a buffer that it returns and that may

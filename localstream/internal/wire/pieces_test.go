@@ -8,6 +8,17 @@ import (
 	"testing"
 )
 
+// AppendJSON makes a page as a whole. It is what the pieces are compared with,
+// and makes a page an [Answer] to the tests of those.
+func (a *GetRecordsAnswer) AppendJSON(dst []byte) []byte {
+	return append(appendRecords(a.appendHeadJSON(dst), a.Records), jsonPageEnd...)
+}
+
+// AppendCBOR makes a page as a whole.
+func (a *GetRecordsAnswer) AppendCBOR(dst []byte) []byte {
+	return appendRecordsCBOR(a.appendHeadCBOR(dst), a.Records)
+}
+
 // samePieces compares a page that is written in pieces with one that is made as
 // a whole, and with the length that was said of it.
 func samePieces(t *testing.T, e Encoding, a *GetRecordsAnswer) {
