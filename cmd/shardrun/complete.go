@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/shardrun/shardrun/localstream"
 )
 
 // completeFlags gives flags of c the values that shells offer for them.
@@ -19,8 +21,13 @@ func faultParts() []string {
 	return []string{"op", "stream", "shard", "kind", "count", "delay", "type", "message"}
 }
 
-func faultKinds() []string {
-	return []string{"throttle", "error", "expire", "drop", "delay", "lose-reply"}
+func faultKinds() (kinds []string) {
+	for _, a := range []localstream.Action{
+		localstream.Throttle, localstream.Fail, localstream.ExpireIterator, localstream.Drop, localstream.Delay, localstream.LoseReply,
+	} {
+		kinds = append(kinds, a.String())
+	}
+	return kinds
 }
 
 // completeFault offers what may come next in a --fault: a name that is not
