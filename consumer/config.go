@@ -125,8 +125,8 @@ type Config struct {
 	// is to get the shard; otherwise the shard stays. Defaults to 5 s.
 	HandoffTime time.Duration
 	// StartTimeout is how long the stream may be unreachable or not yet
-	// active, or credentials for it be missing, and then the store unreachable, at the start of Run before it
-	// fails. Defaults to 30 s.
+	// active, or credentials for it be missing, and then the store
+	// unreachable, at the start of Run before it fails. Defaults to 30 s.
 	StartTimeout time.Duration
 	// Capacity weighs this worker's share of the shards. Defaults to 1.
 	Capacity float64

@@ -58,10 +58,11 @@ func New(cfg Config) (*Consumer, error) {
 // Before it begins to work on a shard it fails with [ErrStreamNotFound], when
 // the stream or the store cannot be reached for Config.StartTimeout, and when
 // Kinesis refuses the credentials or the right to describe the stream or, where
-// the group has no shards yet, to list them. Once it has begun, failures of Kinesis, of the store and of the
-// handler do not end it; it returns an error when the stream is deleted
-// (ErrStreamNotFound), when another worker takes its WorkerName
-// (lease.ErrSuperseded), and when positions could not be saved at the end.
+// the group has no shards yet, to list them. Once it has begun, failures of
+// Kinesis, of the store and of the handler do not end it; it returns an error
+// when the stream is deleted (ErrStreamNotFound), when another worker takes its
+// WorkerName (lease.ErrSuperseded), and when positions could not be saved at the
+// end.
 //
 // A worker may be run again after Run has returned.
 func (c *Consumer) Run(ctx context.Context) error {

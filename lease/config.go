@@ -41,9 +41,9 @@ type Config struct {
 	// called again, with pauses, until it succeeds. Required.
 	Discover func(ctx context.Context, stream string) ([]Row, error)
 	// Rediscover is called instead of Discover when the group's state was
-	// lost while this worker ran, or before, as the store remembers. Its rows must start where nothing is
-	// skipped. Defaults to Discover with every position set to the start of
-	// its shard.
+	// lost while this worker ran, or before, as the store remembers. Its rows
+	// must start where nothing is skipped. Defaults to Discover with every
+	// position set to the start of its shard.
 	Rediscover func(ctx context.Context, stream string) ([]Row, error)
 
 	// WorkerName is unique among the living workers of a group. A worker that

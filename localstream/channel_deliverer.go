@@ -69,8 +69,9 @@ func (d *deliverer) key() error {
 	return nil
 }
 
-// page delivers a page, in a new delivery if there is none. One with a key that does
-// not work has to wait. When there is no room for it, what was delivered until then is committed.
+// page delivers a page, in a new delivery if there is none. One with a key that
+// does not work has to wait. When there is no room for it, what was delivered
+// until then is committed.
 func (d *deliverer) page(sh state.Shard, p *wal.Page) error {
 	if err := d.server.mayRead(d.channel.stream.view.Load(), sh.Number, p.Records); err != nil {
 		return fmt.Errorf("%w: %w", errKey, err)

@@ -127,8 +127,9 @@ type Config struct {
 	MaxBytes, MaxStreamBytes int64
 	// MinFreeBytes is how much of the disk puts leave free, in bytes: those that
 	// would leave less are refused in the same way, and everything else goes on.
-	// Channels wait instead, also for the disk of ChannelDir. Negative means none. Defaults to 64 MiB. Not looked at where the space is
-	// not known, as in memory.
+	// Channels wait instead, also for the disk of ChannelDir. Negative means
+	// none. Defaults to 64 MiB. Not looked at where the space is not known, as in
+	// memory.
 	MinFreeBytes int64
 
 	// CreateDelay is how long a new stream stays in CREATING. Defaults to 0: it

@@ -78,8 +78,8 @@ func (i *Inspection) Damaged() bool {
 func (s *SegmentInspection) damaged() bool { return len(s.Damage) > 0 || s.Index != "" }
 
 // Inspect reads the whole log in a directory, which nobody has open, and changes
-// nothing. A log that exists, as in [Config], has segments. The error is one of the file system, or a [*VersionError]; damage is
-// part of the result.
+// nothing. A log that exists, as in [Config], has segments. The error is one of
+// the file system, or a [*VersionError]; damage is part of the result.
 func Inspect(fsys vfs.FS, dir string, exists bool) (*Inspection, error) {
 	out := &Inspection{fs: fsys, dir: dir}
 	names, _, err := listFiles(fsys, dir)
