@@ -187,6 +187,11 @@ type Config struct {
 	Version string
 	// Logger takes the log, named "localstream". Defaults to none.
 	Logger *zap.Logger
+	// Damaged is called when the server comes upon damaged records, once for each
+	// place: in Open, and later when they are read. Their shard refuses to serve
+	// from then on. It may be called concurrently. It must not block, nor call
+	// Close, which waits for it. Defaults to none.
+	Damaged func(*DamagedError)
 
 	// fs is the file system of the log. Tests set it; otherwise it follows from
 	// DataDir and Durability.

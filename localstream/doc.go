@@ -9,6 +9,6 @@
 // reshards while records are written and read, and answers errors with the
 // types and texts of AWS. README.md lists which operations it emulates.
 //
-// Clients are authenticated only with Config.Auth. There is one trust domain: the account of a
-// request is a way to keep streams apart, not a boundary.
+// Clients are authenticated only with Config.Auth. There is one trust domain:
+// the account of a request is a way to keep streams apart, not a boundary.
 package localstream

@@ -23,7 +23,8 @@ const inspectBytes = 16 << 20
 // Records gives every record of a stream that has not expired, shard by shard
 // in the order of shard ids, and within a shard in order. The stream is one of
 // the server's own account and region. It is for tests and tools: it reads the
-// log without the wire, and holds everything in memory.
+// log without the wire, and holds everything in memory. Damaged records are a
+// [*DamagedError].
 func (s *Server) Records(stream string) ([]Record, error) {
 	if !s.enter() {
 		return nil, fmt.Errorf("records of %s: %w", stream, unavailable())
@@ -40,7 +41,7 @@ func (s *Server) Records(stream string) ([]Record, error) {
 		for from := uint64(0); ; {
 			p, err := st.log.Read(sh.Number, from, horizon, maxRecordsPerGet, inspectBytes)
 			if err != nil {
-				return nil, fmt.Errorf("records of %s, %s: %w", stream, state.ShardID(sh.Number), err)
+				return nil, fmt.Errorf("records of %s, %s: %w", stream, state.ShardID(sh.Number), s.cfg.asDamaged(err, key))
 			}
 			for _, r := range p.Records {
 				out = append(out, Record{

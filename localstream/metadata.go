@@ -51,16 +51,19 @@ func openMetadata(s *Server) (*metadata, error) {
 	var err error
 	m.journal, err = wal.OpenJournal(s.fs, journalDir, func(b []byte) error {
 		e, err := state.DecodeEvent(b)
+		if err == nil {
+			err = m.state.Apply(e)
+		}
 		if err != nil {
-			return err
+			return s.cfg.damagedMetadata(misfit(err))
 		}
 		if m.events++; e.Snapshot != nil {
 			m.events, m.base = 0, int64(len(b))
 		}
-		return m.state.Apply(e)
+		return nil
 	})
-	if isDamage(err) {
-		return nil, fmt.Errorf("open metadata: %w; shardrun repair says what of it can be kept", err)
+	if d, ok := errors.AsType[*wal.DamageError](err); ok {
+		err = s.cfg.damagedMetadata(damageOf(d))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open metadata: %w", err)
@@ -110,8 +113,7 @@ func (m *metadata) checkStreams() error {
 		return fmt.Errorf("list streams: %w", err)
 	}
 	if m.state.Boot == 0 && len(dirs) > 0 {
-		return fmt.Errorf("the journal in %s is missing or empty, but there are records of streams in %s: want the journal back, or %s moved away to begin anew; shardrun repair begins anew and leaves them there",
-			journalDir, streamsDir, streamsDir)
+		return s.cfg.damagedMetadata(lostJournal())
 	}
 	for _, d := range dirs {
 		if m.state.Streams[d.Name] == nil && !slices.Contains(m.state.Removed, d.Name) {
@@ -183,7 +185,7 @@ func (m *metadata) openStream(st *state.Stream) (*stream, error) {
 	s := m.server
 	log, err := wal.Open(wal.Config{
 		FS: s.fs, Dir: streamsDir + "/" + st.ID, Exists: st.Status != state.Creating, Durability: s.walDurability(),
-		SegmentBytes: s.cfg.segmentBytes, Logger: s.logger.With(zap.String("stream", st.Name)),
+		SegmentBytes: s.cfg.segmentBytes, Logger: s.logger.With(zap.String("stream", st.Name)), Damaged: s.cfg.tellOfDamage(st.Key),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", st.Name, err)

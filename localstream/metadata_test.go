@@ -1,6 +1,7 @@
 package localstream
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,7 +69,9 @@ func TestAMissingJournalKeepsTheServerFromOpening(t *testing.T) {
 	}
 	for range 2 { // the first attempt must not make the second succeed
 		_, err := Open(cfg)
-		if err == nil || !strings.Contains(err.Error(), "the journal in meta is missing or empty, but there are records of streams in streams:") {
+		d, ok := errors.AsType[*DamagedError](err)
+		if !ok || d.DataDir != cfg.DataDir || d.Damage.File != "meta/journal" ||
+			!strings.Contains(err.Error(), "meta/journal: it is missing or empty, and there are records of streams in streams; shardrun verify "+cfg.DataDir) {
 			t.Fatalf("opened without the journal: %v", err)
 		}
 	}

@@ -66,9 +66,10 @@ type Server struct {
 
 // Open opens the server on its data directory, or on an empty one, and
 // recovers what the last one left, however it ended. It fails if another
-// process has the directory, if the directory cannot be written, or if the
-// metadata is damaged, or missing while there are streams. Damaged records do
-// not keep a server from opening: the shards that lost them refuse to serve.
+// process has the directory, if the directory cannot be written, or with a
+// [*DamagedError] if the metadata is damaged, or missing while there are streams.
+// Damaged records do not keep a server from opening: the shards that lost them
+// refuse to serve, and Config.Damaged is told of them.
 func Open(cfg Config) (*Server, error) { return OpenOn(nil, 0, cfg) }
 
 // OpenOn is [Open] on a file system of its own, in place of Config.DataDir; nil

@@ -217,24 +217,16 @@ func (in *inspected) journalDamage() []Damage {
 		out = append(out, damageOf(d))
 	}
 	if in.lost {
-		out = append(out, Damage{File: in.journal.Name, Reason: "it is missing or empty, and there are records of streams in " + streamsDir})
+		out = append(out, lostJournal())
 	}
 	for _, err := range in.refused {
-		out = append(out, Damage{File: in.journal.Name, Reason: "an entry does not fit those before: " + err.Error()})
+		out = append(out, misfit(err))
 	}
 	return out
 }
 
 func (in *inspected) damaged() bool {
 	return len(in.journalDamage()) > 0 || slices.ContainsFunc(in.streams, func(s inspectedStream) bool { return s.log.Damaged() })
-}
-
-func damageOf(d *wal.DamageError) Damage {
-	out := Damage{File: d.Segment, Offset: d.Offset, Reason: d.Reason}
-	if !d.AllShards {
-		out.ShardID = state.ShardID(d.Shard)
-	}
-	return out
 }
 
 func (in *inspected) report(dir string) *Verification {

@@ -125,7 +125,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 	f.warnOfDataDir(a, cfg)
 	server, err := localstream.Open(cfg)
 	if err != nil {
-		return damagedDir(err, cfg.DataDir)
+		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
 	if err := f.secure.writeCA(server); err != nil {
@@ -213,9 +213,7 @@ func (f serveFlags) localstream(a *app) (localstream.Config, error) {
 	}
 	out := zapcore.Lock(zapcore.AddSync(a.err))
 	cfg.Logger = newLogger(out, level)
-	if cfg.Durability != localstream.Memory {
-		cfg.Logger = cfg.Logger.WithOptions(zap.Hooks(tellOfDamage(out, cfg.DataDir)))
-	}
+	cfg.Damaged = tellOfDamage(out)
 	cfg.Version = version()
 	return cfg, nil
 }

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"sync"
 
-	"go.uber.org/zap/zapcore"
-
 	"github.com/shardrun/shardrun/localstream"
 )
 
@@ -54,26 +52,13 @@ func foreign(entries []fs.DirEntry) (names []string) {
 	return names
 }
 
-// tellOfDamage is a hook for the log that says once what to do about a damaged
-// log of records.
-func tellOfDamage(w io.Writer, dir string) func(zapcore.Entry) error {
+// tellOfDamage says once what to do about damaged records.
+func tellOfDamage(w io.Writer) func(*localstream.DamagedError) {
 	var once sync.Once
-	return func(e zapcore.Entry) (err error) {
-		if e.Message == "log is damaged" {
-			once.Do(func() {
-				_, err = fmt.Fprintf(w, "shardrun: records in %[1]s are damaged: their shards refuse to serve, the others work. Stop this server, then: "+
-					"shardrun verify %[1]s says what is damaged, shardrun repair %[1]s what can be kept\n", dir)
-			})
-		}
-		return err
+	return func(e *localstream.DamagedError) {
+		once.Do(func() {
+			fmt.Fprintf(w, "shardrun: records in %[1]s are damaged: their shards refuse to serve, the others work. Stop this server, then: "+
+				"shardrun verify %[1]s says what is damaged, shardrun repair %[1]s what can be kept\n", e.DataDir)
+		})
 	}
-}
-
-// damagedDir adds what to do about a data directory that does not open for its
-// damage.
-func damagedDir(err error, dir string) error {
-	if !strings.Contains(err.Error(), "shardrun repair") {
-		return err
-	}
-	return fmt.Errorf("%w (shardrun verify %[2]s, shardrun repair %[2]s)", err, dir)
 }

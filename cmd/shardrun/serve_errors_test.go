@@ -41,7 +41,7 @@ func TestServeRefusesABadDataDirectory(t *testing.T) {
 		{"a directory that takes no files", "/proc/self", "not writable"},
 		{"a journal of a newer version", newer, "format version 2"},
 		{"records of a newer version", newerRecords, "format version 2"},
-		{"a damaged journal", damaged, "(shardrun verify " + damaged + ", shardrun repair " + damaged + ")"},
+		{"a damaged journal", damaged, "shardrun verify " + damaged + " finds all that is damaged, shardrun repair " + damaged + " says"},
 	} {
 		_, errOut, code := cli(t, "", "serve", "--listen", "127.0.0.1:0", "--data-dir", c.dir)
 		if code != exitFail || !strings.Contains(errOut, c.want) {

@@ -50,7 +50,7 @@ func (a *app) verify(dir string) error {
 // printVerification prints a table for each stream, and a line for each damage.
 func (a *app) printVerification(v *localstream.Verification) error {
 	fmt.Fprintf(a.out, "journal: %s, %s%s\n", counted(v.Journal.Entries, "entry", "entries"), counted(v.Journal.Bytes, "byte", "bytes"), tornText(v.Journal.TornBytes))
-	a.printDamage(v.Journal.Damage)
+	a.printDamage(v.Journal.Damage, "the server does not open")
 	for i := range v.Streams {
 		s := &v.Streams[i]
 		fmt.Fprintf(a.out, "\n%s in %s: %s, %s%s\n",
@@ -68,7 +68,7 @@ func (a *app) printVerification(v *localstream.Verification) error {
 		if err := t.flush(); err != nil {
 			return err
 		}
-		a.printDamage(s.Damage)
+		a.printDamage(s.Damage, "whose records are there is not known: all shards refuse to serve")
 		for _, d := range s.Doubts {
 			fmt.Fprintf(a.out, "doubt: %s\n", d)
 		}
@@ -81,18 +81,18 @@ func (a *app) printVerification(v *localstream.Verification) error {
 	return nil
 }
 
-func (a *app) printDamage(damage []localstream.Damage) {
+// printDamage says what is damaged, and what follows from it: where it is about
+// no shard in particular, that.
+func (a *app) printDamage(damage []localstream.Damage, that string) {
 	for _, d := range damage {
-		whose := "whose records are there is not known: all shards refuse to serve"
+		follows := that
 		switch {
 		case d.Harmless:
-			whose = "nothing is lost by it"
+			follows = "nothing is lost by it"
 		case d.ShardID != "":
-			whose = d.ShardID + " refuses to serve"
-		case d.File == "meta/journal":
-			whose = "the server does not open"
+			follows = d.ShardID + " refuses to serve"
 		}
-		fmt.Fprintf(a.out, "damage: %s at offset %d: %s (%s)\n", d.File, d.Offset, plain(d.Reason), whose)
+		fmt.Fprintf(a.out, "damage: %s at offset %d: %s (%s)\n", d.File, d.Offset, plain(d.Reason), follows)
 	}
 }
 

@@ -75,11 +75,17 @@ type Config struct {
 	SegmentBytes int64
 	// Logger hears of recovery, damage and failure. Defaults to no logging.
 	Logger *zap.Logger
+	// Damaged is called on damage, once for each place, maybe concurrently, with
+	// no lock held. Defaults to nothing.
+	Damaged func(*DamageError)
 }
 
 func (c Config) withDefaults() Config {
 	c.SegmentBytes = cmp.Or(c.SegmentBytes, defaultSegmentBytes)
 	c.Logger = cmp.Or(c.Logger, zap.NewNop()).With(zap.String("log", c.Dir))
+	if c.Damaged == nil {
+		c.Damaged = func(*DamageError) {}
+	}
 	return c
 }
 

@@ -45,7 +45,10 @@ func OpenJournal(fsys vfs.FS, dir string, replay func(entry []byte) error) (*Jou
 	return j, nil
 }
 
-func (j *Journal) name() string { return path.Join(j.dir, journalName) }
+// JournalFile is the file of the journal in a directory.
+func JournalFile(dir string) string { return path.Join(dir, journalName) }
+
+func (j *Journal) name() string { return JournalFile(j.dir) }
 
 func (j *Journal) open(replay func([]byte) error) error {
 	if err := vfs.MkdirAll(j.fs, j.dir); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -274,21 +275,41 @@ func (l *Log) fail(err error) {
 	l.room.Broadcast()
 }
 
-// poison makes the shards that damage concerns refuse to be used from now on.
-func (l *Log) poison(d *DamageError) {
+// tellOf tells of damage.
+func (l *Log) tellOf(d *DamageError) {
 	l.cfg.Logger.Error("log is damaged", zap.Error(d))
+	l.cfg.Damaged(d)
+}
+
+// poison makes the shards that damage concerns refuse to be used from now on,
+// and tells of it once, however many come upon it.
+func (l *Log) poison(d *DamageError) {
+	if l.refuse(d) {
+		l.tellOf(d)
+	}
+}
+
+// refuse notes damage, and reports whether it was not known.
+func (l *Log) refuse(d *DamageError) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !d.AllShards {
 		s := l.shard(d.Shard)
+		if slices.ContainsFunc(s.damage, func(known *DamageError) bool { return *known == *d }) {
+			return false
+		}
 		s.damage = append(s.damage, d)
 		s.wake()
-		return
+		return true
+	}
+	if l.damage != nil && *l.damage == *d {
+		return false
 	}
 	l.damage = d
 	for _, s := range l.shards {
 		s.wake()
 	}
+	return true
 }
 
 func (l *Log) path(name string) string { return path.Join(l.cfg.Dir, name) }

@@ -308,7 +308,7 @@ func (l *Log) report() {
 		log.Warn("cut off an unfinished batch at the end of the log", zap.Int64("bytes", r.TornBytes))
 	}
 	for _, d := range r.Damage {
-		log.Error("log is damaged", zap.Error(d))
+		l.tellOf(d)
 	}
 	log.Debug("opened log", zap.Int("segments", r.Segments), zap.Int("scanned", r.Scanned),
 		zap.Uint64("records", r.Records), zap.Duration("took", r.Took))
