@@ -380,6 +380,9 @@ func TestTailGivesUpOnAShardThatCannotBeRead(t *testing.T) {
 	if code != exitFail || !strings.Contains(errOut, "read shardId-000000000000") {
 		t.Errorf("exit %d: %s", code, errOut)
 	}
+	if !strings.Contains(errOut, "WARN") || !strings.Contains(errOut, "stream s: InternalFailure: ") || strings.Contains(errOut, "operation error") {
+		t.Errorf("the log does not say it plainly: %s", errOut)
+	}
 }
 
 func TestAMistypedCommandIsAnError(t *testing.T) {

@@ -1,9 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/aws/smithy-go"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // Who talks to the wrong server, or wrongly to the right one, is told what to
@@ -49,5 +56,21 @@ func TestErrorsSayWhatHelps(t *testing.T) {
 	}
 	if help := ok(t, "", "--help"); !strings.Contains(help, "--auth sigv4") {
 		t.Errorf("the help keeps silent about servers that want keys: %s", help)
+	}
+}
+
+// An error in a log for people is explained where it is logged, in whatever way
+// it got there, and nothing else is changed.
+func TestALogExplainsErrors(t *testing.T) {
+	failed := &smithy.OperationError{ServiceID: "Kinesis", OperationName: "ListShards", Err: syscall.ECONNREFUSED}
+	var out bytes.Buffer
+	log := explainIn(newLogger(zapcore.AddSync(&out), zapcore.WarnLevel))
+	log.Info("not of its level", zap.Error(failed))
+	log.With(zap.NamedError("earlier", failed)).Warn("read failed", zap.Int("attempt", 3), zap.Error(fmt.Errorf("shard 1: %w", failed)))
+	said := out.String()
+	const refused = "connection refused (nothing answers at that address"
+	if strings.Count(said, "\n") != 1 || !strings.Contains(said, `"earlier": "`+refused) || !strings.Contains(said, `"error": "shard 1: `+refused) ||
+		!strings.Contains(said, `"attempt": 3`) || strings.Contains(said, "operation error") {
+		t.Errorf("logged %s", said)
 	}
 }

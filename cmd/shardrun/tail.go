@@ -78,7 +78,7 @@ func (a *app) tail(ctx context.Context, f tailFlags, stream string) error {
 		Group: "tail-" + uuid.NewString(), Stream: stream, Client: client, Store: store,
 		StartAt: start, Handler: consumer.BatchFunc(t.handle),
 		Hooks:  consumer.Hooks{Started: t.started, Read: t.read},
-		Logger: newLogger(zapcore.AddSync(a.err), zapcore.WarnLevel),
+		Logger: explainIn(newLogger(zapcore.AddSync(a.err), zapcore.WarnLevel)),
 	}
 	w, err := consumer.New(cfg)
 	if err != nil {
