@@ -32,14 +32,6 @@ func (t *table) row(cells ...string) { fmt.Fprintln(t.tw, strings.Join(cells, "\
 
 func (t *table) flush() error { return t.tw.Flush() }
 
-// counted is a number of things in words: "1 record", "2 records".
-func counted[N int | int32 | int64 | uint64](n N, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
 // plain makes text from a stream safe to print on a terminal: control
 // characters, with which data could drive it, are shown escaped.
 func plain(s string) string {

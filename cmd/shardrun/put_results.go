@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
 	"github.com/shardrun/shardrun/producer"
 )
 
@@ -87,11 +88,11 @@ func (r *putResults) verdict(next int, stopped error) error {
 	defer r.mu.Unlock()
 	packed := ""
 	if r.aggregates > 0 {
-		packed = "in " + counted(r.aggregates, "KPL aggregate", "KPL aggregates") + "; --no-aggregate puts them one by one"
+		packed = "in " + plural.Of(r.aggregates, "KPL aggregate", "KPL aggregates") + "; --no-aggregate puts them one by one"
 	}
 	switch {
 	case r.quiet:
-		fmt.Fprintln(r.app.out, strings.TrimSpace("put "+counted(r.put, "record", "records")+" "+packed))
+		fmt.Fprintln(r.app.out, strings.TrimSpace("put "+plural.Of(r.put, "record", "records")+" "+packed))
 	case packed != "" && !r.app.json: // which has SubSequenceNumber
 		fmt.Fprintln(r.app.err, "shardrun: records are", packed)
 	}
@@ -109,7 +110,7 @@ func (r *putResults) verdict(next int, stopped error) error {
 	if r.failed == 0 {
 		return fmt.Errorf("%w%s", stopped, r.rest(next))
 	}
-	text := fmt.Sprintf("%s not put, %d were", counted(r.failed, "record was", "records were"), r.put)
+	text := fmt.Sprintf("%s not put, %d were", plural.Of(r.failed, "record was", "records were"), r.put)
 	if r.maybe > 0 {
 		text += fmt.Sprintf(" (%d of those that were not may be in the stream nevertheless)", r.maybe)
 	}

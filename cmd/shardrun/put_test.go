@@ -166,4 +166,7 @@ func TestProgressOfAPut(t *testing.T) {
 	if got, want := progress(12345, 678, 10*time.Second), "12345 records, 1234/s, 678 waiting"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	if got, want := progress(1, 0, time.Second), "1 record, 1/s, 0 waiting"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
 	"github.com/shardrun/shardrun/internal/awserr"
 	"github.com/shardrun/shardrun/producer"
 )
@@ -138,5 +139,5 @@ func (a *app) watchPut(done <-chan struct{}, w *putWatch, r *putResults, p *prod
 
 // progress is a line about what was put in a time.
 func progress(put, waiting int, took time.Duration) string {
-	return fmt.Sprintf("%d records, %.0f/s, %d waiting", put, float64(put)/took.Seconds(), waiting)
+	return fmt.Sprintf("%s, %.0f/s, %d waiting", plural.Of(put, "record", "records"), float64(put)/took.Seconds(), waiting)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
 	"github.com/shardrun/shardrun/localstream"
 )
 
@@ -76,7 +77,7 @@ func (a *app) printRepair(r *localstream.RepairReport) {
 	for _, l := range r.Lost {
 		where := plain(cmp.Or(l.ARN, l.Directory)) + " " + l.ShardID
 		if l.Exact {
-			fmt.Fprintf(a.out, "%s: %s: %s, from %s to %s\n", lost, where, counted(l.Records, "record", "records"), l.From, l.To)
+			fmt.Fprintf(a.out, "%s: %s: %s, from %s to %s\n", lost, where, plural.Of(l.Records, "record", "records"), l.From, l.To)
 			continue
 		}
 		fmt.Fprintf(a.out, "%s: %s: whatever there was after %s and before %s\n",

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/spf13/cobra"
+
+	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
 )
 
 // streamWait bounds the wait for a stream to become active.
@@ -116,7 +118,7 @@ func (a *app) await(ctx context.Context, client *kinesis.Client, name string) er
 	if a.json {
 		return printJSON(a.out, info)
 	}
-	fmt.Fprintf(a.out, "stream %s is %s with %s\n", info.StreamName, info.StreamStatus, counted(info.OpenShardCount, "open shard", "open shards"))
+	fmt.Fprintf(a.out, "stream %s is %s with %s\n", info.StreamName, info.StreamStatus, plural.Of(info.OpenShardCount, "open shard", "open shards"))
 	return nil
 }
 

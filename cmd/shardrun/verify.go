@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
 	"github.com/shardrun/shardrun/localstream"
 )
 
@@ -49,12 +50,12 @@ func (a *app) verify(dir string) error {
 
 // printVerification prints a table for each stream, and a line for each damage.
 func (a *app) printVerification(v *localstream.Verification) error {
-	fmt.Fprintf(a.out, "journal: %s, %s%s\n", counted(v.Journal.Entries, "entry", "entries"), counted(v.Journal.Bytes, "byte", "bytes"), tornText(v.Journal.TornBytes))
+	fmt.Fprintf(a.out, "journal: %s, %s%s\n", plural.Of(v.Journal.Entries, "entry", "entries"), plural.Of(v.Journal.Bytes, "byte", "bytes"), tornText(v.Journal.TornBytes))
 	a.printDamage(v.Journal.Damage, "the server does not open")
 	for i := range v.Streams {
 		s := &v.Streams[i]
 		fmt.Fprintf(a.out, "\n%s in %s: %s, %s%s\n",
-			plain(cmp.Or(s.ARN, "no stream")), s.Directory, counted(s.Records, "record", "records"), counted(s.Bytes, "byte", "bytes"), tornText(s.TornBytes))
+			plain(cmp.Or(s.ARN, "no stream")), s.Directory, plural.Of(s.Records, "record", "records"), plural.Of(s.Bytes, "byte", "bytes"), tornText(s.TornBytes))
 		t := newTable(a.out, "SEGMENT", "SHARD", "RECORDS", "BYTES", "")
 		for _, seg := range s.Segments {
 			t.row(seg.File, "", strconv.FormatUint(seg.Records, 10), strconv.FormatInt(seg.Bytes, 10), tornText(seg.TornBytes))

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
+	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
 	"github.com/shardrun/shardrun/internal/history"
 	"github.com/shardrun/shardrun/internal/history/witness"
 	"github.com/shardrun/shardrun/lease"
@@ -87,7 +88,7 @@ func (r *run) play(ctx context.Context) (err error) {
 
 	r.view = newView(r)
 	defer r.view.close()
-	r.view.event("stream %s with %d shards, %s", r.cfg.Stream, r.cfg.Shards, r.cfg.Where)
+	r.view.event("stream %s with %s, %s", r.cfg.Stream, plural.Of(r.cfg.Shards, "shard", "shards"), r.cfg.Where)
 	start := time.Now()
 	for range r.cfg.Workers {
 		w, err := r.startWorker(ctx)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
 	"github.com/shardrun/shardrun/internal/flights"
 	"github.com/shardrun/shardrun/internal/history/witness"
 	"github.com/shardrun/shardrun/lease"
@@ -98,7 +99,7 @@ func (r *run) send(ctx context.Context, in *input) (err error) {
 		return err
 	}
 	if c := r.history.Counts(); c.Failed > 0 {
-		return fmt.Errorf("%d records could not be put: %w", c.Failed, r.history.FirstFailure())
+		return fmt.Errorf("%s could not be put: %w", plural.Of(c.Failed, "record", "records"), r.history.FirstFailure())
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
 	"github.com/shardrun/shardrun/lease"
 )
 
@@ -121,7 +122,7 @@ func (v *view) live(table lease.View) []string {
 	leases := slices.SortedFunc(slices.Values(table.Leases), func(a, b lease.Lease) int { return cmp.Compare(a.Name, b.Name) })
 	for _, l := range leases {
 		id := lease.ShardOf(l.Name)
-		owner, lag := ownerOf(table, l), fmt.Sprintf("%d records", v.run.totals.lag(id))
+		owner, lag := ownerOf(table, l), plural.Of(v.run.totals.lag(id), "record", "records")
 		switch {
 		case l.Finished():
 			owner, lag = "-", "-"
