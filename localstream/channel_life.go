@@ -41,14 +41,8 @@ func (m *metadata) goOn(id string, st *stream) error {
 	default:
 		return nil
 	}
-	from := m.state.Channels[id].Status
-	return m.server.later(m, m.server.cfg.ChannelDelay, st, func(m *metadata) error {
-		ch := m.state.Channels[id]
-		if ch == nil || ch.Status != from { // deleted in the meantime
-			return nil
-		}
-		return end(m, ch, st)
-	})
+	same := m.server.channelInStatus(id, m.state.Channels[id].Status)
+	return m.server.later(m, m.server.cfg.ChannelDelay, st, same, func(m *metadata) error { return end(m, m.state.Channels[id], st) })
 }
 
 // startChannel ends CREATING. What comes to the stream from now on will be

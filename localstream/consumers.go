@@ -30,14 +30,12 @@ func (m *metadata) register(st *stream, consumer state.Consumer) error {
 
 // followConsumer does what comes next in the life of a consumer.
 func (m *metadata) followConsumer(st *stream, consumer state.Consumer) error {
+	same := st.as(func(v *view) bool {
+		now, ok := v.Consumer(consumer.Name)
+		return ok && now.Created == consumer.Created && now.Status == consumer.Status
+	})
 	next := func(e state.Event) error {
-		return m.server.later(m, m.server.cfg.ConsumerDelay, st, func(m *metadata) error {
-			now, ok := m.state.Streams[st.id].Consumer(consumer.Name)
-			if !ok || now.Created != consumer.Created || now.Status != consumer.Status {
-				return nil // it is gone, or on its way there
-			}
-			return m.saveConsumer(st, e)
-		})
+		return m.server.later(m, m.server.cfg.ConsumerDelay, st, same, func(m *metadata) error { return m.saveConsumer(st, e) })
 	}
 	switch consumer.Status {
 	case state.Creating:

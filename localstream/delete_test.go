@@ -158,3 +158,32 @@ func TestNobodyWaitsForADeletedStream(t *testing.T) {
 		equal(t, "closing took", time.Since(began), time.Duration(0))
 	})
 }
+
+// What is deleted while it is made is waited for once: until it is gone, and not
+// until it would have been there.
+func TestNobodyWaitsForWhatIsDeletedToBeMade(t *testing.T) {
+	for what, beginAndEnd := range map[string]func(h *harness){
+		"a stream": func(h *harness) {
+			h.create("other", 1)
+			_, err := h.client.DeleteStream(h.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("other")})
+			h.must(err)
+		},
+		"a consumer": func(h *harness) { h.deregister(h.register("c")) },
+		"a channel":  func(h *harness) { h.deleteChannel(h.channel(toS3()).ChannelARN) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h := start(t, 0, Config{CreateDelay: time.Hour, DeleteDelay: time.Hour, ConsumerDelay: time.Hour, ChannelDelay: time.Hour})
+				h.onDemand("s")
+				time.Sleep(2 * time.Hour)
+				synctest.Wait()
+				before := runtime.NumGoroutine()
+				beginAndEnd(h)
+				synctest.Wait()
+				if n := runtime.NumGoroutine(); n > before+1 { // those of other tests may have ended
+					t.Errorf("%d goroutines wait, not 1", n-before)
+				}
+			})
+		})
+	}
+}

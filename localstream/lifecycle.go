@@ -29,7 +29,7 @@ func (m *metadata) create(st *state.Stream) error {
 		// Unless this is saved the next opening finds the stream, empty.
 		return internalFailure(errors.Join(err, m.forget(st.ID, st.Name)))
 	}
-	err = m.server.later(m, m.server.cfg.CreateDelay, opened, func(m *metadata) error { return m.activate(opened) })
+	err = m.server.later(m, m.server.cfg.CreateDelay, opened, opened.inStatus(state.Creating), func(m *metadata) error { return m.activate(opened) })
 	if err != nil {
 		return errors.Join(err, opened.log.Close(), m.forget(st.ID, st.Name))
 	}
@@ -39,9 +39,6 @@ func (m *metadata) create(st *state.Stream) error {
 
 // activate ends CREATING.
 func (m *metadata) activate(st *stream) error {
-	if m.state.Streams[st.id].Status != state.Creating {
-		return nil
-	}
 	return m.setStatus(st, state.Active, nil, nil)
 }
 
@@ -160,49 +157,6 @@ func (m *metadata) saveRemoved(id string) error {
 	return nil
 }
 
-// later makes a change of a stream after a delay, 0 meaning now. It does not
-// happen if the server closes or the stream is removed before; the next
-// opening makes up for the former.
-func (s *Server) later(m *metadata, delay time.Duration, st *stream, f func(*metadata) error) error {
-	if delay <= 0 {
-		return f(m)
-	}
-	s.background.Go(func() {
-		if !s.outlasts(st, delay) {
-			return
-		}
-		err := s.change(s.closing, func(m *metadata) error {
-			if m.state.Streams[st.id] == nil {
-				return nil
-			}
-			return f(m)
-		})
-		if err != nil && s.closing.Err() == nil {
-			s.logger.Error("stream did not change its state", zap.String("stream", st.key.Name), zap.Error(err))
-		}
-	})
-	return nil
-}
-
-// outlasts waits, and reports whether the server and the stream are still there.
-func (s *Server) outlasts(st *stream, delay time.Duration) bool {
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	for {
-		v := st.view.Load()
-		if v.gone {
-			return false
-		}
-		select {
-		case <-timer.C:
-			return true
-		case <-v.replaced:
-		case <-s.closing.Done():
-			return false
-		}
-	}
-}
-
 // resume goes on with the transitions that the last closing interrupted.
 func (m *metadata) resume() error {
 	s := m.server
@@ -213,13 +167,15 @@ func (m *metadata) resume() error {
 			}
 		}
 		var err error
-		switch st.view.Load().Status {
+		status := st.view.Load().Status
+		same := st.inStatus(status)
+		switch status {
 		case state.Creating:
-			err = s.later(m, s.cfg.CreateDelay, st, func(m *metadata) error { return m.activate(st) })
+			err = s.later(m, s.cfg.CreateDelay, st, same, func(m *metadata) error { return m.activate(st) })
 		case state.Updating:
-			err = s.later(m, s.cfg.UpdateDelay, st, func(m *metadata) error { return m.finishUpdate(st) })
+			err = s.later(m, s.cfg.UpdateDelay, st, same, func(m *metadata) error { return m.finishUpdate(st) })
 		case state.Deleting:
-			err = s.later(m, s.cfg.DeleteDelay, st, func(m *metadata) error { return m.remove(st) })
+			err = s.later(m, s.cfg.DeleteDelay, st, same, func(m *metadata) error { return m.remove(st) })
 		}
 		if err != nil {
 			return err

@@ -44,6 +44,6 @@ func (c *call) deleteStream(ctx context.Context, in *kinesis.DeleteStreamInput) 
 				return err
 			}
 		}
-		return s.later(m, s.cfg.DeleteDelay, st, func(m *metadata) error { return m.remove(st) })
+		return s.later(m, s.cfg.DeleteDelay, st, st.inStatus(state.Deleting), func(m *metadata) error { return m.remove(st) })
 	})
 }

@@ -58,7 +58,7 @@ func (m *metadata) beginUpdate(st *stream, todo update) error {
 	if err := m.setStatus(st, state.Updating, todo.steps, todo.settings); err != nil {
 		return err
 	}
-	return s.later(m, s.cfg.UpdateDelay, st, func(m *metadata) error { return m.finishUpdate(st) })
+	return s.later(m, s.cfg.UpdateDelay, st, st.inStatus(state.Updating), func(m *metadata) error { return m.finishUpdate(st) })
 }
 
 // endUpdate makes the change, and the stream ACTIVE.
@@ -74,9 +74,6 @@ func (m *metadata) endUpdate(st *stream, todo update) error {
 // changed: nobody waits for the error, and nothing else could end the status.
 func (m *metadata) finishUpdate(st *stream) error {
 	now := m.state.Streams[st.id]
-	if now.Status != state.Updating {
-		return nil
-	}
 	err := m.endUpdate(st, update{now.Pending, now.Change})
 	switch {
 	case err == nil, st.view.Load().broken != nil: // broke has logged it
