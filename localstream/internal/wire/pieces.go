@@ -76,6 +76,9 @@ func (a *GetRecordsAnswer) Write(e Encoding, w io.Writer, buf []byte) ([]byte, e
 		p.buf = a.appendHeadJSON(p.buf)
 	}
 	for i := range a.Records {
+		if p.err != nil {
+			break // the client is gone
+		}
 		r := &a.Records[i]
 		if e == AsCBOR {
 			p.room(cborRecordBytes)
