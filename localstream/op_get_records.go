@@ -116,21 +116,11 @@ func (d *describer) forget() {
 // log has it and as the API has it, its key and its number.
 const recordMemory = 256
 
-// leastStored is what a record takes in the log at least: its arrival and three
-// lengths.
-const leastStored = 4
-
 // readPage reads the log, once there is room for what has to be read. What is
 // not needed of it is given back.
 func (c *call) readPage(ctx context.Context, st *stream, sh state.Shard, from uint64, horizon int64, limit int) (err error) {
 	request := c.share.bytes
-	most := int64(limit) // records that are still to come
-	room := func(bytes int64) error {
-		records := min(most, bytes/leastStored)
-		most -= records
-		return c.share.resize(ctx, c.share.bytes+bytes+recordMemory*records)
-	}
-	c.page, err = st.log.ReadWithin(room, sh.Number, from, horizon, limit, maxBytesPerGet)
+	c.page, err = st.log.ReadWithin(c.roomForPage(ctx), sh.Number, from, horizon, limit, maxBytesPerGet)
 	if noRoom, ok := errors.AsType[*apiError](err); ok {
 		return noRoom
 	}
@@ -139,6 +129,26 @@ func (c *call) readPage(ctx context.Context, st *stream, sh state.Shard, from ui
 	}
 	return c.share.resize(ctx, request+pageMemory(&c.page))
 }
+
+// roomForPage gives a page room beside the request. A page that has nothing yet
+// waits for it. One that has a part does not: pages that wait for one another's
+// parts would wait until all give up, and a shorter page is a page.
+func (c *call) roomForPage(ctx context.Context) func(wal.Need) error {
+	request := c.share.bytes
+	return func(n wal.Need) error {
+		bytes := request + needed(n)
+		switch {
+		case n.Has == 0:
+			return c.share.resize(ctx, bytes)
+		case !c.share.tryResize(bytes):
+			return errNoRoom
+		}
+		return nil
+	}
+}
+
+// needed is how much memory a page takes at most.
+func needed(n wal.Need) int64 { return n.Bytes + recordMemory*int64(n.Records) }
 
 // pageMemory is how much memory a page takes until it is sent.
 func pageMemory(p *wal.Page) int64 { return int64(p.Memory() + recordMemory*len(p.Records)) }

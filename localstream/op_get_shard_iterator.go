@@ -2,6 +2,7 @@ package localstream
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,7 +37,7 @@ func (c *call) getShardIterator(ctx context.Context, in *kinesis.GetShardIterato
 		return nil, rateExceeded(st.key, state.ShardID(sh.Number))
 	}
 	start := startingPoint{operation: c.op.name, kind: in.ShardIteratorType, number: in.StartingSequenceNumber, at: in.Timestamp}
-	from, err := v.startOf(st, sh, start, now)
+	from, err := c.startOf(ctx, st, v, sh, start, now)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ type startingPoint struct {
 }
 
 // startOf gives the index from which a request reads.
-func (v *view) startOf(st *stream, sh state.Shard, start startingPoint, now time.Time) (uint64, error) {
+func (c *call) startOf(ctx context.Context, st *stream, v *view, sh state.Shard, start startingPoint, now time.Time) (uint64, error) {
 	kind := start.kind
 	byNumber := kind == types.ShardIteratorTypeAtSequenceNumber || kind == types.ShardIteratorTypeAfterSequenceNumber
 	if byNumber != (start.number != nil) {
@@ -94,7 +95,7 @@ func (v *view) startOf(st *stream, sh state.Shard, start startingPoint, now time
 		next, _ := st.log.Tip(sh.Number)
 		return next, nil
 	case types.ShardIteratorTypeAtTimestamp:
-		return v.atTimestamp(st, sh, start.at, now)
+		return c.atTimestamp(ctx, st, sh, start.at, now)
 	case types.ShardIteratorTypeTrimHorizon:
 		return 0, nil // what is older than the horizon is skipped by every read
 	}
@@ -108,7 +109,7 @@ func (v *view) startOf(st *stream, sh state.Shard, start startingPoint, now time
 	return n.Index, nil
 }
 
-func (v *view) atTimestamp(st *stream, sh state.Shard, at *time.Time, now time.Time) (uint64, error) {
+func (c *call) atTimestamp(ctx context.Context, st *stream, sh state.Shard, at *time.Time, now time.Time) (uint64, error) {
 	if at == nil {
 		return 0, invalidArgument("Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no timestamp parameter.")
 	}
@@ -116,10 +117,15 @@ func (v *view) atTimestamp(st *stream, sh state.Shard, at *time.Time, now time.T
 		return 0, invalidArgument("The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. "+
 			"timestampInMillis: %d, currentTimestampInMillis: %d", at.UnixMilli(), now.UnixMilli())
 	}
-	from, err := st.log.SeekTime(sh.Number, at.UnixMilli())
+	request := c.share.bytes
+	from, err := st.log.SeekTime(c.roomForPage(ctx), sh.Number, at.UnixMilli())
+	if noRoom, ok := errors.AsType[*apiError](err); ok {
+		return 0, noRoom
+	}
 	if err != nil {
 		return 0, st.logError(err)
 	}
+	c.share.tryResize(request)
 	return from, nil
 }
 

@@ -52,7 +52,7 @@ func (c *call) subscribeToShard(ctx context.Context, in *kinesis.SubscribeToShar
 	}
 	p := in.StartingPosition
 	start := startingPoint{operation: c.op.name, kind: p.Type, number: p.SequenceNumber, at: p.Timestamp}
-	from, err := v.startOf(st, sh, start, now)
+	from, err := c.startOf(ctx, st, v, sh, start, now)
 	if err != nil {
 		return nil, err
 	}

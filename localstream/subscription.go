@@ -128,11 +128,12 @@ func (s *subscription) read(ctx context.Context, share *share, v *view, sh state
 		return later, rest, nil
 	}
 	_, arrival := s.st.log.Tip(s.shard)
-	room := func(bytes int64) error {
-		if !s.room(ctx, share, share.bytes+bytes) {
-			return errNoRoom
+	room := func(n wal.Need) error {
+		bytes := needed(n) + n.Bytes // the event holds the data again
+		if share.tryResize(bytes) || n.Has == 0 && s.waits(ctx, share, bytes) {
+			return nil
 		}
-		return nil
+		return errNoRoom
 	}
 	p, err = s.st.log.ReadWithin(room, sh.Number, s.from, v.TrimHorizon(now), maxRecordsPerEvent, maxBytesPerEvent)
 	switch {
@@ -150,12 +151,7 @@ func (s *subscription) read(ctx context.Context, share *share, v *view, sh state
 	for i := range p.Records {
 		bytes += len(p.Records[i].Data) + len(p.Records[i].Key)
 	}
-	// The event holds the bytes again. One record may be larger than a page.
-	if !s.room(ctx, share, pageMemory(&p)+int64(bytes)) {
-		p.Free()
-		share.free()
-		return later, 0, nil
-	}
+	share.tryResize(pageMemory(&p) + int64(bytes)) // to less
 	switch n := len(p.Records); {
 	case n > 0:
 		s.reached = sh.At(p.Records[n-1].Seq, p.Records[n-1].Arrival)
@@ -170,12 +166,9 @@ func (s *subscription) read(ctx context.Context, share *share, v *view, sh state
 // errNoRoom means that a page has to wait for others to be sent.
 var errNoRoom = errors.New("no room for a page")
 
-// room makes the share as large as this many bytes, and waits for that no
+// waits makes the share as large as this many bytes, and waits for that no
 // longer than until the next event is due.
-func (s *subscription) room(ctx context.Context, share *share, bytes int64) bool {
-	if share.tryResize(bytes) {
-		return true
-	}
+func (s *subscription) waits(ctx context.Context, share *share, bytes int64) bool {
 	ctx, cancel := context.WithDeadline(ctx, s.due)
 	defer cancel()
 	return share.resize(ctx, bytes) == nil

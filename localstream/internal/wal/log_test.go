@@ -188,7 +188,7 @@ func TestRecordsAreFoundByArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := openLog(t, vfs.NewMemory(), wal.Sync) // segments of 4 KiB
 		l.OpenShard(0, 5)
-		if next, err := l.SeekTime(0, 1); err != nil || next != 5 {
+		if next, err := l.SeekTime(nil, 0, 1); err != nil || next != 5 {
 			t.Errorf("in an empty shard: %d, %v", next, err)
 		}
 		start := time.Now().UnixMilli()
@@ -199,7 +199,7 @@ func TestRecordsAreFoundByArrival(t *testing.T) {
 		}
 		for i := range int64(n) {
 			for _, at := range []int64{start + 10*i, start + 10*i - 5} {
-				if got, err := l.SeekTime(0, at); err != nil || got != uint64(5+2*i) {
+				if got, err := l.SeekTime(nil, 0, at); err != nil || got != uint64(5+2*i) {
 					t.Errorf("arrival %d: record %d, %v; want %d", at-start, got, err, 5+2*i)
 				}
 			}
@@ -211,7 +211,7 @@ func TestRecordsAreFoundByArrival(t *testing.T) {
 				t.Errorf("record %d is %d ms behind, want %d", i, p.Behind, want)
 			}
 		}
-		if got, err := l.SeekTime(0, start+10*n); err != nil || got != 5+2*n {
+		if got, err := l.SeekTime(nil, 0, start+10*n); err != nil || got != 5+2*n {
 			t.Errorf("later than all: %d, %v; want %d", got, err, 5+2*n)
 		}
 	})

@@ -20,10 +20,16 @@ type pageMemory struct {
 // smallBytes is what needs no chunk.
 const smallBytes = 128 << 10
 
+// isAlone reports whether n bytes get a buffer of their own: what is larger than
+// a chunk, and what is all of a small page.
+func isAlone(chunks, n, after int) bool {
+	return n > chunkBytes || chunks == 0 && n+after <= smallBytes
+}
+
 // take gives a buffer of n bytes with anything in it. After it there may be
 // others, of this many bytes together.
 func (m *pageMemory) take(n, after int) []byte {
-	m.alone = n > chunkBytes || len(m.chunks) == 0 && n+after <= smallBytes
+	m.alone = isAlone(len(m.chunks), n, after)
 	if m.alone {
 		m.own += n
 		return make([]byte, n)

@@ -19,9 +19,10 @@ func (l *Log) Read(shard uint32, from uint64, minArrival int64, maxRecords, maxB
 }
 
 // ReadWithin is Read for those who have to find room for the page. It calls room
-// with the bytes that it is about to read, before it takes memory for them, once
-// for each segment that the page is in. An error of room ends it, wrapped.
-func (l *Log) ReadWithin(room func(bytes int64) error, shard uint32, from uint64, minArrival int64, maxRecords, maxBytes int) (Page, error) {
+// before it takes memory, once for each segment that the page is in. If there is
+// none the page ends there, with the records that it has; when it has none, the
+// error of room is returned, wrapped.
+func (l *Log) ReadWithin(room func(Need) error, shard uint32, from uint64, minArrival int64, maxRecords, maxBytes int) (Page, error) {
 	if maxRecords <= 0 || maxBytes <= 0 {
 		return Page{}, fmt.Errorf("read shard %d: %w", shard, errNoRoom)
 	}
@@ -53,9 +54,10 @@ func (l *Log) ReadWithin(room func(bytes int64) error, shard uint32, from uint64
 
 // SeekTime returns the number of the first committed record of a shard that
 // arrived at arrival or later, in milliseconds since 1970, or else the number
-// of the next record.
-func (l *Log) SeekTime(shard uint32, arrival int64) (uint64, error) {
-	page, err := l.Read(shard, 0, arrival, 1, 1)
+// of the next record. It reads the record, for which it asks for room as
+// ReadWithin does.
+func (l *Log) SeekTime(room func(Need) error, shard uint32, arrival int64) (uint64, error) {
+	page, err := l.ReadWithin(room, shard, 0, arrival, 1, 1)
 	if err != nil {
 		return 0, fmt.Errorf("seek time: %w", err)
 	}
@@ -153,15 +155,17 @@ func (l *Log) readBlocksOf(r *pageReader, src source, file *handle) error {
 		}
 		blocks = r.wanted(all)
 	}
+	if err := r.ask(blocks); err != nil {
+		r.full = len(r.page.Records) > 0
+		if r.full {
+			return nil
+		}
+		return err
+	}
 	before := r.page.Next
 	after := 0
 	for _, b := range blocks {
 		after += int(b.length)
-	}
-	if r.room != nil {
-		if err := r.room(int64(after)); err != nil {
-			return err
-		}
 	}
 	for _, b := range blocks {
 		after -= int(b.length)
@@ -223,7 +227,7 @@ func (l *Log) rebuildIndex(seg *segment, shard uint32, file *handle) ([]block, e
 
 // pageReader collects one page.
 type pageReader struct {
-	room                 func(int64) error // nil: there always is
+	room                 func(Need) error // nil: there always is
 	shard                uint32
 	from                 uint64
 	since                int64
@@ -297,14 +301,17 @@ func (r *pageReader) addFrame(h frameHeader, payload []byte, seed uint32) *Damag
 		if rec.Seq < r.page.Next || rec.Arrival < r.since {
 			continue
 		}
-		n := len(r.page.Records)
-		if n == r.maxRecords || n > 0 && r.bytes+rec.size() > r.maxBytes {
+		if len(r.page.Records) > 0 && r.bytes+rec.size() > r.maxBytes {
 			r.page.Next, r.full = rec.Seq, true
 			return nil
 		}
 		r.page.Records = append(r.page.Records, rec)
 		r.bytes += rec.size()
 		r.data += len(rec.Data)
+		if len(r.page.Records) == r.maxRecords {
+			r.page.Next, r.full = rec.Seq+1, true
+			return nil
+		}
 	}
 	r.page.Next = h.last() + 1
 	return nil
