@@ -55,21 +55,23 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(secure != nil)
-	protocols.SetUnencryptedHTTP2(secure == nil)
-	srv := &http.Server{
-		Handler: s.Handler(), Protocols: protocols, TLSConfig: secure,
-		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		ErrorLog: zap.NewStdLog(s.logger),
-		// What goes on for as long as it can, the subscriptions, ends with this.
-		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(context.Background(), servingKey{}, serving)
-		},
-	}
+	srv := s.httpServer(serving)
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetHTTP2(secure != nil)
+	srv.Protocols.SetUnencryptedHTTP2(secure == nil)
+	srv.TLSConfig = secure
 	limited := &limitListener{Listener: ln, slots: make(chan struct{}, maxConnections), peers: newHeadcount(maxPeerConns)}
+	servers := []*http.Server{srv}
+	var background sync.WaitGroup
+	defer background.Wait()
+	if secure != nil {
+		prefaces := newUnasked(ln.Addr())
+		srv.Handler = prefaces.divert(srv.Handler)
+		second := s.httpServer(serving)
+		second.Protocols.SetUnencryptedHTTP2(true)
+		background.Go(func() { _ = second.Serve(prefaces) }) // it ends when it is shut down, for no other reason
+		servers = append(servers, second)
+	}
 	served := make(chan error, 1) // one result, which may come after ctx ended
 	go func() {
 		if secure != nil {
@@ -86,10 +88,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stop()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	err = srv.Shutdown(grace)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("shut down: %w", err), srv.Close())
-	}
+	err = shutDown(grace, servers)
 	if failed == nil {
 		failed = <-served
 	}
@@ -100,6 +99,35 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
 	}
 	return nil
+}
+
+// httpServer is a server of everything, with no protocol yet.
+func (s *Server) httpServer(serving context.Context) *http.Server {
+	return &http.Server{
+		Handler: s.Handler(), Protocols: new(http.Protocols),
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ErrorLog: zap.NewStdLog(s.logger),
+		// What goes on for as long as it can, the subscriptions, ends with this.
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), servingKey{}, serving)
+		},
+	}
+}
+
+// shutDown ends servers at the same time, and cuts off what goes on after ctx.
+func shutDown(ctx context.Context, servers []*http.Server) error {
+	errs := make([]error, len(servers))
+	var all sync.WaitGroup
+	for i, srv := range servers {
+		all.Go(func() {
+			if err := srv.Shutdown(ctx); err != nil {
+				errs[i] = errors.Join(fmt.Errorf("shut down: %w", err), srv.Close())
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // warnOfOthers says in the log what an address that others may reach exposes.
