@@ -104,7 +104,7 @@ mutants-sim: ## hunt those that a simulation should find there, with up to 500 s
 	$(GO) run ./reliability/mutants/hunt -sim -o reliability/mutants-sim.md -ledger $(LEDGER)
 	$(WRITE_TABLE)
 
-interop: ## sessions of the AWS CLI, boto3 and the AWS SDKs for Go and JavaScript with localstream; installs what it needs
+interop: ## sessions of the AWS CLI, boto3 and the AWS SDKs for Go, JavaScript and Java with localstream; installs what it needs
 	localstream/interop/run.sh
 
 bench: redis ## ours and the peers side by side, in 15 minutes; writes bench/results
