@@ -65,14 +65,22 @@ func (f *fanOut) judge(truth history.Stream) {
 			f.world.fail("%s: nobody said that there is %s", fanOutName, s.ID)
 			continue
 		}
-		for _, wrong := range []string{a.records(s), a.numbers(s), a.ends(s, truth)} {
-			if wrong != "" {
-				f.world.fail("%s: %s: %s", fanOutName, s.ID, wrong)
-				break
-			}
+		if wrong := a.wrong(s, truth); wrong != "" {
+			f.world.fail("%s: %s: %s", fanOutName, s.ID, wrong)
 		}
 		f.world.reach("shard read by fan-out")
 	}
+}
+
+// wrong says the first thing that is wrong with what was told of a shard.
+func (a *account) wrong(s history.Shard, truth history.Stream) string {
+	if wrong := a.records(s); wrong != "" {
+		return wrong
+	}
+	if wrong := a.numbers(s); wrong != "" {
+		return wrong
+	}
+	return a.ends(s, truth)
 }
 
 // records says what is wrong with the records of a shard.
@@ -96,7 +104,8 @@ func (a *account) records(s history.Shard) string {
 }
 
 // numbers says what is wrong with the continuation numbers: each is at or above the
-// last record that came, and below the next one. The records are those of the shard.
+// last record that came, and below the next one. The records have to be those of the
+// shard, as records found them.
 func (a *account) numbers(s history.Shard) string {
 	for _, m := range a.marks {
 		switch n := m.records; {

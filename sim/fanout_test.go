@@ -64,6 +64,9 @@ func TestAccounts(t *testing.T) {
 		"as it is": {func(*account, *history.Shard) {}, ""},
 		"lost":     {func(a *account, _ *history.Shard) { a.got = append(a.got[:1], a.got[2]) }, "120 came as record 1, and 110 was due"},
 		"again":    {func(a *account, _ *history.Shard) { a.got = append(a.got, a.got[2]) }, "120 came behind the last record"},
+		"again at the tip": {func(a *account, _ *history.Shard) {
+			a.got, a.marks = append(a.got, a.got[2]), append(a.marks, bookmark{4, "120"})
+		}, "120 came behind the last record"},
 		"out of order": {func(a *account, _ *history.Shard) { a.got[0], a.got[1] = a.got[1], a.got[0] },
 			"110 came as record 0, and 100 was due"},
 		"not to the end":             {func(a *account, _ *history.Shard) { a.got = a.got[:2] }, "2 of 3 records came, without 120"},
