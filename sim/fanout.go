@@ -193,7 +193,9 @@ func (f *fanOut) subscribe(ctx context.Context, a *account) (ended bool) {
 	defer cancel()
 	late := time.AfterFunc(w.source.until(dice, patience, patience+time.Second), cancel)
 	out, err := f.client().SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &f.arn, ShardId: &a.shard, StartingPosition: from})
-	late.Stop()
+	if !late.Stop() {
+		f.silent(a, "no answer to SubscribeToShard", r.Began)
+	}
 	if err != nil {
 		f.refused(a, err)
 		return false
@@ -210,15 +212,20 @@ func (f *fanOut) subscribe(ctx context.Context, a *account) (ended bool) {
 // events takes the events of a subscription.
 func (f *fanOut) events(ctx context.Context, a *account, stream *kinesis.SubscribeToShardEventStream, dice *rand.Rand, r *history.Read) (ended bool) {
 	w := f.world
-	idle := r.Answered // since when it has waited for events
+	idle := r.Answered  // since when it has waited for events
+	heard := r.Answered // when it last had to wait for one, and so all had come
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	// Some programs end their subscriptions themselves.
 	left := r.Answered.Add(draw(dice, silence, 20*time.Minute))
 	for {
 		timer.Reset(w.source.until(dice, silence, silence+time.Second))
+		waits := time.Now()
 		select {
 		case event, more := <-stream.Events():
+			if now := time.Now(); now.After(waits) {
+				heard = now
+			}
 			if !more {
 				f.broken(a, stream.Err())
 				return false
@@ -234,6 +241,7 @@ func (f *fanOut) events(ctx context.Context, a *account, stream *kinesis.Subscri
 			}
 		case <-timer.C:
 			w.reach("subscription: silent")
+			f.silent(a, "no event", heard)
 			return false
 		case <-ctx.Done():
 			return false

@@ -26,6 +26,18 @@ func (f *fanOut) pushed(a *account, r history.Raw) {
 	}
 }
 
+// underWayFor is longer than anything takes to a subscriber, also over a bad link.
+const underWayFor = 10 * time.Second
+
+// silent fails the run when nothing came that was due, and nothing kept it from a
+// subscriber since all that was due had come.
+func (f *fanOut) silent(a *account, what string, heard time.Time) {
+	quiet := time.Since(heard)
+	if f.world.storms.lull(onTheWay(f.node)) > quiet+underWayFor {
+		f.world.fail("%s: %s: %s for %v", fanOutName, a.shard, what, quiet)
+	}
+}
+
 // fanOutTime is how long the reader may take to the end of the stream when the faults
 // are over: to see that a subscription is silent, be busy, and subscribe anew.
 const fanOutTime = 4*silence + time.Minute

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/shardrun/shardrun/internal/history"
+	"github.com/shardrun/shardrun/localstream"
 )
 
 // Where nothing fails, a subscriber subscribes anew only when it wants to, or after
@@ -129,6 +131,69 @@ func TestPushes(t *testing.T) {
 				f := &fanOut{world: w, node: w.newNode(fanOutName)}
 				f.pushed(&account{shard: "a"}, history.Raw{Sequence: "1", Arrival: time.Now().Add(-c.lag)})
 				said(t, w, c.want)
+			})
+		})
+	}
+}
+
+// A server that says nothing is a failure in peace, and not when a fault may have
+// taken what it said.
+func TestSilence(t *testing.T) {
+	for name, c := range map[string]struct {
+		quiet, ago time.Duration // since an event came, and since the fault ended
+		fault      string
+		want       string
+	}{
+		"in peace":        {silence, 0, "", "no event for 15s"},
+		"in a storm":      {silence, 0, string(ServerErrors), ""},
+		"by the link":     {silence, silence + underWayFor, fanOutName + ">kinesis", ""},
+		"long after that": {silence, silence + underWayFor + 1, fanOutName + ">kinesis", "no event for 15s"},
+		"with a backlog":  {time.Minute, 50 * time.Second, fanOutName + ">kinesis", ""},
+		"beside a fault":  {silence, 0, "worker-0>kinesis", "no event for 15s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(Plan{}, false, nil)
+				defer w.redis.mini.Close()
+				time.Sleep(time.Hour)
+				if c.fault != "" {
+					end := w.storms.begin(c.fault)
+					if c.ago > 0 {
+						end()
+						time.Sleep(c.ago)
+					}
+				}
+				f := &fanOut{world: w, node: w.newNode(fanOutName)}
+				f.silent(&account{shard: "a"}, "no event", time.Now().Add(-c.quiet))
+				said(t, w, c.want)
+			})
+		})
+	}
+}
+
+// The reader itself tells that a server hangs, with an answer or with an event.
+func TestTheReaderTellsThatTheServerHangs(t *testing.T) {
+	for operation, want := range map[string]string{"SubscribeToShard": "no answer to SubscribeToShard for 5", subscribedEvents: "no event for 1"} {
+		t.Run(operation, func(t *testing.T) {
+			seedEverything(t, 1)
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(Plan{Seed: 1, Shards: 1, For: time.Minute}, false, nil)
+				w.life, w.end = context.WithCancel(t.Context())
+				defer w.stop()
+				var err error
+				if w.kinesis, err = newKinesis(nil, &w.work, w.source, localstream.LimitsOff, 0); err != nil {
+					t.Fatal(err)
+				}
+				if err := w.create(); err != nil {
+					t.Fatal(err)
+				}
+				w.subscribes()
+				time.Sleep(time.Hour)
+				said(t, w, "")
+				server, _ := w.kinesis.current()
+				server.Inject(localstream.Fault{Operation: operation, Action: localstream.Delay, Delay: 2 * silence})
+				time.Sleep(time.Hour)
+				said(t, w, want)
 			})
 		})
 	}

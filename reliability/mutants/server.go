@@ -114,6 +114,13 @@ func serverMutants() []Mutant {
 		Breaks: "a subscriber is given a record when it is put",
 		Test:   Test{server, "TestSubscriptionsArePushed"}, Sim: true,
 	}, {
+		Name:   "hang-a-subscription-now-and-then",
+		File:   "localstream/subscription.go",
+		Old:    "\t\tif ctx.Err() != nil || !time.Now().Before(end) {\n",
+		New:    "\t\tif time.Now().UnixNano()%200 == 0 {\n\t\t\t<-ctx.Done()\n\t\t}\n\t\tif ctx.Err() != nil || !time.Now().Before(end) {\n",
+		Breaks: "a subscription says something each five seconds",
+		Test:   Test{server, "TestSubscriptionsArePushed"}, Sim: true,
+	}, {
 		Name:   "route-by-the-key-in-spite-of-a-hash-key",
 		File:   "localstream/op_put_records.go",
 		Old:    "\tif explicit == nil {\n",
