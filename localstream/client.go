@@ -135,6 +135,7 @@ type reply struct {
 	stream  *io.PipeWriter // after the first Flush
 	source  *io.PipeReader
 	cut     *time.Timer   // breaks the stream at the deadline of a write; nil before the first
+	stay    func() bool   // the stream does not break any more when the context of the request ends
 	err     error         // the handler cut the connection
 	once    sync.Once     // closes ready
 	ready   chan struct{} // closed when the fields above are for the client to read
@@ -159,11 +160,16 @@ func (w *reply) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
-// Flush gives the client what was written so far; the rest will be streamed.
+// Flush gives the client what was written so far; the rest will be streamed. As
+// with the client of net/http, the stream breaks when the context of the request
+// ends: whoever gave up by it need not close the stream, and has none if Do saw
+// the end of the context first.
 func (w *reply) Flush() {
 	if w.stream == nil {
 		w.WriteHeader(http.StatusOK)
 		w.source, w.stream = io.Pipe()
+		ctx := w.request.Context()
+		w.stay = context.AfterFunc(ctx, func() { w.stream.CloseWithError(ctx.Err()) })
 		w.sent = w.header.Clone() // the handler goes on with its own
 		w.once.Do(func() { close(w.ready) })
 	}
@@ -198,6 +204,7 @@ func (w *reply) finish() {
 		w.err = io.ErrUnexpectedEOF
 	}
 	if w.stream != nil {
+		w.stay()
 		if w.cut != nil {
 			w.cut.Stop()
 		}

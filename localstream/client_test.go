@@ -114,6 +114,44 @@ func TestInProcessStreamEnds(t *testing.T) {
 	}
 }
 
+// A handler that streams does not wait for a client whose context has ended,
+// whether that had the answer already, or gave up in that moment or before, and
+// whether it closes what it had or not.
+func TestInProcessStreamOfAClientThatGaveUp(t *testing.T) {
+	for name, c := range map[string]struct{ cancels, flushes time.Duration }{
+		"before it had the answer":         {0, time.Second},
+		"in the moment in which it had it": {time.Second, time.Second},
+		"after it had it":                  {2 * time.Second, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				wrote := make(chan error, 1)
+				client := transport(t, func(w http.ResponseWriter, _ *http.Request) {
+					time.Sleep(c.flushes)
+					conn := http.NewResponseController(w)
+					_, _ = io.WriteString(w, "first")
+					_ = conn.Flush()
+					_ = conn.SetWriteDeadline(time.Now().Add(time.Hour))
+					_, err := io.WriteString(w, "second")
+					wrote <- err
+				})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				time.AfterFunc(c.cancels, cancel)
+				began := time.Now()
+				resp, err := get(ctx, t, client)
+				if err == nil {
+					defer resp.Body.Close()
+				}
+				if err := <-wrote; err == nil {
+					t.Error("it was taken")
+				}
+				equal(t, "the handler wrote for", time.Since(began), max(c.cancels, c.flushes))
+			})
+		})
+	}
+}
+
 // A client that gives up does not wait for the handler, and the handler sees
 // it; Close waits for the handler.
 func TestInProcessCancel(t *testing.T) {
