@@ -15,6 +15,8 @@ type eventSource interface {
 	// end of the stream too. One that does not end well has an error: if it is of
 	// the API, it is told to the client.
 	send(ctx context.Context, to *eventStream) error
+	// forgo ends one that is not going to send, in place of send.
+	forgo()
 }
 
 // eventStream is the way of events to one client. One goroutine uses it.
@@ -46,7 +48,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, encoding wire.En
 		to.patience = subscriptionLife
 	}
 	err := to.event("initial-response", wire.Empty{})
-	if err == nil {
+	if err != nil {
+		source.forgo()
+	} else {
 		ctx, stop := s.untilClosing(r.Context())
 		defer stop()
 		err = source.send(ctx, to)

@@ -222,6 +222,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, b *buffers, c *ca
 	}
 	out, err := op.run(r.Context(), c, in)
 	if c.loseReply {
+		if err == nil && out.events != nil {
+			out.events.forgo()
+		}
 		return output{}, errDropped
 	}
 	return out, err

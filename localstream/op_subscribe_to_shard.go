@@ -72,6 +72,9 @@ func (c *call) subscribeToShard(ctx context.Context, in *kinesis.SubscribeToShar
 	return sub, sub.refusal(outcome)
 }
 
+// forgo gives back the seat of a subscription that is not going to send.
+func (s *subscription) forgo() { s.st.seats.free(s.key, s.seat, time.Now(), false) }
+
 // placeBefore is the sequence number that a subscription goes on after, before
 // it has read anything.
 func placeBefore(st *stream, sh state.Shard, from uint64, start startingPoint) state.Sequence {

@@ -102,8 +102,12 @@ func (s *seats) would(key seatKey, now time.Time, limits Limits) seating {
 func (s *seats) free(key seatKey, mine *seat, now time.Time, gone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.taken[key] == mine && (gone || now.Sub(mine.since) >= takeoverAfter) {
+	switch counts := max(takeoverAfter-now.Sub(mine.since), subscribeEvery-now.Sub(mine.called)); {
+	case s.taken[key] != mine:
+	case gone || counts <= 0:
 		delete(s.taken, key)
+	default: // nobody has it, and it still refuses others
+		time.AfterFunc(counts, func() { s.free(key, mine, time.Now(), false) })
 	}
 }
 

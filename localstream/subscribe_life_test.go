@@ -1,7 +1,10 @@
 package localstream
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -174,6 +177,49 @@ func TestTakeOver(t *testing.T) {
 		equal(t, "seats once one consumer is gone", len(st.seats.taken), 1)
 	})
 }
+
+// A subscription that ends early, or never sends anything, has no seat any more once
+// its call does not count.
+func TestSeatsOfSubscriptionsThatWereShort(t *testing.T) {
+	for name, try := range map[string]func(h *harness, arn string){
+		"closed": func(h *harness, arn string) { h.must(h.subscribe(arn, "0", fromLatest).stream.Close()) },
+		"without an answer": func(h *harness, arn string) {
+			h.server.Inject(Fault{Operation: "SubscribeToShard", Action: LoseReply})
+			if _, err := h.trySubscribe(arn, "0", fromLatest); err == nil {
+				h.Error("there is an answer")
+			}
+		},
+		"that cannot be answered": func(h *harness, arn string) {
+			body := fmt.Sprintf(`{"ConsumerARN":%q,"ShardId":"0","StartingPosition":{"Type":"LATEST"}}`, arn)
+			req := httptest.NewRequestWithContext(h.Context(), http.MethodPost, "http://localhost/", strings.NewReader(body))
+			for key, value := range map[string]string{"Content-Type": contentJSON, "X-Amz-Target": targetPrefix + "SubscribeToShard", "X-Amz-Date": "x", "Authorization": auth} {
+				req.Header.Set(key, value)
+			}
+			h.server.Handler().ServeHTTP(unwritable{httptest.NewRecorder()}, req)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h := start(t, 1)
+				arn := h.register("c")
+				st := (*h.server.catalog.Load())[testKey("s")]
+				try(h, arn)
+				time.Sleep(takeoverAfter - time.Nanosecond)
+				synctest.Wait()
+				equal(t, "seats while the call counts", len(st.seats.taken), 1)
+				_, err := h.trySubscribe(arn, "0", fromLatest)
+				h.wantError(err, typeInUse, "")
+				pass(subscribeEvery)
+				equal(t, "seats after that", len(st.seats.taken), 0)
+			})
+		})
+	}
+}
+
+// unwritable is a connection that is broken.
+type unwritable struct{ *httptest.ResponseRecorder }
+
+func (unwritable) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
 // Subscriptions end with what they are about, and calls for it are refused.
 func TestSubscriptionsOfWhatIsGone(t *testing.T) {
