@@ -172,7 +172,8 @@ func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Re
 	if !granted {
 		reserved = 0 // each record has to ask
 	}
-	defer func() { c.server.space.release(st, reserved) }()
+	settle := c.server.space.forgo // nothing is written yet
+	defer func() { settle(st, reserved) }()
 	for first := true; ; first = false {
 		var unused int64 // of what was granted
 		switch {
@@ -212,6 +213,7 @@ func (c *call) append(ctx context.Context, st *stream, puts []put, recs []wal.Re
 		}
 		err := st.log.Append(recs)
 		if err == nil {
+			settle = c.server.space.release
 			if v.OnDemand {
 				st.writes.add(recs)
 			}

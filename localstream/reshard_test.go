@@ -282,7 +282,7 @@ func TestPutWaitsForNewShards(t *testing.T) {
 }
 
 // A put that waits for new shards ends when there will be none: its client has
-// gone, the stream is deleted, or the server closes.
+// gone, the stream is deleted, or the server closes. It takes no room.
 func TestPutThatWaitsInVain(t *testing.T) {
 	for name, end := range map[string]func(h *harness, cancel context.CancelFunc){
 		"cancel": func(_ *harness, cancel context.CancelFunc) { cancel() },
@@ -299,7 +299,7 @@ func TestPutThatWaitsInVain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				h := start(t, 1)
+				h := start(t, 1, Config{MaxBytes: 1 << 30})
 				st, _, err := h.server.lookup(testKey("s"))
 				h.must(err)
 				h.must(st.log.Seal(0))
@@ -315,6 +315,8 @@ func TestPutThatWaitsInVain(t *testing.T) {
 				if err := <-done; err == nil {
 					t.Error("no error")
 				}
+				synctest.Wait()
+				equal(t, "room taken", h.server.space.written+h.server.space.pending, 0)
 			})
 		})
 	}

@@ -170,7 +170,7 @@ func (d *space) tell(moves []move) {
 	}
 }
 
-// release gives back what was let in, and is on the disk now or will never be.
+// release gives back what was let in, and is on the disk now.
 func (d *space) release(st *stream, n int64) {
 	if d == nil || n == 0 {
 		return
@@ -183,6 +183,7 @@ func (d *space) release(st *stream, n int64) {
 }
 
 // forgo gives back what was let in for records that are not going to be written.
+// What a write that failed left on the disk is measured in its turn.
 func (d *space) forgo(st *stream, n int64) {
 	if d == nil {
 		return

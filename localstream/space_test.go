@@ -300,7 +300,7 @@ func TestPutsAtOnceDoNotPassTheQuota(t *testing.T) {
 			}
 		}
 		equal(t, "let in", let, 9)
-		d.release(st, 90<<10) // as if they had failed: nothing was written
+		d.release(st, 90<<10) // as if they were on the disk, of which nobody knows but who measures
 		equal(t, "before the next measurement", d.admit(st, "0", 20<<10) == nil, false)
 		time.Sleep(measureEvery)
 		equal(t, "after it", d.admit(st, "0", 20<<10) == nil, true)
@@ -416,5 +416,21 @@ func TestRefusedRecordsTakeNoRoom(t *testing.T) {
 		equal(t, "refused", *out.FailedRecordCount, 3)
 		equal(t, "counted as written", h.server.space.written, 100_000+1+recordOverhead)
 		equal(t, "let in", h.server.space.pending, 0)
+	})
+}
+
+// Puts that fail take no room from others, however many they are.
+func TestPutsThatFailTakeNoRoom(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := open(t, Config{fs: &failing{vfs.NewCrash()}, MaxBytes: 100 << 10})
+		h.create("broken", 1)
+		h.create("s", 1)
+		for range 10 {
+			_, err := h.client.PutRecord(t.Context(), &kinesis.PutRecordInput{
+				StreamName: aws.String("broken"), PartitionKey: aws.String("k"), Data: []byte(failingData + strings.Repeat("x", 30<<10))})
+			h.wantError(err, typeInternal, "")
+		}
+		h.put("k", "x")
+		h.must(h.server.Close())
 	})
 }
