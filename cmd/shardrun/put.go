@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -65,7 +67,7 @@ type placed struct {
 	PartitionKey      string
 }
 
-func (a *app) put(ctx context.Context, f putFlags, stream string, data []string) (err error) {
+func (a *app) put(ctx context.Context, f putFlags, stream string, data []string) error {
 	if f.hashKey != "" {
 		if _, err := hashkey.Parse(f.hashKey); err != nil {
 			return usagef("--hash-key: %w", err)
@@ -73,6 +75,9 @@ func (a *app) put(ctx context.Context, f putFlags, stream string, data []string)
 	}
 	if len(data) > 0 && f.file != "" {
 		return usagef("put: give records as arguments or with --file, not both")
+	}
+	if i := slices.IndexFunc(data, func(d string) bool { return strings.Contains(d, "\n") }); i >= 0 && f.failed != "" {
+		return usagef("--failed keeps a line for each record, and argument %d has several lines: put it without --failed", i+1)
 	}
 	if f.patience < 0 {
 		return usagef("--patience %v: it must not be negative", f.patience)
@@ -90,7 +95,6 @@ func (a *app) put(ctx context.Context, f putFlags, stream string, data []string)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, failed.close()) }()
 
 	results := &putResults{app: a, stream: stream, failedFile: failed, quiet: len(data) == 0 && !a.json, unit: "line"}
 	if len(data) > 0 {
@@ -107,7 +111,7 @@ func (a *app) put(ctx context.Context, f putFlags, stream string, data []string)
 	}
 	p, err := producer.New(cfg)
 	if err != nil {
-		return err
+		return errors.Join(err, failed.close())
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	watching := make(chan struct{})

@@ -112,13 +112,17 @@ func newFailedFile(name string) (*failedFile, error) {
 	return &failedFile{file: file, w: bufio.NewWriter(file)}, nil
 }
 
-// keep writes a record; close tells what went wrong.
+// keep writes a record, which has no line feed in it, so that readLines gives it as
+// it is; close tells what went wrong.
 func (f *failedFile) keep(record []byte) {
 	if f == nil {
 		return
 	}
 	f.kept++
 	_, _ = f.w.Write(record) // the writer remembers its first error
+	if bytes.HasSuffix(record, []byte("\r")) {
+		_ = f.w.WriteByte('\r') // who reads takes one for a part of the line's end
+	}
 	_ = f.w.WriteByte('\n')
 }
 

@@ -81,11 +81,19 @@ func (r *putResults) counted() int {
 	return r.put
 }
 
-// verdict prints the count and says what went wrong. next is the number of the
-// first record that was not even tried, if there is one, and stopped is why.
+// verdict ends the file of what failed, prints the count and says what went wrong.
+// next is the number of the first record that was not even tried, if there is one,
+// and stopped is why.
 func (r *putResults) verdict(next int, stopped error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	keeping := r.failedFile.close()
+	return errors.Join(r.sum(next, stopped, keeping == nil), keeping)
+}
+
+// sum is verdict without the file; kept says that it has all that failed. The
+// caller holds mu.
+func (r *putResults) sum(next int, stopped error, kept bool) error {
 	packed := ""
 	if r.aggregates > 0 {
 		packed = "in " + plural.Of(r.aggregates, "KPL aggregate", "KPL aggregates") + "; --no-aggregate puts them one by one"
@@ -120,6 +128,8 @@ func (r *putResults) verdict(next int, stopped error) error {
 	}
 	text += r.rest(next)
 	switch {
+	case r.failedFile != nil && !kept:
+		text += fmt.Sprintf("; not all of them are in %s", r.failedFile.file.Name())
 	case r.failedFile != nil:
 		text += fmt.Sprintf("; they are in %[1]s (put them again with --file %[1]s)", r.failedFile.file.Name())
 	case r.unit == "line":

@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,8 +15,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/shardrun/shardrun/localstream"
+	"github.com/shardrun/shardrun/producer"
 )
 
 // inProcess is the program on a server in this process with a stream s of one
@@ -120,6 +125,80 @@ func TestPutKeepsWhatFailed(t *testing.T) {
 			t.Errorf("an empty file is left: %v", err)
 		}
 	})
+}
+
+// What is kept and put again is what it was, also with line ends of its own; what
+// would not be is refused before anything is put.
+func TestRecordsThatAreKeptArePutAgainAsTheyWere(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		a, server, out, errOut := inProcess(t, "")
+		records := []string{"one", "two\r", "three\r\r", "", "\r", "a\rb"}
+		server.Inject(localstream.Fault{Operation: "PutRecords", Shard: localstream.EveryShard, Action: localstream.Fail, Type: "KMSDisabledException", Count: len(records)})
+		again := filepath.Join(dir, "again")
+		flags := []string{"put", "s", "--key", "k", "--no-aggregate"}
+		if code := a.run(t.Context(), append(slices.Clone(flags), append(records, "--failed", again)...)); code != exitFail || !strings.Contains(errOut.String(), "6 records were not put") {
+			t.Fatalf("exit %d: %s", code, errOut)
+		}
+		if code := a.run(t.Context(), append(slices.Clone(flags), "--file", again)); code != exitOK || out.String() != "put 6 records\n" {
+			t.Errorf("exit %d: %s%s", code, out, errOut)
+		}
+		if got := dataOf(t, server); !slices.Equal(got, records) {
+			t.Errorf("put again: %q, want %q", got, records)
+		}
+
+		errOut.Reset()
+		none := filepath.Join(dir, "none")
+		if code := a.run(t.Context(), append(slices.Clone(flags), "five", "six\nseven", "--failed", none)); code != exitUsage || !strings.Contains(errOut.String(), "argument 2 has several lines") {
+			t.Errorf("exit %d: %s", code, errOut)
+		}
+		if _, err := os.Stat(none); !os.IsNotExist(err) {
+			t.Errorf("there is a file: %v", err)
+		}
+		if got := dataOf(t, server); len(got) != len(records) {
+			t.Errorf("after an argument of several lines the stream has %q", got)
+		}
+		if code := a.run(t.Context(), append(slices.Clone(flags), "six\nseven")); code != exitOK {
+			t.Errorf("without --failed: exit %d: %s", code, errOut)
+		}
+	})
+}
+
+// dataOf are the records of the stream s.
+func dataOf(t *testing.T, server *localstream.Server) []string {
+	t.Helper()
+	client := server.Client()
+	it, err := client.GetShardIterator(t.Context(), &kinesis.GetShardIteratorInput{
+		StreamName: aws.String("s"), ShardId: aws.String("0"), ShardIteratorType: types.ShardIteratorTypeTrimHorizon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: it.ShardIterator})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var data []string
+	for _, r := range page.Records {
+		data = append(data, string(r.Data))
+	}
+	return data
+}
+
+// A file that cannot be written is not said to have what failed.
+func TestPutSaysThatItCouldNotKeepWhatFailed(t *testing.T) {
+	failed, err := newFailedFile(filepath.Join(t.TempDir(), "failed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &putResults{app: &app{out: io.Discard, err: io.Discard}, unit: "line", failedFile: failed}
+	r.done(3, "k", []byte("three"))(producer.Result{}, errors.New("refused"))
+	if err := failed.file.Close(); err != nil { // stands for a disk that is full
+		t.Fatal(err)
+	}
+	text := r.verdict(0, nil).Error()
+	if !strings.Contains(text, "line 3; not all of them are in "+failed.file.Name()) || !strings.Contains(text, "--failed: ") || strings.Contains(text, "again") {
+		t.Errorf("said %q", text)
+	}
 }
 
 // An interrupted put says how far it came.
