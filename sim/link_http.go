@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -203,7 +204,7 @@ func (m *message) travel(life context.Context) {
 		return
 	}
 	a := m.arrive(life)
-	if m.twice && a.err != errRefused { // of what nobody took nothing was sent that can come again
+	if m.twice && !errors.Is(a.err, errRefused) { // of what nobody took nothing was sent that can come again
 		again := w.source.until(m.dice, mostDelay, time.Second)
 		w.work.Go(func() {
 			if sleep(life, again) {
