@@ -11,6 +11,7 @@ type call struct {
 
 	// Filled in from the answer.
 	throttled, failed, misplaced int
+	limit                        string // what is said of the first that is throttled
 }
 
 // share is a run of entries of one lane.

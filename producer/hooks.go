@@ -22,6 +22,7 @@ type CallEvent struct {
 	Records   int           // user records in them
 	Bytes     int           // keys and data of the Kinesis records
 	Throttled int           // entries refused for their shard's rate
+	Limit     string        // what the service says of the first of those
 	Failed    int           // entries refused for other reasons
 	Misplaced int           // entries that landed in another shard than predicted
 	Duration  time.Duration // from the request to the answer

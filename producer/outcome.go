@@ -142,7 +142,9 @@ func (c *core) landed(now time.Time, cl *call, answers []answer, err error) (out
 				e.maybeSent = true
 				continue
 			case throttled:
-				cl.throttled++
+				if cl.throttled++; cl.throttled == 1 && err == nil {
+					cl.limit = answers[i-1].message
+				}
 				slow = true
 			case refused:
 				cl.failed++

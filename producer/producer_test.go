@@ -98,7 +98,7 @@ func TestHooksTellOfCallsRecordsAndShards(t *testing.T) {
 		synctest.Wait()
 		mu.Lock()
 		defer mu.Unlock()
-		want := CallEvent{Entries: 1, Records: 1, Bytes: 7, Throttled: 1, Duration: time.Second}
+		want := CallEvent{Entries: 1, Records: 1, Bytes: 7, Throttled: 1, Limit: "refused by the test", Duration: time.Second}
 		if len(calls) != 2 || calls[0] != want || calls[1].Throttled != 0 {
 			t.Errorf("calls: %+v", calls)
 		}

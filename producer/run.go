@@ -74,7 +74,7 @@ func (p *Producer) send(cl *call) {
 	if p.cfg.Hooks.Call != nil {
 		p.cfg.Hooks.Call(CallEvent{
 			Entries: len(cl.entries), Records: cl.records, Bytes: cl.bytes,
-			Throttled: cl.throttled, Failed: cl.failed, Misplaced: cl.misplaced,
+			Throttled: cl.throttled, Limit: cl.limit, Failed: cl.failed, Misplaced: cl.misplaced,
 			Duration: now.Sub(start), Err: err,
 		})
 	}

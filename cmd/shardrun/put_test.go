@@ -54,6 +54,36 @@ func TestPutOutlastsThrottling(t *testing.T) {
 	})
 }
 
+// What a throttled put says is what the server does, where that is more than
+// that the rate is exceeded.
+func TestPutSaysWhatThrottlesIt(t *testing.T) {
+	rate := "Rate exceeded for shard shardId-000000000000 in stream s under account 000000000000"
+	byShard := func(message string) producer.CallEvent {
+		return producer.CallEvent{Entries: 2, Throttled: 2, Limit: message}
+	}
+	whole := func(message string) producer.CallEvent {
+		return producer.CallEvent{Entries: 2, Err: &types.ProvisionedThroughputExceededException{Message: &message}}
+	}
+	for _, test := range []struct {
+		call producer.CallEvent
+		want string
+	}{
+		{byShard(rate + "."), "the stream throttles all records, trying on (more shards take more)"},
+		{whole(rate), "the stream throttles all records, trying on (more shards take more)"},
+		{byShard(""), "the stream throttles all records, trying on (more shards take more)"},
+		{byShard(rate + ": the disk of the server has less than 9 bytes left."), "the disk of the server has less than 9 bytes left; trying on"},
+		{whole(rate + ": the disk is full."), "the disk is full; trying on"},
+		{byShard("Come\x1b back later."), `Come\u001b back later; trying on`},
+	} {
+		w := newPutWatch(0)
+		w.call(byShard(rate + ": the one before."))
+		w.call(test.call)
+		if say, err := w.look(w.moved.Add(time.Minute), 1); say != "nothing was put for 1m0s: "+test.want || err != nil {
+			t.Errorf("%+v: said %q, %v; want %q", test.call, say, err, test.want)
+		}
+	}
+}
+
 // A server that answers with errors alone does not keep put for ever.
 func TestPutGivesUpAfterItsPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

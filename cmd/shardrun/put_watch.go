@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
 	"github.com/shardrun/shardrun/internal/awserr"
@@ -26,6 +29,7 @@ type putWatch struct {
 	moved     time.Time  // when something was put, or nothing waited
 	told      time.Time  // when it was last said that nothing is
 	throttled bool       // since moved
+	limit     string     // why, if that is not the rate of a shard; "" if it is
 	failing   time.Time  // since when there are errors only; zero if there are none
 	err       error      // the last of them
 }
@@ -46,11 +50,26 @@ func (w *putWatch) call(e producer.CallEvent) {
 		w.move(time.Now())
 	case e.Err == nil && e.Throttled > 0, e.Err != nil && awserr.Classify(e.Err) == awserr.Throttle:
 		w.throttled, w.failing, w.err = true, time.Time{}, nil
+		w.limit = limitIn(e)
 	case e.Err == nil:
 		w.fail(time.Now(), errEntries)
 	default:
 		w.fail(time.Now(), e.Err)
 	}
+}
+
+// limitIn is what a throttled call ran into, if that is told: it need not be the
+// rate of a shard. AWS says "Rate exceeded for shard ... under account ...", and a
+// local server goes on, where there is more to say, with ": the disk ...".
+func limitIn(e producer.CallEvent) string {
+	message := e.Limit
+	if api, ok := errors.AsType[smithy.APIError](e.Err); ok {
+		message = api.ErrorMessage()
+	}
+	if rate, ok := strings.CutPrefix(message, "Rate exceeded"); ok {
+		_, message, _ = strings.Cut(rate, ": ")
+	}
+	return plain(strings.TrimSuffix(message, "."))
 }
 
 // shardMap sees a listing of the shards.
@@ -98,6 +117,8 @@ func (w *putWatch) look(now time.Time, waiting int) (say string, end error) {
 	switch still = still.Round(time.Second); {
 	case w.err != nil:
 		say = fmt.Sprintf("nothing was put for %v, trying on: %v", still, explain(w.err))
+	case w.throttled && w.limit != "":
+		say = fmt.Sprintf("nothing was put for %v: %s; trying on", still, w.limit)
 	case w.throttled:
 		say = fmt.Sprintf("nothing was put for %v: the stream throttles all records, trying on (more shards take more)", still)
 	default:
