@@ -166,7 +166,7 @@ func (s *Server) openState() error {
 	if err != nil {
 		return err
 	}
-	s.space.refresh(time.Time{}) // no put is let in before that, and the first that comes does it anew
+	s.space.begin()
 	ch := m.openChannels()
 	s.channels.Store(&ch)
 	s.closing, s.close = context.WithCancel(context.Background())

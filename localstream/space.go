@@ -88,13 +88,13 @@ func (d *space) admit(st *stream, shardID string, n int64) *apiError {
 	}
 	d.refresh(time.Now())
 	d.mu.Lock()
-	why, moves := d.refusal(st, n)
+	why, seen := d.refusal(st, n)
 	if why == "" {
 		d.pending += n
 		st.pending += n
 	}
 	d.mu.Unlock()
-	d.tell(moves)
+	d.tell(seen)
 	if why != "" {
 		return throttled("Rate exceeded for shard %s in stream %s under account %s: %s.", shardID, st.key.Name, st.key.Account, why)
 	}
@@ -131,37 +131,61 @@ type move struct {
 	bytes, limit int64
 }
 
+// moves are gates that opened or closed.
+type moves []move
+
+// closed notes what a gate said of itself, and reports whether it is closed.
+func (m *moves) closed(ok, moved bool, what, shut, open string, bytes, limit int64) bool {
+	if moved {
+		*m = append(*m, move{what, !ok, shut, open, bytes, limit})
+	}
+	return !ok
+}
+
 // refusal is why n more bytes cannot be used, "" if they can, and which gates
 // moved. mu is held.
-func (d *space) refusal(st *stream, n int64) (why string, moves []move) {
-	closed := func(ok, moved bool, what, shut, open string, bytes, limit int64) bool {
-		if moved {
-			moves = append(moves, move{what, !ok, shut, open, bytes, limit})
-		}
-		return !ok
-	}
-	coming := d.written + d.pending
-	if ok, moved := d.low.admit(coming-d.free, n); closed(ok, moved, "the disk", "is nearly full", "has room again", d.free, d.minFree) {
-		return fmt.Sprintf("the disk of the server has less than %d bytes left", d.minFree), moves
-	}
-	if ok, moved := d.total.admit(d.used+coming, n); closed(ok, moved, "all streams together", "have reached their quota", "are below their quota again", d.used, d.total.limit) {
-		return fmt.Sprintf("all streams together have reached their quota of %d bytes", d.total.limit), moves
-	}
-	if st.quota.limit == 0 {
-		return "", moves
+func (d *space) refusal(st *stream, n int64) (why string, seen moves) {
+	why, seen = d.refusalToAll(n)
+	if why != "" || st.quota.limit == 0 {
+		return why, seen
 	}
 	// While mu is held nothing is released, so what the log took in the meantime
 	// still counts as pending, too. Its size is known without I/O.
 	size := st.log.Size()
-	if ok, moved := st.quota.admit(size+st.pending, n); closed(ok, moved, "stream "+st.key.Name, "has reached its quota", "is below its quota again", size, st.quota.limit) {
-		return fmt.Sprintf("the stream has reached its quota of %d bytes", st.quota.limit), moves
+	if ok, moved := st.quota.admit(size+st.pending, n); seen.closed(ok, moved, "stream "+st.key.Name, "has reached its quota", "is below its quota again", size, st.quota.limit) {
+		return fmt.Sprintf("the stream has reached its quota of %d bytes", st.quota.limit), seen
 	}
-	return "", moves
+	return "", seen
+}
+
+// refusalToAll is the same of what all streams share.
+func (d *space) refusalToAll(n int64) (why string, seen moves) {
+	coming := d.written + d.pending
+	if ok, moved := d.low.admit(coming-d.free, n); seen.closed(ok, moved, "the disk", "is nearly full", "has room again", d.free, d.minFree) {
+		return fmt.Sprintf("the disk of the server has less than %d bytes left", d.minFree), seen
+	}
+	if ok, moved := d.total.admit(d.used+coming, n); seen.closed(ok, moved, "all streams together", "have reached their quota", "are below their quota again", d.used, d.total.limit) {
+		return fmt.Sprintf("all streams together have reached their quota of %d bytes", d.total.limit), seen
+	}
+	return "", seen
+}
+
+// begin measures for the first time, and tells what is full already. No put is
+// let in before that, and the first that comes measures anew.
+func (d *space) begin() {
+	if d == nil {
+		return
+	}
+	d.refresh(time.Time{})
+	d.mu.Lock()
+	_, seen := d.refusalToAll(0)
+	d.mu.Unlock()
+	d.tell(seen)
 }
 
 // tell logs which gates moved.
-func (d *space) tell(moves []move) {
-	for _, m := range moves {
+func (d *space) tell(seen moves) {
+	for _, m := range seen {
 		if m.closed {
 			d.server.logger.Warn("puts are throttled: "+m.what+" "+m.shut, zap.Int64("bytes", m.bytes), zap.Int64("limit", m.limit))
 		} else {
@@ -252,17 +276,18 @@ func (d *space) health() *spaceHealth {
 		return nil
 	}
 	d.refresh(time.Now())
-	var moves []move
-	defer func() { d.tell(moves) }() // when mu is free
+	var seen moves
+	defer func() { d.tell(seen) }() // when mu is free
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h := &spaceHealth{MinFreeBytes: d.minFree, UsedBytes: d.used, MaxBytes: d.total.limit, MaxStreamBytes: d.server.cfg.MaxStreamBytes}
 	if d.free != unknownFree {
 		h.FreeBytes = d.free
 	}
+	_, seen = d.refusalToAll(0) // there may be room again, and nobody has tried
 	for _, st := range *d.server.catalog.Load() {
-		_, moved := d.refusal(st, 0) // there may be room again, and nobody has tried
-		moves = append(moves, moved...)
+		_, moved := d.refusal(st, 0)
+		seen = append(seen, moved...)
 		if st.quota.closed {
 			h.ThrottledStreams++
 		}

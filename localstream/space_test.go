@@ -210,6 +210,30 @@ func TestPutsAreThrottledBeforeTheDiskIsFull(t *testing.T) {
 	}
 }
 
+// A server that is opened on a disk that is nearly full says so at once, once,
+// also when it has no streams, and when there is room.
+func TestAnOpenedServerSaysThatTheDiskIsNearlyFull(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		disk := newSmallDisk(300 << 10)
+		core, logs := observer.New(zap.InfoLevel)
+		h := open(t, Config{fs: disk, MinFreeBytes: 300<<10 + 1, Logger: zap.New(core)})
+		equal(t, "warnings at the start", logs.FilterMessage("puts are throttled: the disk is nearly full").FilterLevelExact(zap.WarnLevel).Len(), 1)
+		equal(t, "health", h.healthDisk()["throttled"], true)
+		h.create("s", 1)
+		_, err := h.fill("s")
+		h.wantError(err, typeThroughput, "")
+		equal(t, "warnings", logs.FilterLevelExact(zap.WarnLevel).Len(), 1)
+		_, err = h.client.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")})
+		h.must(err)
+		disk.mu.Lock()
+		disk.room = 600 << 10
+		disk.mu.Unlock()
+		time.Sleep(measureEvery)
+		equal(t, "health without streams, with room", h.healthDisk()["throttled"], false)
+		h.must(h.server.Close())
+	})
+}
+
 // Retention makes room too, also while puts are throttled, and the log says so.
 func TestRetentionMakesRoom(t *testing.T) {
 	for says, cfg := range map[string]Config{
