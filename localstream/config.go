@@ -3,9 +3,7 @@ package localstream
 import (
 	"cmp"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -123,7 +121,7 @@ type Config struct {
 	// MaxBytes is what the logs of all streams may take on the disk, in bytes,
 	// and MaxStreamBytes that of each stream. Puts above are refused with
 	// ProvisionedThroughputExceededException until retention or deletion has made
-	// room. Both default to 0: no limit.
+	// room. At least 16 MiB. Both default to 0: no limit.
 	MaxBytes, MaxStreamBytes int64
 	// MinFreeBytes is how much of the disk puts leave free, in bytes: those that
 	// would leave less are refused in the same way, and everything else goes on.
@@ -177,10 +175,13 @@ type Config struct {
 	// AllowHosts are names that clients may use for this server in the Host
 	// header, besides loopback names and addresses and the address that it
 	// listens on. Others are refused, so that no web page can reach the server
-	// by pointing a name of its own at it. Defaults to none.
+	// by pointing a name of its own at it. Each is a name or an address alone,
+	// without scheme or port, such as "kinesis.test". Defaults to none.
 	AllowHosts []string
-	// AllowOrigins are the web origins, such as "http://localhost:3000", whose
-	// pages may call the server and read its answers (CORS). Defaults to none.
+	// AllowOrigins are the web origins whose pages may call the server and read
+	// its answers (CORS): scheme://host[:port] as browsers send it, in small
+	// letters and without the port that the scheme has anyway, such as
+	// "http://localhost:3000". Defaults to none.
 	AllowOrigins []string
 
 	// Version is shown by the health page. Defaults to "dev".
@@ -202,10 +203,9 @@ type Config struct {
 	objectBytes int
 	// maxInFlight bounds the bytes of requests. Tests set it.
 	maxInFlight int64
+	// leastQuota is the least that MaxBytes and MaxStreamBytes may be. Tests set it.
+	leastQuota int64
 }
-
-// leastChannelFreshness keeps deliveries of channels from being all that a server does.
-const leastChannelFreshness = 100 * time.Millisecond
 
 func (c Config) withDefaults() Config {
 	c.AccountID = cmp.Or(c.AccountID, "000000000000")
@@ -213,66 +213,11 @@ func (c Config) withDefaults() Config {
 	c.ShardLimit = cmp.Or(c.ShardLimit, 500)
 	c.MinFreeBytes = cmp.Or(c.MinFreeBytes, defaultFreeMark)
 	c.objectBytes = cmp.Or(c.objectBytes, maxObjectBytes)
+	c.leastQuota = cmp.Or(c.leastQuota, leastQuota)
 	c.Version = cmp.Or(c.Version, "dev")
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
 	c.Logger = c.Logger.Named("localstream")
 	return c
-}
-
-func (c Config) validate() error {
-	switch {
-	case c.Durability > Memory:
-		return fmt.Errorf("localstream config: Durability %v: want Sync, Async or Memory", c.Durability)
-	case c.DataDir == "" && c.Durability != Memory && c.fs == nil:
-		return errors.New("localstream config: DataDir is empty: want a directory, or Durability Memory")
-	case !isAccount(c.AccountID):
-		return fmt.Errorf("localstream config: AccountID %q: want 12 digits", c.AccountID)
-	case !isRegion(c.Region):
-		return fmt.Errorf("localstream config: Region %q: want letters, digits and hyphens, at most 32", c.Region)
-	case c.Limits > LimitsAWS:
-		return fmt.Errorf("localstream config: Limits %d: want LimitsOff or LimitsAWS", c.Limits)
-	case c.Auth > AuthSigV4:
-		return fmt.Errorf("localstream config: Auth %d: want AuthOff or AuthSigV4", c.Auth)
-	case c.Auth == AuthSigV4 && len(c.Keys) == 0:
-		return errors.New("localstream config: Keys are empty: want at least one with AuthSigV4")
-	case c.Auth == AuthOff && len(c.Keys) > 0:
-		return errors.New("localstream config: Keys without AuthSigV4: want both or neither")
-	}
-	if err := validateKeys(c.Keys); err != nil {
-		return fmt.Errorf("localstream config: Keys: %w", err)
-	}
-	for id, key := range c.KMSKeys {
-		if err := checkKMSKey(id, key); err != nil {
-			return fmt.Errorf("localstream config: KMSKeys: %w", err)
-		}
-	}
-	for name, n := range map[string]int64{"MaxBytes": c.MaxBytes, "MaxStreamBytes": c.MaxStreamBytes} {
-		if n < 0 {
-			return fmt.Errorf("localstream config: %s %d: want a number of bytes, or 0 for no limit", name, n)
-		}
-	}
-	for name, d := range map[string]time.Duration{
-		"CreateDelay": c.CreateDelay, "UpdateDelay": c.UpdateDelay, "DeleteDelay": c.DeleteDelay, "ConsumerDelay": c.ConsumerDelay,
-		"ChannelDelay": c.ChannelDelay, "ChannelFreshness": c.ChannelFreshness,
-	} {
-		if d < 0 {
-			return fmt.Errorf("localstream config: %s %v: want no less than 0", name, d)
-		}
-	}
-	if d := c.ChannelFreshness; d > 0 && d < leastChannelFreshness {
-		return fmt.Errorf("localstream config: ChannelFreshness %v: want %v or more, or 0", d, leastChannelFreshness)
-	}
-	return nil
-}
-
-// isAccount reports whether s is the number of an account.
-func isAccount(s string) bool {
-	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
-}
-
-// isRegion reports whether s can be the name of a region.
-func isRegion(s string) bool {
-	return s != "" && len(s) <= 32 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }

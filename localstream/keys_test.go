@@ -102,7 +102,7 @@ func TestConfigOfKeysIsChecked(t *testing.T) {
 	key := Key{ID: "A", Secret: "0123456789abcdef"}
 	for want, cfg := range map[string]Config{
 		"want at least one":    {Auth: AuthSigV4},
-		"Keys without Auth":    {Keys: []Key{key}},
+		"without AuthSigV4":    {Keys: []Key{key}},
 		"want AuthOff or":      {Auth: 7},
 		"A is there twice":     {Auth: AuthSigV4, Keys: []Key{key, key}},
 		"want at least 16":     {Auth: AuthSigV4, Keys: []Key{{ID: "A", Secret: "x"}}},

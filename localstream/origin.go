@@ -58,14 +58,14 @@ func (s *Server) hostAllowed(r *http.Request, host string) bool {
 }
 
 func hostMessage(host string) string {
-	if !sayable(host, ".-_:") {
+	if !isHost(host) {
 		return "Host " + repeated(host) + " is not one of this server's names: use localhost."
 	}
 	return fmt.Sprintf("Host %s is not one of this server's names: start it with --allow-host %s (Config.AllowHosts), or use localhost.", repeated(host), host)
 }
 
 func originMessage(origin string) string {
-	if scheme, rest, ok := strings.Cut(origin, "://"); !ok || !sayable(scheme, "+-.") || !sayable(rest, ".-_:[]") { // as "null"
+	if len(origin) > maxRefusedName || !isOrigin(origin) { // as "null"
 		return "Pages of the origin " + repeated(origin) + " may not call this server: one like http://localhost:3000 can be allowed with --allow-origin (Config.AllowOrigins)."
 	}
 	return fmt.Sprintf("Pages of the origin %s may not call this server: start it with --allow-origin %s (Config.AllowOrigins).", repeated(origin), origin)

@@ -38,6 +38,8 @@ func TestMessagesOfRefusals(t *testing.T) {
 	for _, tt := range []struct{ header, value, want string }{
 		{"Host", "10.1.2.3:4567", "Host \"10.1.2.3\" is not one of this server's names: start it with --allow-host 10.1.2.3 (Config.AllowHosts), or use localhost."},
 		{"Host", long, "Host \"" + long[:maxRefusedName] + "...\" is not one of this server's names: use localhost."},
+		{"Host", "a:b:c", "Host \"a:b:c\" is not one of this server's names: use localhost."},
+		{"Origin", strings.Repeat("x", 250) + "://a", "Pages of the origin \"" + strings.Repeat("x", 250) + "://...\" may not call this server: one like http://localhost:3000 can be allowed with --allow-origin (Config.AllowOrigins)."},
 		{"Origin", "http://app.example:3000", "Pages of the origin \"http://app.example:3000\" may not call this server: start it with --allow-origin http://app.example:3000 (Config.AllowOrigins)."},
 		{"Origin", "null", "Pages of the origin \"null\" may not call this server: one like http://localhost:3000 can be allowed with --allow-origin (Config.AllowOrigins)."},
 		{"Origin", "http://<b>", "Pages of the origin \"http://&lt;b&gt;\" may not call this server: one like http://localhost:3000 can be allowed with --allow-origin (Config.AllowOrigins)."},

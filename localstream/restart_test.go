@@ -277,9 +277,40 @@ func TestConfigErrors(t *testing.T) {
 		"Limits":           {Durability: Memory, Limits: 9},
 		"CreateDelay":      {Durability: Memory, CreateDelay: -1},
 		"ChannelFreshness": {Durability: Memory, ChannelFreshness: time.Millisecond},
+		"MaxBytes":         {Durability: Memory, MaxBytes: 16<<20 - 1},
+		"MaxStreamBytes":   {Durability: Memory, MaxStreamBytes: -1},
+		"AllowHosts":       {Durability: Memory, AllowHosts: []string{"a.test", "*"}},
+		"AllowOrigins":     {Durability: Memory, AllowOrigins: []string{"*"}},
 	} {
-		if _, err := Open(cfg); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := Open(cfg)
+		if bad, ok := errors.AsType[*ConfigError](err); !ok || bad.Field != want || !strings.HasPrefix(err.Error(), "localstream config: "+want+": ") {
 			t.Errorf("%s: %v", want, err)
+		}
+	}
+	_ = NewT(t, Config{MaxBytes: 16 << 20, MaxStreamBytes: 16 << 20, ChannelFreshness: leastChannelFreshness})
+}
+
+// A name or an origin that no request can have would be allowed in vain.
+func TestNamesThatNoRequestHasAreRefused(t *testing.T) {
+	for _, host := range []string{"", "*", "*.test", "kinesis:4567", "http://kinesis", "a b", "a,b", "[::1]", "10.1.2.3:80", "häuser.test", strings.Repeat("x", 254)} {
+		if isHost(host) {
+			t.Errorf("host %q is accepted", host)
+		}
+	}
+	for _, host := range []string{"kinesis", "Kinesis.test", "my_service", "a-b.test.", "10.1.2.3", "2001:db8::1"} {
+		if !isHost(host) {
+			t.Errorf("host %q is refused", host)
+		}
+	}
+	for _, origin := range []string{"", "*", "null", "foo", "localhost:3000", "http://", "http://:3000", "http://a/", "http://a/b", "http://a?b", "http://a#b", "http://u@a",
+		"http://A", "HTTP://a", "http://a:", "http://a:80", "https://a:443", "http://a:0", "http://a:080", "http://a:65536", "http://a:b", "http://*.a", "http://a b", "http://ä", "//a"} {
+		if isOrigin(origin) {
+			t.Errorf("origin %q is accepted", origin)
+		}
+	}
+	for _, origin := range []string{"http://localhost:3000", "https://app.example", "http://a:443", "https://a:80", "http://10.1.2.3:8080", "http://[::1]:3000", "chrome-extension://abcdefgh", "app://-"} {
+		if !isOrigin(origin) {
+			t.Errorf("origin %q is refused", origin)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 func TestPutsWhileOthersEndDoNotPassTheQuota(t *testing.T) {
 	const quota = 256 << 10
 	for range 100 {
-		h := start(t, 1, Config{MaxStreamBytes: quota})
+		h := start(t, 1, Config{MaxStreamBytes: quota, leastQuota: 1})
 		st := (*h.server.catalog.Load())[testKey("s")]
 		var all sync.WaitGroup
 		for range 16 {

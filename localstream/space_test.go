@@ -164,8 +164,8 @@ func TestPutsAreThrottledBeforeTheDiskIsFull(t *testing.T) {
 		own  bool // other streams have room
 	}{
 		"the disk":     {Config{MinFreeBytes: 300 << 10}, "less than 307200 bytes left", false},
-		"all streams":  {Config{MaxBytes: 200 << 10, MinFreeBytes: -1}, "all streams together have reached their quota of 204800 bytes", false},
-		"their stream": {Config{MaxStreamBytes: 100 << 10, MinFreeBytes: -1}, "the stream has reached its quota of 102400 bytes", true},
+		"all streams":  {Config{MaxBytes: 200 << 10, leastQuota: 1, MinFreeBytes: -1}, "all streams together have reached their quota of 204800 bytes", false},
+		"their stream": {Config{MaxStreamBytes: 100 << 10, leastQuota: 1, MinFreeBytes: -1}, "the stream has reached its quota of 102400 bytes", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -238,8 +238,8 @@ func TestAnOpenedServerSaysThatTheDiskIsNearlyFull(t *testing.T) {
 func TestRetentionMakesRoom(t *testing.T) {
 	for says, cfg := range map[string]Config{
 		"the disk has room again":                          {MinFreeBytes: 300 << 10},
-		"all streams together are below their quota again": {MaxBytes: 200 << 10, MinFreeBytes: -1},
-		"stream s is below its quota again":                {MaxStreamBytes: 100 << 10, MinFreeBytes: -1},
+		"all streams together are below their quota again": {MaxBytes: 200 << 10, leastQuota: 1, MinFreeBytes: -1},
+		"stream s is below its quota again":                {MaxStreamBytes: 100 << 10, leastQuota: 1, MinFreeBytes: -1},
 	} {
 		bubble(t, func(t *testing.T) {
 			disk := newSmallDisk(600 << 10)
@@ -315,7 +315,7 @@ func TestAGateDoesNotFlutter(t *testing.T) {
 // quota together.
 func TestPutsAtOnceDoNotPassTheQuota(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		h := start(t, 1, Config{MaxBytes: 100 << 10})
+		h := start(t, 1, Config{MaxBytes: 100 << 10, leastQuota: 1})
 		d, st := h.server.space, (*h.server.catalog.Load())[testKey("s")]
 		let := 0
 		for range 20 {
@@ -446,7 +446,7 @@ func TestRefusedRecordsTakeNoRoom(t *testing.T) {
 // Puts that fail take no room from others, however many they are.
 func TestPutsThatFailTakeNoRoom(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		h := open(t, Config{fs: &failing{vfs.NewCrash()}, MaxBytes: 100 << 10})
+		h := open(t, Config{fs: &failing{vfs.NewCrash()}, MaxBytes: 100 << 10, leastQuota: 1})
 		h.create("broken", 1)
 		h.create("s", 1)
 		for range 10 {
