@@ -190,6 +190,24 @@ func TestServeRefusesBadFlags(t *testing.T) {
 	}
 }
 
+// What the server refuses of its configuration is told by the flag, not by the
+// name that a program would use.
+func TestServeNamesTheFlagOfABadValue(t *testing.T) {
+	for flag, value := range map[string]string{
+		"account-id": "12", "region": "eu west", "channel-freshness": "1ms", "max-bytes": "10", "max-stream-bytes": "15MiB",
+		"create-delay": "-1s", "update-delay": "-1s", "delete-delay": "-1s", "consumer-delay": "-1s", "channel-delay": "-1s",
+		"allow-host": "kinesis:4567", "allow-origin": "foo",
+	} {
+		_, errOut, code := cli(t, "", "serve", "--listen", "127.0.0.1:0", "--durability", "memory", "--"+flag, value)
+		if code != exitUsage || !strings.HasPrefix(errOut, "shardrun: --"+flag+": ") || !strings.HasSuffix(errOut, "see: shardrun serve --help\n") || strings.Contains(errOut, "config") {
+			t.Errorf("--%s %s: exit %d: %s", flag, value, code, errOut)
+		}
+	}
+	if _, errOut, code := cli(t, "", "serve", "--data-dir", ""); code != exitUsage || !strings.Contains(errOut, "--data-dir: empty") {
+		t.Errorf("no data directory: exit %d: %s", code, errOut)
+	}
+}
+
 func TestStreamCommands(t *testing.T) {
 	at := local(t)
 	with := func(args ...string) []string { return append(args, at...) }

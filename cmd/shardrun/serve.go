@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/spf13/cobra"
@@ -83,7 +82,7 @@ directory: --ca-out writes it for clients, as in AWS_CA_BUNDLE.
 	flags.StringVar(&f.config.AccountID, "account-id", "000000000000", "account of clients whose access key id is not 12 digits")
 	flags.StringVar(&f.config.Region, "region", "us-east-1", "region of clients that sign for none")
 	flags.IntVar(&f.shardLimit, "shard-limit", 500, "open shards an account may have in a region; 0 for no limit")
-	flags.Var(&f.maxBytes, "max-bytes", "what the records of all streams may take on the disk, like 10GiB; puts above are throttled; 0 for no limit")
+	flags.Var(&f.maxBytes, "max-bytes", "what the records of all streams may take on the disk, like 10GiB (16MiB or more); puts above are throttled; 0 for no limit")
 	flags.Var(&f.maxStream, "max-stream-bytes", "the same for each stream")
 	flags.Var(&f.minFree, "min-free-bytes", "how much of the disk puts leave free; those that would leave less are throttled; 0 to use all")
 	flags.DurationVar(&f.config.CreateDelay, "create-delay", 0, "how long a new stream is CREATING")
@@ -94,8 +93,8 @@ directory: --ca-out writes it for clients, as in AWS_CA_BUNDLE.
 	flags.StringVar(&f.config.ChannelDir, "channel-dir", "", "directory that stands for S3, for what channels deliver (default s3 in the data directory, none in memory)")
 	flags.DurationVar(&f.config.ChannelFreshness, "channel-freshness", 0, "how often channels deliver, in place of their own 5 to 15 minutes")
 	flags.StringVar(&f.limits, "limits", "off", "rates of shards and of calls: off, or aws")
-	flags.StringSliceVar(&f.config.AllowHosts, "allow-host", nil, "name that clients may use for this server, besides localhost and addresses (repeatable)")
-	flags.StringSliceVar(&f.config.AllowOrigins, "allow-origin", nil, "web origin that browsers may call from (repeatable)")
+	flags.StringSliceVar(&f.config.AllowHosts, "allow-host", nil, "name that clients may use for this server, besides localhost and its addresses, without scheme and port (repeatable)")
+	flags.StringSliceVar(&f.config.AllowOrigins, "allow-origin", nil, "web origin that browsers may call from, like http://localhost:3000 (repeatable)")
 	flags.StringArrayVar(&f.faults, "fault", nil, "make something go wrong, as op=PutRecords,shard=*,kind=throttle,count=3; see above (repeatable)")
 	flags.StringArrayVar(&f.kmsKeys, "kms-key", nil, "KMS key that streams may be encrypted with, as ID or ID=STATE: enabled, disabled, pending-deletion, access-denied, not-found, opt-in-required, throttled; all others are not found then (repeatable; without it every key works)")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error, on standard error")
@@ -125,7 +124,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 	f.warnOfDataDir(a, cfg)
 	server, err := localstream.Open(cfg)
 	if err != nil {
-		return err
+		return flagError(err)
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
 	if err := f.secure.writeCA(server); err != nil {
@@ -190,13 +189,8 @@ func (f serveFlags) localstream(a *app) (localstream.Config, error) {
 	}
 	cfg.ShardLimit = cmp.Or(f.shardLimit, -1)
 	cfg.MaxBytes, cfg.MaxStreamBytes, cfg.MinFreeBytes = int64(f.maxBytes), int64(f.maxStream), cmp.Or(int64(f.minFree), -1)
-	for name, d := range map[string]time.Duration{
-		"create": cfg.CreateDelay, "update": cfg.UpdateDelay, "delete": cfg.DeleteDelay, "consumer": cfg.ConsumerDelay,
-		"channel": cfg.ChannelDelay,
-	} {
-		if d < 0 {
-			return cfg, usagef("--%s-delay %v: it must not be negative", name, d)
-		}
+	if cfg.DataDir == "" && cfg.Durability != localstream.Memory {
+		return cfg, usagef("--data-dir: empty: want a directory, or --durability memory")
 	}
 	if cfg.KMSKeys, err = parseKMSKeys(f.kmsKeys); err != nil {
 		return cfg, err
@@ -216,6 +210,24 @@ func (f serveFlags) localstream(a *app) (localstream.Config, error) {
 	cfg.Damaged = tellOfDamage(out)
 	cfg.Version = version()
 	return cfg, nil
+}
+
+// flagError names the flag in an error about the field that it sets.
+func flagError(err error) error {
+	bad, ok := errors.AsType[*localstream.ConfigError](err)
+	if !ok {
+		return err
+	}
+	flag, ok := map[string]string{
+		"AccountID": "account-id", "Region": "region", "MaxBytes": "max-bytes", "MaxStreamBytes": "max-stream-bytes",
+		"CreateDelay": "create-delay", "UpdateDelay": "update-delay", "DeleteDelay": "delete-delay",
+		"ConsumerDelay": "consumer-delay", "ChannelDelay": "channel-delay", "ChannelFreshness": "channel-freshness",
+		"AllowHosts": "allow-host", "AllowOrigins": "allow-origin",
+	}[bad.Field]
+	if !ok {
+		return err
+	}
+	return usagef("--%s: %w", flag, bad.Err)
 }
 
 // parseFaults reads the lines of --fault.
