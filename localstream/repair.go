@@ -71,7 +71,7 @@ func Repair(dir string) (*RepairReport, error) {
 
 func repairDir(dir string, act func(*repairPlan) error, done bool) (*RepairReport, error) {
 	var out *RepairReport
-	err := offline(dir, func(fsys vfs.FS) error {
+	err := offline(dir, done, func(fsys vfs.FS) error {
 		p, err := planRepair(fsys)
 		if err == nil {
 			err = act(p)

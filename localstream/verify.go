@@ -84,8 +84,8 @@ type Damage struct {
 }
 
 // Verify reads and checks everything in the data directory of a server that does
-// not run: metadata and records. It changes nothing but takes the lock, so the
-// directory must be one that can be written to. Damage is part of the result;
+// not run: metadata and records. It changes nothing but takes the lock, and the
+// directory need not be one that can be written to. Damage is part of the result;
 // errors are of the file system, of a directory that is none of a server, that a
 // server has open, or that another version of shardrun wrote.
 //
@@ -94,7 +94,7 @@ type Damage struct {
 // never have been written: that leaves a doubt at most.
 func Verify(dir string) (*Verification, error) {
 	var out *Verification
-	err := offline(dir, func(fsys vfs.FS) error {
+	err := offline(dir, false, func(fsys vfs.FS) error {
 		in, err := inspectAll(fsys)
 		if err == nil {
 			out = in.report(dir)
@@ -107,13 +107,18 @@ func Verify(dir string) (*Verification, error) {
 	return out, nil
 }
 
-// offline calls f with a data directory that no server has open meanwhile.
-func offline(dir string, f func(vfs.FS) error) (err error) {
-	fsys, err := vfs.OpenExistingOS(dir)
+// offline calls f with a data directory that no server has open meanwhile, and
+// that f can change only if it says so.
+func offline(dir string, changes bool, f func(vfs.FS) error) (err error) {
+	existing, err := vfs.OpenExistingOS(dir)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, fsys.Close()) }()
+	defer func() { err = errors.Join(err, existing.Close()) }()
+	var fsys vfs.FS = existing
+	if !changes {
+		fsys = vfs.ReadOnly{OS: existing}
+	}
 	if err := checkDataDir(fsys); err != nil {
 		return err
 	}

@@ -16,7 +16,8 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use:   "verify DIR",
 		Short: "Read and check everything in the data directory of a server that does not run",
 		Long: `Read and check everything in a data directory of shardrun serve: metadata, records, and
-the indexes of records. No server may run on it meanwhile. Nothing is changed.
+the indexes of records. No server may run on it meanwhile. Nothing is changed, and the
+directory may be one that cannot be written to.
 
 Exits with 0 when all is intact, and with 1 when something is damaged, or could not be
 read. A write that a crash left unfinished is no damage: the next start cuts it off.

@@ -32,6 +32,12 @@ func lockFile(root *os.Root, name string) (io.Closer, error) {
 	return exclusiveFile{f, root, name}, nil
 }
 
+// shareLock fails: the file is there as long as a process has the lock. It closes
+// the file.
+func shareLock(f *os.File, name string) error {
+	return errors.Join(fmt.Errorf("%w: another process uses it, or was killed; if none runs, remove %s", ErrLocked, name), f.Close())
+}
+
 type exclusiveFile struct {
 	*os.File
 	root *os.Root

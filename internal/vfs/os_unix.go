@@ -22,15 +22,8 @@ func lockFile(root *os.Root, name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
-	case errors.Is(err, unix.EWOULDBLOCK):
-		holder := "another process"
-		if pid := readPID(f); pid > 0 {
-			holder = fmt.Sprintf("another process (pid %d)", pid)
-		}
-		return nil, errors.Join(fmt.Errorf("%w: %s uses it", ErrLocked, holder), f.Close())
-	case err != nil:
-		return nil, errors.Join(fmt.Errorf("flock %s: %w", name, err), f.Close())
+	if err := flock(f, name, unix.LOCK_EX); err != nil {
+		return nil, err
 	}
 	if err := f.Truncate(0); err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -39,6 +32,25 @@ func lockFile(root *os.Root, name string) (io.Closer, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// shareLock takes a flock that others may have as well, but not together with
+// that of lockFile. It closes the file if it fails.
+func shareLock(f *os.File, name string) error { return flock(f, name, unix.LOCK_SH) }
+
+// flock locks a file without waiting, and closes it if that fails.
+func flock(f *os.File, name string, how int) error {
+	switch err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		holder := "another process"
+		if pid := readPID(f); pid > 0 {
+			holder = fmt.Sprintf("another process (pid %d)", pid)
+		}
+		return errors.Join(fmt.Errorf("%w: %s uses it", ErrLocked, holder), f.Close())
+	case err != nil:
+		return errors.Join(fmt.Errorf("flock %s: %w", name, err), f.Close())
+	}
+	return nil
 }
 
 // readPID is the process number in a lock file, or 0.
