@@ -347,6 +347,9 @@ func TestNothingAnswers(t *testing.T) {
 	if _, errOut, code := cli(t, "", "shards", "s", "--endpoint", "http://"+addr); code != exitFail || !strings.Contains(errOut, "nothing answers") {
 		t.Errorf("endpoint: exit %d: %s", code, errOut)
 	}
+	if _, errOut, code := cli(t, "", "tail", "s", "--endpoint", "http://"+addr); code != exitFail || !strings.HasPrefix(errOut, "shardrun: ") || !strings.Contains(errOut, "is the server running (shardrun serve)") || strings.Count(errOut, "\n") != 1 {
+		t.Errorf("tail: exit %d: %s", code, errOut)
+	}
 	if _, errOut, code := cli(t, "", "leases", "--group", "g", "--redis", addr); code != exitFail || !strings.Contains(errOut, "no Redis answers at "+addr) {
 		t.Errorf("redis: exit %d: %s", code, errOut)
 	}

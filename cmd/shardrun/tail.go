@@ -5,16 +5,19 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
 
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/consumer"
+	"github.com/shardrun/shardrun/internal/awserr"
 	"github.com/shardrun/shardrun/lease"
 )
 
@@ -70,6 +73,9 @@ func (a *app) tail(ctx context.Context, f tailFlags, stream string) error {
 	if err != nil {
 		return err
 	}
+	if err := knock(ctx, client, stream); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	t := &tail{app: a, most: f.most, noFollow: f.noFollow, enough: func() { cancel(errEnough) }, shards: make(map[string]*tailedShard)}
@@ -92,6 +98,19 @@ func (a *app) tail(ctx context.Context, f tailFlags, stream string) error {
 	cancel(nil)
 	watching.Wait()
 	return errors.Join(err, t.failure())
+}
+
+// knock asks for the stream once: a worker would go on asking for ever, where a
+// person may be told what helps. What goes by itself is left to the worker.
+func knock(ctx context.Context, client *kinesis.Client, stream string) error {
+	in := &kinesis.DescribeStreamSummaryInput{StreamName: &stream}
+	if strings.HasPrefix(stream, "arn:") {
+		in = &kinesis.DescribeStreamSummaryInput{StreamARN: &stream}
+	}
+	if _, err := client.DescribeStreamSummary(ctx, in); err != nil && (awserr.Unreached(err) || hint(err) != "") {
+		return fmt.Errorf("describe stream %s: %w", stream, err)
+	}
+	return nil
 }
 
 // parseStart reads --from.
