@@ -27,7 +27,7 @@ func (s *Server) openTLS() error {
 		return fmt.Errorf("TLS: %w", err)
 	}
 	if made {
-		s.logger.Info("there is a new certificate authority, which clients have to trust", zap.Stringer("subject", a.cert.Subject), zap.Time("until", a.cert.NotAfter))
+		s.logger.Info("there is a new certificate authority, which clients have to trust", zap.Stringer("subject", a.cert.Subject), zap.String("until", a.cert.NotAfter.Format(time.DateOnly)))
 	}
 	s.authority = a
 	return nil

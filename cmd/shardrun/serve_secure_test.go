@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -143,4 +144,12 @@ func (w untilWritten) Write(p []byte) (int, error) {
 		w.cancel()
 	}
 	return len(p), nil
+}
+
+// The log says until which day a new CA is good, not until which hour of some day.
+func TestServeLogsTheDayOnWhichItsCAEnds(t *testing.T) {
+	_, errOut := servedOnce(t, "--durability", "memory", "--tls", "--log-level", "info")
+	if !regexp.MustCompile(`new certificate authority.*"until": "20\d\d-[01]\d-[0-3]\d"`).MatchString(errOut) {
+		t.Errorf("logged %s", errOut)
+	}
 }
