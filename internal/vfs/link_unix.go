@@ -25,7 +25,7 @@ func checkLink(dir string) error {
 	}
 	target, err := os.Stat(dir)
 	if err != nil {
-		return err
+		return deadLink(dir, err)
 	}
 	for what, info := range map[string]fs.FileInfo{"it is a symbolic link that belongs": link, "it is a symbolic link to a directory that belongs": target} {
 		owner, ok := info.Sys().(*syscall.Stat_t)

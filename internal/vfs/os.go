@@ -52,9 +52,22 @@ func OpenOS(dir string) (*OS, error) {
 func OpenExistingOS(dir string) (*OS, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open data directory %s: %w", dir, err)
+		return nil, fmt.Errorf("open data directory %s: %w", dir, deadLink(dir, err))
 	}
 	return &OS{root}, nil
+}
+
+// deadLink says more of an error about a directory that is not there, if it is a
+// symbolic link that leads nowhere.
+func deadLink(dir string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	to, linkErr := os.Readlink(filepath.Clean(dir))
+	if linkErr != nil {
+		return err
+	}
+	return fmt.Errorf("it is a symbolic link to %s, where there is nothing: %w", to, err)
 }
 
 // makeDir makes dir and the directories above it where they are missing, and

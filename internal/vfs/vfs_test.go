@@ -226,6 +226,13 @@ func TestADirectoryThatCannotBeUsedIsRefusedByName(t *testing.T) {
 	if _, err := vfs.OpenOS(file); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("a file as data directory: %v", err)
 	}
+	dead := filepath.Join(dir, "dead")
+	must(t, os.Symlink("/nowhere/at/all", dead))
+	for name, open := range map[string]func(string) (*vfs.OS, error){"OpenOS": vfs.OpenOS, "OpenExistingOS": vfs.OpenExistingOS} {
+		if _, err := open(dead + "/"); err == nil || !strings.Contains(err.Error(), dead) || !strings.Contains(err.Error(), "a symbolic link to /nowhere/at/all, where there is nothing") {
+			t.Errorf("%s of a symbolic link that leads nowhere: %v", name, err)
+		}
+	}
 	closed := filepath.Join(dir, "closed")
 	must(t, os.Mkdir(closed, 0o500))
 	if os.Getuid() == 0 { // who may write there all the same
