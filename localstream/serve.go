@@ -136,9 +136,9 @@ func (s *Server) warnOfOthers(addr net.Addr) {
 	switch {
 	case !ok || tcp.IP.IsLoopback():
 	case s.cfg.Auth == AuthOff:
-		s.logger.Warn("serving without authentication on an address that others may reach", zap.Stringer("address", addr))
+		s.logger.Warn("whoever reaches this address may read, write and delete streams: clients are not authenticated", zap.Stringer("address", addr))
 	case s.cfg.TLS == nil:
-		s.logger.Warn("serving without encryption on an address that others may reach: they may read along", zap.Stringer("address", addr))
+		s.logger.Warn("whoever is on the way to this address may read along: it is served without TLS", zap.Stringer("address", addr))
 	}
 }
 

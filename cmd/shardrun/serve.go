@@ -171,7 +171,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) (err error) {
 			fmt.Fprintf(a.out, "redis on %s (embedded, in memory, for development)\n", ready.Redis)
 		}
 	}
-	return server.Serve(ctx, listener)
+	return server.Serve(ctx, asAsked(listener, f.listen))
 }
 
 // localstream checks the flags and makes the server's configuration of them.

@@ -20,6 +20,27 @@ func shownAddress(asked, got string) string {
 	return net.JoinHostPort(host, port)
 }
 
+// askedListener is a listener whose address is the one that was asked for, so
+// that the log has the same one as standard output.
+type askedListener struct {
+	net.Listener
+	addr net.Addr
+}
+
+// Addr is what the log shows.
+func (l askedListener) Addr() net.Addr { return l.addr }
+
+// asAsked gives a listener the address that was asked for: the system writes
+// 0.0.0.0 as [::].
+func asAsked(l net.Listener, asked string) net.Listener {
+	tcp, ok := l.Addr().(*net.TCPAddr)
+	host, _, err := net.SplitHostPort(asked)
+	if ip := net.ParseIP(host); ok && err == nil && ip != nil && ip.IsUnspecified() {
+		return askedListener{l, &net.TCPAddr{IP: ip, Port: tcp.Port}}
+	}
+	return l
+}
+
 // listenError is why the address of a flag cannot be listened on.
 func listenError(flag string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {

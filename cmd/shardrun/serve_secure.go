@@ -93,7 +93,7 @@ func (f *secureFlags) writeCA(server *localstream.Server) error {
 }
 
 // checkAddresses refuses addresses that others can reach, unless they have to
-// say who they are, or that was asked for.
+// say who they are, or that was asked for, of which the server warns.
 func (f serveFlags) checkAddresses(a *app, cfg localstream.Config) error {
 	open, err := reachable(f.listen)
 	switch {
@@ -101,10 +101,6 @@ func (f serveFlags) checkAddresses(a *app, cfg localstream.Config) error {
 		return usagef("--listen: %w", err)
 	case open && cfg.Auth == localstream.AuthOff && !f.noAuth:
 		return usagef("--listen: %s can be reached by others, and clients are not authenticated: use an address like 127.0.0.1:4567, --auth sigv4, or --insecure-no-auth", f.listen)
-	case open && cfg.Auth == localstream.AuthOff:
-		fmt.Fprintln(a.err, "shardrun: warning: whoever reaches this server may read, write and delete its streams")
-	case open && cfg.TLS == nil:
-		fmt.Fprintln(a.err, "shardrun: warning: whoever is on the way to this server may read along: consider --tls")
 	}
 	if f.redisListen == "" {
 		return nil

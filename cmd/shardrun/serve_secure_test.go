@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -119,7 +121,7 @@ func TestServeWarnsOfOthers(t *testing.T) {
 	}{
 		{nil, exitUsage, "clients are not authenticated"},
 		{[]string{"--tls"}, exitUsage, "clients are not authenticated"},
-		{[]string{"--insecure-no-auth"}, exitOK, "whoever reaches this server may read, write and delete"},
+		{[]string{"--insecure-no-auth"}, exitOK, "whoever reaches this address may read, write and delete"},
 		{[]string{"--auth", "sigv4", "--keys-file", keys}, exitOK, "may read along"},
 		{[]string{"--auth", "sigv4", "--keys-file", keys, "--tls"}, exitOK, ""},
 	} {
@@ -129,8 +131,11 @@ func TestServeWarnsOfOthers(t *testing.T) {
 			args := append([]string{"serve", "--listen", listen, "--durability", "memory"}, tt.args...)
 			code := run(ctx, args, nil, untilWritten{cancel}, &errOut)
 			cancel()
-			if code != tt.code || !strings.Contains(errOut.String(), tt.want) || tt.want == "" && errOut.Len() > 0 {
-				t.Errorf("%v: exit %d, want %d and %q: %s", args, code, tt.code, tt.want, errOut.String())
+			if code != tt.code || !strings.Contains(errOut.String(), tt.want) || tt.want == "" && errOut.Len() > 0 || code == exitOK && strings.Count(errOut.String(), "\n") > 1 {
+				t.Errorf("%v: exit %d, want %d and %q, once: %s", args, code, tt.code, tt.want, errOut.String())
+			}
+			if host, _, _ := net.SplitHostPort(listen); code == exitOK && tt.want != "" && !strings.Contains(errOut.String(), net.JoinHostPort(cmp.Or(host, "::"), "")) {
+				t.Errorf("%v: the log has another address: %s", args, errOut.String())
 			}
 		}
 	}
