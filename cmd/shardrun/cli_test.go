@@ -208,12 +208,23 @@ func TestServeNamesTheFlagOfABadValue(t *testing.T) {
 	}
 }
 
+// Who finds no streams learns where that is: they may be in another region, or of
+// another account.
+func TestStreamsSaysWhereThereAreNone(t *testing.T) {
+	at := local(t)
+	t.Setenv("AWS_REGION", "eu-west-1")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	for key, account := range map[string]string{"ASOMETHING": "", "123456789012": " of account 123456789012"} {
+		t.Setenv("AWS_ACCESS_KEY_ID", key)
+		if out := ok(t, "", append([]string{"streams"}, at...)...); !strings.HasPrefix(out, "no streams in eu-west-1"+account+" at "+at[1]+" (create one: ") {
+			t.Errorf("%s: %s", key, out)
+		}
+	}
+}
+
 func TestStreamCommands(t *testing.T) {
 	at := local(t)
 	with := func(args ...string) []string { return append(args, at...) }
-	if out := ok(t, "", with("streams")...); !strings.Contains(out, "no streams") {
-		t.Errorf("without streams: %s", out)
-	}
 	ok(t, "", with("streams", "create", "orders", "--shards", "2")...)
 	ok(t, "", with("split", "orders", "shardId-000000000000")...)
 	ok(t, "", with("merge", "orders", "shardId-000000000003", "shardId-000000000001")...)
@@ -374,6 +385,18 @@ func TestEveryCommandHasExamples(t *testing.T) {
 	for _, c := range root.Commands() {
 		if !slices.Contains([]string{"completion", "help"}, c.Name()) && (c.Example == "" || c.Short == "") {
 			t.Errorf("command %s has no example", c.Name())
+		}
+	}
+}
+
+// The help of a command, but for its flags and examples, fits a terminal of 92 columns.
+func TestHelpIsNoWiderThanATerminal(t *testing.T) {
+	root := (&app{}).root()
+	for _, c := range append(root.Commands(), root) {
+		for line := range strings.Lines(c.Long) {
+			if line = strings.TrimSpace(line); len(line) > 92 {
+				t.Errorf("%s: %d bytes: %s", c.Name(), len(line), line)
+			}
 		}
 	}
 }

@@ -23,9 +23,9 @@ func (a *app) demoCommand() *cobra.Command {
 		Short: "Show the whole framework at work, on real data, with an audit",
 		Long: `Put 20,000 real flights into a stream while workers count them by airport. On the way
 the stream is split twice and merged once, a worker joins, one is killed in the middle of
-a batch (handled in part, not checkpointed), and one drains. It ends with the result and an audit of
-what was lost, repeated and out of order, and exits with 0 only if nothing was lost or
-out of order and the result is that of the file.
+a batch (handled in part, not checkpointed), and one drains. It ends with the result and
+an audit of what was lost, repeated and out of order, and exits with 0 only if nothing was
+lost or out of order and the result is that of the file.
 
 All of it runs in this process: a local stream on a durable log in a temporary directory,
 and leases in memory. --redis and --endpoint put the one or the other elsewhere.`,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -72,7 +73,7 @@ func (a *app) listStreams(ctx context.Context) error {
 		return nil
 	}
 	if len(infos) == 0 {
-		fmt.Fprintln(a.out, "no streams (create one: shardrun streams create NAME --shards N)")
+		fmt.Fprintf(a.out, "no streams %s (create one: shardrun streams create NAME --shards N)\n", whereOf(ctx, client))
 		return nil
 	}
 	t := newTable(a.out, "STREAM", "STATUS", "MODE", "OPEN SHARDS", "RETENTION", "CREATED")
@@ -81,6 +82,26 @@ func (a *app) listStreams(ctx context.Context) error {
 			fmt.Sprintf("%d h", i.RetentionPeriodHours), i.StreamCreationTimestamp.Local().Format(time.DateTime))
 	}
 	return t.flush()
+}
+
+// whereOf is where a client looks: there are other streams in other regions, and
+// for other accounts. An account is told as far as the credentials say it.
+func whereOf(ctx context.Context, client *kinesis.Client) string {
+	o := client.Options()
+	where := "in " + o.Region
+	if who, err := o.Credentials.Retrieve(ctx); err == nil {
+		account := who.AccountID
+		if len(who.AccessKeyID) == 12 && strings.Trim(who.AccessKeyID, "0123456789") == "" { // as localstream takes it
+			account = who.AccessKeyID
+		}
+		if account != "" {
+			where += " of account " + account
+		}
+	}
+	if o.BaseEndpoint != nil {
+		where += " at " + *o.BaseEndpoint
+	}
+	return where
 }
 
 func describe(ctx context.Context, client *kinesis.Client, name string) (streamInfo, error) {
