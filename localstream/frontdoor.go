@@ -59,7 +59,10 @@ func (s *Server) putBuffers(b *buffers) {
 
 // Handler serves the API, and a health page at [HealthPath]. It refuses
 // everything else, and requests that a web page might have made a browser
-// send. It ends with the Server.
+// send. It ends with the Server. For a server of your own it is a handler like
+// any other: bounds of connections and timeouts are that server's, and over TLS
+// it has HTTP/2 for clients that ask for it with ALPN alone, which those of the
+// AWS SDK for Java and the KCL do not; [Server.Serve] has it for all.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {

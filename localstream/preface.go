@@ -51,7 +51,7 @@ func (u *unasked) Addr() net.Addr { return u.addr }
 // everything else to next.
 func (u *unasked) divert(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS == nil || r.Method != "PRI" || r.RequestURI != "*" || r.Proto != "HTTP/2.0" {
+		if r.TLS == nil || r.Method != "PRI" || r.RequestURI != "*" || r.Proto != "HTTP/2.0" || len(r.Header) > 0 || r.Host != "" {
 			next.ServeHTTP(w, r)
 			return
 		}
