@@ -196,6 +196,8 @@ func TestJudges(t *testing.T) {
 // said checks what a world was failed for.
 func said(t *testing.T, w *world, want string) {
 	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	got := strings.Join(w.failures, "\n")
 	if (want == "") != (got == "") || !strings.Contains(got, want) {
 		t.Errorf("failed for %q, want %q", got, want)
