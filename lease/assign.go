@@ -171,14 +171,19 @@ func (r *run) take(names []string, share int, now time.Time) {
 	for _, name := range names {
 		r.acquiring[name] = true
 	}
-	scope := r.scope
+	scope, breaks := r.scope, r.breaks
 	r.async(func(ctx context.Context) func() {
 		grants, err := r.cfg.Store.Acquire(ctx, scope, a)
 		return func() {
-			if scope != r.scope || a.Session != r.session {
+			now := time.Now()
+			r.checkDeadline(now)
+			switch {
+			case scope != r.scope || a.Session != r.session:
 				err = ErrReset // the answer is of a state that is gone
+			case breaks != r.breaks && err == nil:
+				err = ErrExpired // a beat will tell whose the leases are
 			}
-			r.acquired(a, grants, err, time.Now())
+			r.acquired(a, grants, err, now)
 		}
 	})
 }

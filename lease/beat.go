@@ -68,6 +68,7 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 		r.cfg.Hooks.Beat(now.Sub(r.beatStart), err)
 	}
 	r.beating = false
+	r.checkDeadline(now) // what the loop slept over has its end, though this answer is a good one
 	previous := r.beatErr
 	r.beatErr = err
 	regressed, isRegressed := errors.AsType[*RegressedError](err)

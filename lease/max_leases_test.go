@@ -3,6 +3,7 @@ package lease_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func TestLeasesOnTheirWayCount(t *testing.T) {
 		wait(3 * time.Second)
 		expectCounts(t, w, map[string]int{"a": 2})
 		twin := w.start("a", func(c *lease.Config) {
-			c.Store, c.MaxLeases = lateGrants{c.Store, 200 * time.Millisecond}, 2
+			c.Store, c.MaxLeases = lateGrants{c.Store, 200 * time.Millisecond, new(atomic.Bool)}, 2
 		})
 		for range 100 {
 			wait(10 * time.Millisecond)

@@ -43,6 +43,7 @@ type run struct {
 	superseded time.Time // when another worker took the name
 	synced     bool      // table is a whole view of the group
 	paused     bool      // the local deadline has passed, or another worker has the name
+	breaks     uint64    // how often the leases were not good any more
 	stateLost  bool      // the group's state was made anew while we ran
 	hold       bool      // the group is paused by hand
 	lost       bool      // the store says that the state before was lost

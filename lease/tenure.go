@@ -132,8 +132,11 @@ func (r *run) completed(t *tenure, children []Row) {
 	r.beatSoon(time.Now())
 }
 
-// cancelAll cancels all runners, because their leases may not be ours.
+// cancelAll cancels all runners, because their leases may not be ours. Nor may those
+// be that were asked for before, whatever the answer says: the session may have
+// lapsed between the two, and another worker have them.
 func (r *run) cancelAll() {
+	r.breaks++
 	for _, t := range r.inOrder(all) {
 		t.cancel(ErrLost)
 	}

@@ -236,5 +236,19 @@ func leaseMutants() []Mutant {
 		New:    "\tif !r.superseded.IsZero() {\n\t\tr.count = 0",
 		Breaks: "of two workers with one name, the one that came first does not come back when the state is lost",
 		Test:   Test{manager, "TestASupersededWorkerStaysSoWhenTheStateIsLost"},
+	}, {
+		Name:   "believe-a-grant-from-an-earlier-term",
+		File:   "lease/tenure.go",
+		Old:    "\tr.breaks++\n",
+		New:    "",
+		Breaks: "no runner starts on a lease that another worker may have taken since it was asked for",
+		Test:   Test{manager, "TestAGrantFromBeforeTheEndOfTheTermStartsNoRunner"},
+	}, {
+		Name:   "sleep-over-the-end-of-the-term",
+		File:   "lease/beat.go",
+		Old:    "\tr.checkDeadline(now) // what the loop",
+		New:    "\t_ = now // what the loop",
+		Breaks: "handlers are cancelled before anyone else may start, also by a worker that stalled",
+		Test:   Test{manager, "TestAGoodBeatAfterTheEndOfTheTermCancelsRunners"},
 	}}
 }
