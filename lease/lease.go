@@ -26,6 +26,9 @@ type Lease struct {
 	Position checkpoint.Position
 	// Weight is the shard's load as log2 of bytes per second, 0 when unknown.
 	Weight uint8
+	// Flags are marks on the lease, with commas between them; see
+	// [Lease.Marked] and [Mark].
+	Flags string
 	// Shard describes the shard; beats leave it out, [Store.View] fills it.
 	Shard Shard
 	// Seq is the number of the row's last change in the group's log.
@@ -37,6 +40,9 @@ func (l Lease) Free() bool { return l.Token == "" }
 
 // Finished reports whether the shard was handled to its end.
 func (l Lease) Finished() bool { return l.Position.IsEnd() }
+
+// Marked reports whether the lease has a flag.
+func (l Lease) Marked(flag string) bool { return marked(l.Flags, flag) }
 
 // Shard is what a lease knows of its shard.
 type Shard struct {

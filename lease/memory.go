@@ -2,6 +2,7 @@ package lease
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -63,10 +64,8 @@ func (m *Memory) step(scope checkpoint.Scope, f func(*table) error) (wake []func
 	defer m.mu.Unlock()
 	t := m.groups[scope.Group]
 	switch {
-	case t == nil && scope.Incarnation != "":
-		return nil, ErrStateLost
 	case t == nil:
-		t = newTable("", 0, m.millis()) // read as empty, and dropped
+		return nil, ErrStateLost
 	case scope.Incarnation != "" && scope.Incarnation != t.incarnation:
 		return nil, ErrReset
 	}
@@ -130,6 +129,9 @@ func (m *Memory) View(ctx context.Context, group string) (View, error) {
 		}
 		return nil
 	})
+	if errors.Is(err, ErrStateLost) {
+		return View{}, nil
+	}
 	return view, err
 }
 
@@ -144,7 +146,7 @@ func (m *Memory) Load(ctx context.Context, group string, leases ...string) (map[
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrStateLost) {
 		return nil, err
 	}
 	return out, nil
@@ -164,6 +166,12 @@ func (m *Memory) Save(ctx context.Context, scope checkpoint.Scope, updates ...ch
 		}
 		return nil
 	})
+	if scope.Incarnation == "" && errors.Is(err, ErrStateLost) {
+		for i := range out {
+			out[i].Err = checkpoint.ErrNotFound
+		}
+		return out, nil
+	}
 	if err != nil {
 		return nil, err
 	}

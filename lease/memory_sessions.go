@@ -74,6 +74,7 @@ func (t *table) changes(seen uint64, n int) View {
 	v := View{
 		Incarnation: t.incarnation,
 		Lost:        t.lost,
+		Paused:      t.paused,
 		Now:         t.now,
 		TTL:         time.Duration(t.ttl) * time.Millisecond,
 		Through:     t.seq,
@@ -121,7 +122,7 @@ func (t *table) addTo(v *View, c change) {
 	}
 	v.Leases = append(v.Leases, Lease{
 		Name: c.subject, Token: r.token, Epoch: r.epoch, Want: r.want, WantUntil: r.wantUntil,
-		Position: r.entry.Position, Weight: r.weight, Seq: c.seq,
+		Position: r.entry.Position, Weight: r.weight, Flags: r.flags, Seq: c.seq,
 	})
 }
 

@@ -26,6 +26,7 @@ const (
 type table struct {
 	incarnation string
 	lost        bool  // it was made because the one before was lost
+	paused      bool  // by hand
 	ttl         int64 // milliseconds
 	seq         uint64
 	vt, last    int64 // session time, and the clock when it was stored
@@ -54,6 +55,7 @@ type row struct {
 	weight      uint8
 	weightAt    int64 // when the weight was last logged
 	shard       Shard
+	flags       string // with commas between them
 }
 
 type member struct {
@@ -105,6 +107,8 @@ func (t *table) acquire(a Acquire, grants []Grant) {
 		r, number := t.rows[name], a.First+uint64(i)
 		token := checkpoint.Token(a.Session + "#" + strconv.FormatUint(number, 10))
 		switch {
+		case t.paused:
+			grants[i].Err = ErrPaused
 		case !t.alive(a.Session):
 			grants[i].Err = ErrExpired
 		case !t.ready[StreamOf(name)]:
@@ -117,6 +121,8 @@ func (t *table) acquire(a Acquire, grants []Grant) {
 			grants[i].Err = ErrGone
 		case number <= s.numbers:
 			grants[i].Err = ErrStale
+		case marked(r.flags, FlagPaused):
+			grants[i].Err = ErrPaused
 		case t.waits(r):
 			grants[i].Err = ErrParent
 		case !t.open(r, a.Session):

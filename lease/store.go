@@ -40,8 +40,13 @@ var (
 	// ErrStale means that an acquire with these token numbers was answered
 	// before; the caller takes higher ones.
 	ErrStale = errors.New("token numbers were used before")
-	// ErrPaused means that the group is paused by hand.
-	ErrPaused = errors.New("group is paused")
+	// ErrPaused means that the group, or the lease, is paused by hand.
+	ErrPaused = errors.New("group or lease is paused")
+	// ErrNotPaused means that the group has to be paused for this.
+	ErrNotPaused = errors.New("group is not paused")
+	// ErrChanged means that the lease was acquired or reset since the caller
+	// looked.
+	ErrChanged = errors.New("lease was acquired or reset since")
 	// ErrVersion means that the state was written by a newer version.
 	ErrVersion = errors.New("group state is of a newer version")
 )
@@ -80,6 +85,16 @@ type Store interface {
 	// Bye removes a session; its runners have all returned. Leases that it
 	// still held are free to be taken at once.
 	Bye(ctx context.Context, scope checkpoint.Scope, session string) error
+	// Mark puts a flag on a lease, or takes it off. It fails with
+	// checkpoint.ErrFenced or checkpoint.ErrNotFound.
+	Mark(ctx context.Context, scope checkpoint.Scope, m Mark) error
+	// Pause pauses the group by hand: nothing is acquired, and beats say so,
+	// until it is called to let the group go on.
+	Pause(ctx context.Context, scope checkpoint.Scope, on bool) error
+	// Reset sets where a lease goes on from, by hand, also backwards. Who holds
+	// it is fenced, and the state saved with the position is dropped. It fails
+	// with ErrNotPaused, ErrChanged or checkpoint.ErrNotFound.
+	Reset(ctx context.Context, scope checkpoint.Scope, r Reset) error
 	// Watch calls notify when something changed that a worker should look at,
 	// until ctx ends. It is a hint: changes may be announced twice or never,
 	// and beats are the truth.

@@ -12,6 +12,8 @@ type Owner struct {
 	Epoch     uint64
 	Want      string
 	WantUntil int64
+	// Flags have commas between them.
+	Flags string
 }
 
 // ParseOwner reads token|epoch|want|wantUntil|last|flags. Further fields are of
@@ -29,7 +31,7 @@ func ParseOwner(v string) (Owner, error) {
 	if err != nil {
 		return Owner{}, fmt.Errorf("owner %q: end of the wish: %w", v, err)
 	}
-	return Owner{Token: f[0], Epoch: epoch, Want: f[2], WantUntil: until}, nil
+	return Owner{Token: f[0], Epoch: epoch, Want: f[2], WantUntil: until, Flags: f[5]}, nil
 }
 
 // Position is a value of the key c: 0 for the start of a shard, 1 for a record,

@@ -33,6 +33,12 @@ var (
 	bye string
 	//go:embed lua/load.lua
 	load string
+	//go:embed lua/mark.lua
+	mark string
+	//go:embed lua/pause.lua
+	pause string
+	//go:embed lua/reset.lua
+	reset string
 )
 
 // Script names a script.
@@ -50,11 +56,14 @@ const (
 	Refuse
 	Bye
 	Load
+	Mark
+	Pause
+	Reset
 )
 
 // Sources are the texts of the scripts, by their number.
 func Sources() []string {
-	out := []string{beat, view, acquire, checkpoint, complete, create, request, refuse, bye, load}
+	out := []string{beat, view, acquire, checkpoint, complete, create, request, refuse, bye, load, mark, pause, reset}
 	for i, body := range out {
 		out[i] = prelude + "\n" + body
 	}

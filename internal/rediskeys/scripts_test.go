@@ -105,7 +105,7 @@ func TestRowsThatCannotBeRead(t *testing.T) {
 		}
 	}
 	o, err := rediskeys.ParseOwner("s#1|1767225600000000|w|77|l|flags|newer")
-	if err != nil || o != (rediskeys.Owner{Token: "s#1", Epoch: 1767225600000000, Want: "w", WantUntil: 77}) {
+	if err != nil || o != (rediskeys.Owner{Token: "s#1", Epoch: 1767225600000000, Want: "w", WantUntil: 77, Flags: "flags"}) {
 		t.Errorf("owner %+v, %v", o, err)
 	}
 	p := rediskeys.Position{Rank: 1, Sequence: "123", Subsequence: 1 << 63, Counter: 4, Weight: 5}

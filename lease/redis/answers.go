@@ -53,6 +53,10 @@ func itemError(status string) error {
 		return lease.ErrStale
 	case "PAUSED":
 		return lease.ErrPaused
+	case "UNPAUSED":
+		return lease.ErrNotPaused
+	case "CHANGED":
+		return lease.ErrChanged
 	case "SUPERSEDED":
 		return lease.ErrSuperseded
 	case "FENCED":

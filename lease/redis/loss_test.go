@@ -242,22 +242,6 @@ func TestFieldsOfNewerVersionsAreKept(t *testing.T) {
 	})
 }
 
-func TestAGroupPausedByHandGrantsNothing(t *testing.T) {
-	servers(t, func(t *testing.T, store *redis.Store, c *goredis.Client) {
-		o := newOne(t, store)
-		if err := c.HSet(t.Context(), "{"+group+"}:m", "paused", "1").Err(); err != nil {
-			t.Fatal(err)
-		}
-		if v, err := o.beat(t); err != nil || !v.Paused {
-			t.Errorf("beat: %v, paused %v", err, v.Paused)
-		}
-		g, err := store.Acquire(t.Context(), o.scope(), lease.Acquire{Session: o.session, First: 5, Names: []string{shard2}})
-		if err != nil || !errors.Is(g[0].Err, lease.ErrPaused) {
-			t.Errorf("acquire: %v, %v", g, err)
-		}
-	})
-}
-
 func TestNoKeyExpiresAndAllAreOfTheGroup(t *testing.T) {
 	servers(t, func(t *testing.T, store *redis.Store, c *goredis.Client) {
 		o := newOne(t, store)

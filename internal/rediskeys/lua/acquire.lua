@@ -41,6 +41,7 @@ local function take(lease, n)
   if o[1] == token then return granted(lease, o, c) end
   if c[1] == '2' then return { 'GONE' } end -- nothing is left to handle
   if n <= used then return { 'STALE' } end
+  if flagged(o, 'paused') then return { 'PAUSED' } end
   if waits(d) then return { 'PARENT' } end
   if not open(o) then return { 'HELD' } end
   o[1], o[2], o[3], o[4] = token, num(math.max(tonumber(o[2]) + 1, micros)), '', '0'

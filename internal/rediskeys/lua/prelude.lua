@@ -107,6 +107,10 @@ end
 
 local function put(key, lease, f) redis.call('HSET', key, lease, table.concat(f, '|')) end
 
+-- Flags are listed in the o value, with commas between them: paused, by hand, or
+-- stopped:<version>, by the handler of that version.
+local function flagged(o, flag) return string.find(',' .. o[6] .. ',', ',' .. flag .. ',', 1, true) ~= nil end
+
 -- wanted tells whether a living session's wish for a lease stands.
 local function wanted(o) return o[3] ~= '' and tonumber(o[4]) > group.now and alive(o[3]) end
 

@@ -97,6 +97,21 @@ func (s cutStore) Bye(ctx context.Context, scope checkpoint.Scope, session strin
 	return err
 }
 
+func (s cutStore) Mark(ctx context.Context, scope checkpoint.Scope, m lease.Mark) error {
+	_, err := through(s.cord, nothing(func() error { return s.store.Mark(ctx, scope, m) }))
+	return err
+}
+
+func (s cutStore) Pause(ctx context.Context, scope checkpoint.Scope, on bool) error {
+	_, err := through(s.cord, nothing(func() error { return s.store.Pause(ctx, scope, on) }))
+	return err
+}
+
+func (s cutStore) Reset(ctx context.Context, scope checkpoint.Scope, r lease.Reset) error {
+	_, err := through(s.cord, nothing(func() error { return s.store.Reset(ctx, scope, r) }))
+	return err
+}
+
 func (s cutStore) Watch(ctx context.Context, group string, notify func()) error {
 	return s.store.Watch(ctx, group, func() {
 		if s.cord.err() == nil {
