@@ -33,7 +33,7 @@ func (e Entry) Apply(u Update) (Entry, error) {
 	}
 	e.Counter = u.Counter
 	if u.State != nil {
-		e.State = bytes.Clone(u.State)
+		e.State, e.Inherited = bytes.Clone(u.State), nil
 	}
 	return e, nil
 }

@@ -47,7 +47,8 @@ type Update struct {
 	// stored one.
 	Weight uint8
 	// State is saved in the same step as the position and given back by
-	// acquire; nil leaves the stored one. At most 1 MiB.
+	// acquire; nil leaves the stored one. At most 1 MiB. When the shard ends the
+	// state is left to its children; see [Entry.Inherited].
 	State []byte
 	// Release gives the lease up in the same step. It is given up too when the
 	// position equals the stored one.
@@ -69,6 +70,11 @@ type Entry struct {
 	Position Position
 	Counter  uint64
 	State    []byte
+	// Inherited are the states of other leases, by their names, that the lease
+	// was left when they ended: those of the parents of its shard. A state of
+	// its own replaces them with the first save that has one. Acquire fills it,
+	// Load leaves it nil.
+	Inherited map[string][]byte
 }
 
 // Store keeps positions. All methods may be called concurrently, and all are

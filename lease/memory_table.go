@@ -2,6 +2,7 @@ package lease
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -211,17 +212,46 @@ func (t *table) complete(c Completion) error {
 	case r.token != c.Token:
 		return checkpoint.ErrFenced
 	}
-	r.entry.Position = checkpoint.ShardEnd()
-	r.want, r.wantUntil = "", 0
+	t.finish(c.Name, r, c.Children)
+	return nil
+}
+
+// finish ends a shard: its children get rows where they have none, and what is left
+// of its state, and the lease is freed.
+func (t *table) finish(name string, r *row, children []Row) {
 	r.shard.Children = nil
-	for _, child := range c.Children {
+	for _, child := range children {
 		r.shard.Children = append(r.shard.Children, child.Name)
 		if t.rows[child.Name] == nil {
 			t.insert(child)
 		}
+		t.rows[child.Name].inherit(name, r.entry)
 	}
-	t.free(c.Name, r)
-	return nil
+	r.entry.Position, r.entry.State, r.entry.Inherited = checkpoint.ShardEnd(), nil, nil
+	r.want, r.wantUntil = "", 0
+	t.free(name, r)
+}
+
+// inherit takes what a lease that ended leaves: its state, or what it was left
+// itself and never saved. A lease that was acquired has a state of its own.
+func (r *row) inherit(from string, e checkpoint.Entry) {
+	if r.epoch > 0 {
+		return
+	}
+	left := maps.Clone(e.Inherited)
+	if left == nil {
+		left = map[string][]byte{}
+	}
+	if e.State != nil {
+		left[from] = e.State
+	}
+	if len(left) == 0 {
+		return
+	}
+	if r.entry.Inherited == nil {
+		r.entry.Inherited = map[string][]byte{}
+	}
+	maps.Copy(r.entry.Inherited, left)
 }
 
 func (t *table) insert(n Row) {
@@ -284,10 +314,17 @@ func (t *table) refuse(ref Refusal) error {
 
 func (r *row) entryCopy() checkpoint.Entry {
 	e := r.entry
-	e.State = bytes.Clone(e.State)
+	e.State, e.Inherited = bytes.Clone(e.State), nil
 	return e
 }
 
 func (r *row) grant() Grant {
-	return Grant{Token: r.token, Epoch: r.epoch, Entry: r.entryCopy(), Shard: r.shard.clone()}
+	e := r.entryCopy()
+	for name, state := range r.entry.Inherited {
+		if e.Inherited == nil {
+			e.Inherited = map[string][]byte{}
+		}
+		e.Inherited[name] = bytes.Clone(state)
+	}
+	return Grant{Token: r.token, Epoch: r.epoch, Entry: e, Shard: r.shard.clone()}
 }

@@ -1,6 +1,7 @@
 package leasetest
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/shardrun/shardrun/checkpoint"
@@ -15,6 +16,10 @@ var shardCases = []testCase{
 	{"parents before children through splits and merges", testLineage},
 	{"a complete may be sent again, and is fenced", testComplete},
 	{"a child that exists keeps its row", testChildExists},
+	{"state is left to the children, once", testInherit},
+	{"a merged shard inherits from both parents", testInheritBoth},
+	{"state that was left and never saved is left on", testInheritOn},
+	{"a child that runs inherits nothing", testInheritLate},
 }
 
 func testChild(t *testing.T, s *subject) {
@@ -111,4 +116,77 @@ func testChildExists(t *testing.T, s *subject) {
 	if l := s.find(name("c")); l.Token != c.Token || l.Position != checkpoint.At("9", 0) {
 		t.Errorf("the child was made anew: %+v", l)
 	}
+}
+
+// inherits checks what a lease is granted with.
+func inherits(t *testing.T, g lease.Grant, want map[string]string) {
+	t.Helper()
+	got := map[string]string{}
+	for name, state := range g.Entry.Inherited {
+		got[lease.ShardOf(name)] = string(state)
+	}
+	if !maps.Equal(got, want) || g.Entry.State != nil {
+		t.Errorf("inherited %q and has %q, want %q", got, g.Entry.State, want)
+	}
+}
+
+func testInherit(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("p"))
+	g := a.take(name("p"))
+	a.save(checkpoint.Update{Lease: name("p"), Token: g.Token, Position: checkpoint.At("9", 0), State: []byte("sums|\x00")}, nil)
+	for range 2 { // its answer was lost
+		a.must(a.complete(name("p"), g.Token, row("c", "p"), row("d", "p")))
+	}
+	want := map[string]string{"p": "sums|\x00"}
+	inherits(t, a.take(name("d")), want)
+	c := a.take(name("c"))
+	inherits(t, c, want)
+	if all, err := s.store.Load(t.Context(), s.group, name("c"), name("p")); err != nil ||
+		all[name("c")].State != nil || all[name("c")].Inherited != nil || all[name("p")].State != nil {
+		t.Errorf("loaded %+v, %v", all, err)
+	}
+	// It stays until there is a state of its own.
+	a.save(checkpoint.Update{Lease: name("c"), Token: c.Token, Position: checkpoint.At("1", 0)}, nil)
+	c = a.take(name("c"))
+	inherits(t, c, want)
+	a.save(checkpoint.Update{Lease: name("c"), Token: c.Token, Position: checkpoint.At("2", 0), State: []byte("own")}, nil)
+	if g := a.take(name("c")); g.Entry.Inherited != nil || string(g.Entry.State) != "own" {
+		t.Errorf("granted %+v", g.Entry)
+	}
+	// And until an operator resets the lease.
+	l := s.find(name("d"))
+	a.must(a.reset(lease.Reset{Name: name("d"), Position: checkpoint.Start(), Epoch: l.Epoch, Forced: true}))
+	inherits(t, a.take(name("d")), nil)
+}
+
+func testInheritBoth(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("x"), row("y"))
+	for _, p := range []string{"x", "y"} {
+		g := a.take(name(p))
+		a.save(checkpoint.Update{Lease: name(p), Token: g.Token, Position: checkpoint.At("9", 0), State: []byte("of " + p)}, nil)
+		a.must(a.complete(name(p), g.Token, row("m", "x", "y")))
+	}
+	inherits(t, a.take(name("m")), map[string]string{"x": "of x", "y": "of y"})
+}
+
+func testInheritOn(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("p"))
+	g := a.take(name("p"))
+	a.save(checkpoint.Update{Lease: name("p"), Token: g.Token, Position: checkpoint.At("9", 0), State: []byte("of p")}, nil)
+	a.must(a.complete(name("p"), g.Token, row("c", "p")))
+	a.must(a.complete(name("c"), a.take(name("c")).Token, row("e", "c")))
+	inherits(t, a.take(name("e")), map[string]string{"p": "of p"})
+}
+
+func testInheritLate(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("p"), row("c"))
+	g := a.take(name("p"))
+	a.save(checkpoint.Update{Lease: name("p"), Token: g.Token, Position: checkpoint.At("9", 0), State: []byte("of p")}, nil)
+	a.take(name("c"))
+	a.must(a.complete(name("p"), g.Token, row("c", "p")))
+	inherits(t, a.take(name("c")), nil)
 }

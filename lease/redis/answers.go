@@ -67,7 +67,7 @@ func itemError(status string) error {
 	return fmt.Errorf("unknown answer %q", status)
 }
 
-// grant reads {status, token, epoch, c, d, w}.
+// grant reads {status, token, epoch, c, d, w, parent, its w…}.
 func grant(row []string) lease.Grant {
 	if len(row) == 0 {
 		return lease.Grant{Err: errors.New("no answer for the lease")}
@@ -79,6 +79,12 @@ func grant(row []string) lease.Grant {
 	entry, err2 := checkpointredis.Entry(row[3], row[5])
 	var shard lease.Shard
 	err3 := json.Unmarshal([]byte(row[4]), &shard)
+	for i := 6; i+1 < len(row); i += 2 {
+		if entry.Inherited == nil {
+			entry.Inherited = map[string][]byte{}
+		}
+		entry.Inherited[row[i]] = []byte(row[i+1])
+	}
 	return lease.Grant{
 		Err: errors.Join(err, err2, err3), Token: checkpoint.Token(row[1]), Epoch: epoch, Entry: entry, Shard: shard,
 	}

@@ -1,6 +1,6 @@
 -- Takes leases: ownership and position are read and written in one step.
 -- ARGV 4 session, 5 number of the first token, from 6 lease names
--- reply OK {status, token, epoch, c, d, w}… with a status for each name: OK
+-- reply OK {status, token, epoch, c, d, w, parent, its w…}… with a status for each name: OK
 --      PAUSED EXPIRED NOTREADY GONE STALE PARENT HELD | NONE | LOST | RESET inc | VERSION v
 local refused = enter()
 if refused then return refused end
@@ -25,8 +25,13 @@ local function waits(d)
   return false
 end
 
-local function granted(lease, o, c)
-  return { 'OK', o[1], o[2], table.concat(c, '|'), redis.call('HGET', D, lease), redis.call('HGET', W, lease) or '' }
+local function granted(lease, o, c, d)
+  local out = { 'OK', o[1], o[2], table.concat(c, '|'), redis.call('HGET', D, lease), redis.call('HGET', W, lease) or '' }
+  for _, by in ipairs(d.inherits or {}) do
+    out[#out + 1] = by
+    out[#out + 1] = redis.call('HGET', W, left(lease, by)) or ''
+  end
+  return out
 end
 
 local function take(lease, n)
@@ -38,7 +43,7 @@ local function take(lease, n)
   local o, c, d = owner(lease), handled(lease), shard(lease)
   if not o or not c or not d then return { 'GONE' } end
   local token = session .. '#' .. num(n)
-  if o[1] == token then return granted(lease, o, c) end
+  if o[1] == token then return granted(lease, o, c, d) end
   if c[1] == '2' then return { 'GONE' } end -- nothing is left to handle
   if n <= used then return { 'STALE' } end
   if flagged(o, 'paused') then return { 'PAUSED' } end
@@ -51,7 +56,7 @@ local function take(lease, n)
     redis.call('HSET', D, lease, cjson.encode(d))
   end
   touch(lease)
-  return granted(lease, o, c)
+  return granted(lease, o, c, d)
 end
 
 local out = { 'OK' }

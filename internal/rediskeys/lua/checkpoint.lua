@@ -29,7 +29,10 @@ local function save(k)
     local heavier = weight ~= '0' and weight ~= c[5] and due
     if heavier then c[5], c[6] = weight, num(group.now) end
     put(C, lease, c)
-    if state then redis.call('HSET', W, lease, ARGV[k + 8]) end
+    if state then
+      redis.call('HSET', W, lease, ARGV[k + 8])
+      absorbed(lease)
+    end
     if heavier and not free then touch(lease) end
   end
   if free then

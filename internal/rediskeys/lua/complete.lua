@@ -11,16 +11,5 @@ if o[1] ~= token then
   if o[5] == token and c[1] == '2' then return { 'OK' } end -- sent again
   return { 'FENCED' }
 end
-local children = {}
-for k = 6, #ARGV, 3 do
-  children[#children + 1] = ARGV[k]
-  insert(ARGV[k], ARGV[k + 1], ARGV[k + 2])
-end
-d.children = #children > 0 and children or nil
-redis.call('HSET', D, lease, cjson.encode(d))
-c[1], c[2], c[3] = '2', '', '0'
-put(C, lease, c)
-o[3], o[4] = '', '0'
-release(lease, o)
-announce()
+finish(lease, o, c, d, 6)
 return { 'OK' }

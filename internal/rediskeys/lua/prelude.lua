@@ -15,7 +15,8 @@
 -- c  hash: lease -> rank|seqno or start|subseq|counter|weight|weightAt
 -- d  hash: lease -> JSON of the shard
 -- g  zset: lease or @session -> seq of its last change
--- w  hash: lease -> state saved with the position
+-- w  hash: lease -> state saved with the position;
+--          child<parent -> state that a child is left by a shard that ended
 --
 -- Each has a member ~, so that none is ever empty and a lost one is seen.
 -- Fields after the known ones belong to newer versions and are kept.
@@ -162,11 +163,34 @@ local function shard(lease)
   if not v then return nil end
   local ok, d = pcall(cjson.decode, v)
   if not ok or type(d) ~= 'table' then return nil end
-  if d.parents ~= nil and type(d.parents) ~= 'table' then return nil end
-  for _, parent in ipairs(d.parents or {}) do
-    if type(parent) ~= 'string' then return nil end
+  for _, list in ipairs({ 'parents', 'children', 'inherits' }) do
+    if d[list] ~= nil and type(d[list]) ~= 'table' then return nil end
+    for _, name in ipairs(d[list] or {}) do
+      if type(name) ~= 'string' then return nil end
+    end
   end
   return d
+end
+
+-- left is the name in w of what a lease was left by another, and heirlooms the
+-- names of all that it was left; its shard says by whom.
+local function left(lease, by) return lease .. '<' .. by end
+
+local function heirlooms(lease, d)
+  local out = {}
+  for _, by in ipairs(d.inherits or {}) do out[#out + 1] = left(lease, by) end
+  return out
+end
+
+-- absorbed forgets what a lease was left, which is in its own state now.
+local function absorbed(lease)
+  local v = redis.call('HGET', D, lease)
+  if not v or not string.find(v, '"inherits"', 1, true) then return end
+  local d = shard(lease)
+  if not d or not d.inherits then return end
+  redis.call('HDEL', W, unpack(heirlooms(lease, d)))
+  d.inherits = nil
+  redis.call('HSET', D, lease, cjson.encode(d))
 end
 
 local function insert(lease, d, c)
@@ -174,6 +198,44 @@ local function insert(lease, d, c)
   redis.call('HSET', C, lease, c)
   redis.call('HSET', O, lease, '|0||0||')
   touch(lease)
+end
+
+-- bequeath leaves a child the state of a lease that ended, or what that was left
+-- and never saved. A child that was acquired has a state of its own.
+local function bequeath(lease, d, child)
+  local o, cd = owner(child), shard(child)
+  if not o or not cd or o[2] ~= '0' then return end
+  local from = { [lease] = redis.call('HGET', W, lease) or nil }
+  for _, by in ipairs(d.inherits or {}) do from[by] = redis.call('HGET', W, left(lease, by)) or nil end
+  local inherits, known = cd.inherits or {}, {}
+  for _, by in ipairs(inherits) do known[by] = true end
+  for by, state in pairs(from) do
+    redis.call('HSET', W, left(child, by), state)
+    if not known[by] then inherits[#inherits + 1] = by end
+  end
+  if #inherits == 0 then return end
+  cd.inherits = inherits
+  redis.call('HSET', D, child, cjson.encode(cd))
+end
+
+-- finish ends a shard: its position becomes the end, its children, three values
+-- of ARGV each, get rows where they have none, and the lease is freed.
+local function finish(lease, o, c, d, from)
+  local children = {}
+  for k = from, #ARGV, 3 do
+    children[#children + 1] = ARGV[k]
+    insert(ARGV[k], ARGV[k + 1], ARGV[k + 2])
+    bequeath(lease, d, ARGV[k])
+  end
+  redis.call('HDEL', W, lease, unpack(heirlooms(lease, d)))
+  d.inherits = nil
+  d.children = #children > 0 and children or nil
+  redis.call('HSET', D, lease, cjson.encode(d))
+  c[1], c[2], c[3] = '2', '', '0'
+  put(C, lease, c)
+  o[3], o[4] = '', '0'
+  release(lease, o)
+  announce()
 end
 
 -- changes lists up to limit rows above seen, in order: {name, seq, o, c, d} or

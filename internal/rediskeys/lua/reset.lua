@@ -19,6 +19,7 @@ put(O, lease, o)
 c[1], c[2], c[3], c[4] = ARGV[5], ARGV[6], ARGV[7], '0'
 put(C, lease, c)
 redis.call('HDEL', W, lease)
+absorbed(lease)
 touch(lease)
 announce()
 return { 'OK' }
