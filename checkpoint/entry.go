@@ -38,6 +38,21 @@ func (e Entry) Apply(u Update) (Entry, error) {
 	return e, nil
 }
 
+// Clone returns a copy that shares no memory with e.
+func (e Entry) Clone() Entry {
+	e.State = bytes.Clone(e.State)
+	if len(e.Inherited) == 0 {
+		e.Inherited = nil
+		return e
+	}
+	inherited := make(map[string][]byte, len(e.Inherited))
+	for name, state := range e.Inherited {
+		inherited[name] = bytes.Clone(state)
+	}
+	e.Inherited = inherited
+	return e
+}
+
 // Validate reports what is wrong with an update before it is sent anywhere.
 func (u Update) Validate() error {
 	switch {

@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"bytes"
 	"context"
 	"sync"
 )
@@ -40,7 +39,7 @@ func (m *Memory) Grant(group, lease string, token Token) Entry {
 		m.rows[key{group, lease}] = r
 	}
 	r.token, r.last = token, ""
-	return r.entry.clone()
+	return r.entry.Clone()
 }
 
 // Put sets where a lease is to go on from, under no token and in any direction,
@@ -66,7 +65,7 @@ func (m *Memory) Load(ctx context.Context, group string, leases ...string) (map[
 	out := make(map[string]Entry, len(leases))
 	for _, lease := range leases {
 		if r := m.rows[key{group, lease}]; r != nil {
-			out[lease] = r.entry.clone()
+			out[lease] = r.entry.Clone()
 		}
 	}
 	return out, nil
@@ -110,7 +109,3 @@ func (r *row) save(u Update) Outcome {
 	}
 }
 
-func (e Entry) clone() Entry {
-	e.State = bytes.Clone(e.State)
-	return e
-}

@@ -221,6 +221,10 @@ func (r *run) denied(name string, err error, now time.Time) {
 	case errors.Is(err, ErrNotReady):
 		r.streams[StreamOf(name)].again(now.Add(r.ttl))
 		wait = r.ttl / 3
+	case errors.Is(err, ErrSyncing):
+		// What the seeds made is completed by whoever lists the stream first.
+		r.streams[StreamOf(name)].again(now)
+		wait = r.ttl / 10
 	case errors.Is(err, ErrParent), errors.Is(err, ErrGone), errors.Is(err, ErrPaused):
 		wait = r.ttl / 3
 	case errors.Is(err, ErrExpired):

@@ -40,7 +40,7 @@ func (r *run) beat(now time.Time) {
 		Session:        r.describe(),
 		Count:          r.count + 1,
 		Seen:           r.seen,
-		TTL:            r.cfg.TTL,
+		TTL:            r.ttl, // the group's, also when it has to be made anew
 	}
 	limit := r.pace.beat()
 	r.async(func(ctx context.Context) func() {

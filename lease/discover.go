@@ -76,7 +76,7 @@ func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 	case errors.Is(err, ErrExists):
 		c.tries, c.due = 0, now.Add(r.ttl/3)
 		r.beatSoon(now)
-	case errors.Is(err, ErrHeld), errors.Is(err, ErrReset), errors.Is(err, ErrStateLost), errors.Is(err, ErrExpired):
+	case errors.Is(err, ErrHeld), errors.Is(err, ErrSyncing), errors.Is(err, ErrReset), errors.Is(err, ErrStateLost), errors.Is(err, ErrExpired):
 		c.redo, c.due = true, now.Add(r.ttl/10)
 		r.beatSoon(now)
 	case r.ctx.Err() != nil:

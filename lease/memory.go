@@ -108,9 +108,19 @@ func (m *Memory) beat(group string, b Beat) (_ View, wake []func(), err error) {
 		t = newTable(b.NewIncarnation, b.TTL, m.millis())
 		m.groups[group] = t
 		if b.Incarnation != "" {
-			t.lost = true
+			t.lose("")
 			return View{Incarnation: t.incarnation}, nil, ErrStateLost
 		}
+	case b.Incarnation != "" && b.Incarnation != t.incarnation && !t.lost && t.sessionTime(m.millis()) < t.ttl:
+		// The group looked new to whoever came first, but it was lost: what they
+		// made began in the wrong place. They join again, and their rows are no
+		// seeds.
+		void := t
+		t = newTable(b.NewIncarnation, b.TTL, m.millis())
+		t.paused, t.resumed = void.paused, void.resumed
+		t.lose(void.incarnation)
+		m.groups[group] = t
+		return View{Incarnation: t.incarnation}, nil, ErrStateLost
 	case b.Incarnation != "" && b.Incarnation != t.incarnation:
 		return View{Incarnation: t.incarnation}, nil, ErrReset
 	}
@@ -141,7 +151,9 @@ func (m *Memory) Load(ctx context.Context, group string, leases ...string) (map[
 	err := m.with(ctx, checkpoint.Scope{Group: group}, func(t *table) error {
 		for _, name := range leases {
 			if r := t.rows[name]; r != nil {
-				out[name] = r.entryCopy()
+				e := r.entry
+				e.Inherited = nil
+				out[name] = e.Clone()
 			}
 		}
 		return nil
@@ -256,16 +268,11 @@ func (c Create) Validate() error {
 	if len(c.Rows) == 0 {
 		return fmt.Errorf("create leases of %s: no shards", c.Stream)
 	}
+	if err := validateRows(c.Stream, c.Rows); err != nil {
+		return fmt.Errorf("create leases of %s: %w", c.Stream, err)
+	}
 	names := make(map[string]bool, len(c.Rows))
 	for _, row := range c.Rows {
-		switch err := row.Position.Validate(); {
-		case StreamOf(row.Name) != c.Stream || ShardOf(row.Name) == "":
-			return fmt.Errorf("create leases of %s: %q is not a lease of it", c.Stream, row.Name)
-		case names[row.Name]:
-			return fmt.Errorf("create leases of %s: %s stands twice", c.Stream, row.Name)
-		case err != nil:
-			return fmt.Errorf("create leases of %s: %s: %w", c.Stream, row.Name, err)
-		}
 		names[row.Name] = true
 	}
 	for _, row := range c.Rows {

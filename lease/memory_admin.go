@@ -20,7 +20,7 @@ func (m *Memory) Mark(ctx context.Context, scope checkpoint.Scope, mark Mark) er
 func (m *Memory) Pause(ctx context.Context, scope checkpoint.Scope, on bool) error {
 	return m.with(ctx, scope, func(t *table) error {
 		t.announce = t.announce || t.paused != on
-		t.paused = on
+		t.paused, t.resumed = on, !on
 		return nil
 	})
 }
@@ -36,6 +36,8 @@ func (m *Memory) Reset(ctx context.Context, scope checkpoint.Scope, r Reset) err
 func (t *table) mark(m Mark) error {
 	r := t.rows[m.Name]
 	switch {
+	case t.syncing():
+		return ErrSyncing
 	case r == nil:
 		return checkpoint.ErrNotFound
 	case m.Token != "" && r.token != m.Token:
@@ -54,7 +56,10 @@ func (t *table) mark(m Mark) error {
 
 func (t *table) reset(reset Reset) error {
 	r := t.rows[reset.Name]
-	if r == nil {
+	switch {
+	case t.syncing():
+		return ErrSyncing
+	case r == nil:
 		return checkpoint.ErrNotFound
 	}
 	mark := checkpoint.Token(fmt.Sprintf("reset#%d#%s", reset.Epoch, reset.Position))

@@ -96,6 +96,9 @@ func (t *table) changes(seen uint64, n int) View {
 	if !v.More {
 		v.Through = t.seq
 	}
+	if t.syncing() {
+		v.SyncUntil = t.sync
+	}
 	for id, s := range t.sessions {
 		if s.info.Deadline < t.now+t.ttl/2 {
 			v.Late[id] = s.info.Deadline

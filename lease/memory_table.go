@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"strconv"
@@ -26,9 +25,12 @@ const (
 // table is one group in a [Memory]. Its methods run under Memory.mu.
 type table struct {
 	incarnation string
-	lost        bool  // it was made because the one before was lost
-	paused      bool  // by hand
-	ttl         int64 // milliseconds
+	lost        bool   // it was made because the one before was lost
+	sync        int64  // until when it takes seeds and grants nothing
+	void        string // the incarnation of which it takes none
+	paused      bool   // by hand
+	resumed     bool   // by hand, in this incarnation
+	ttl         int64  // milliseconds
 	seq         uint64
 	vt, last    int64 // session time, and the clock when it was stored
 	now         int64 // session time of the step that runs
@@ -57,6 +59,7 @@ type row struct {
 	weightAt    int64 // when the weight was last logged
 	shard       Shard
 	flags       string // with commas between them
+	seeded      bool
 }
 
 type member struct {
@@ -79,6 +82,13 @@ func newTable(incarnation string, ttl time.Duration, clock int64) *table {
 		changed:     map[string]uint64{},
 	}
 }
+
+// lose notes that a table is made after a loss. It takes seeds for a lease time,
+// but none of a void incarnation.
+func (t *table) lose(void string) { t.lost, t.void, t.sync = true, void, t.ttl }
+
+// syncing reports whether the table takes seeds and grants nothing.
+func (t *table) syncing() bool { return t.now < t.sync }
 
 // sessionTime follows the clock, but never by more than half a lease time
 // since the last beat: an outage lapses nobody.
@@ -112,6 +122,8 @@ func (t *table) acquire(a Acquire, grants []Grant) {
 			grants[i].Err = ErrPaused
 		case !t.alive(a.Session):
 			grants[i].Err = ErrExpired
+		case t.syncing():
+			grants[i].Err = ErrSyncing
 		case !t.ready[StreamOf(name)]:
 			grants[i].Err = ErrNotReady
 		case r == nil:
@@ -267,12 +279,21 @@ func (t *table) create(c Create) error {
 	switch {
 	case !t.alive(c.Session):
 		return ErrExpired
+	case t.syncing():
+		return ErrSyncing
 	case t.ready[c.Stream]:
 		return ErrExists
 	}
-	for _, n := range c.Rows {
-		t.insert(n)
-	}
+	descend(c.Rows, func(n Row, children []string) {
+		r := t.rows[n.Name]
+		if t.fill(n, children) || r.entry.Position.IsEnd() || !t.over(children) {
+			return
+		}
+		// A seed from before its end.
+		r.entry.Position, r.entry.State, r.entry.Inherited = checkpoint.ShardEnd(), nil, nil
+		r.shard.Parents, r.shard.Children = nil, slices.Clone(children)
+		t.touch(n.Name)
+	})
 	t.ready[c.Stream] = true
 	t.announce = true
 	return nil
@@ -312,19 +333,6 @@ func (t *table) refuse(ref Refusal) error {
 	return nil
 }
 
-func (r *row) entryCopy() checkpoint.Entry {
-	e := r.entry
-	e.State, e.Inherited = bytes.Clone(e.State), nil
-	return e
-}
-
 func (r *row) grant() Grant {
-	e := r.entryCopy()
-	for name, state := range r.entry.Inherited {
-		if e.Inherited == nil {
-			e.Inherited = map[string][]byte{}
-		}
-		e.Inherited[name] = bytes.Clone(state)
-	}
-	return Grant{Token: r.token, Epoch: r.epoch, Entry: e, Shard: r.shard.clone()}
+	return Grant{Token: r.token, Epoch: r.epoch, Entry: r.entry.Clone(), Shard: r.shard.clone()}
 }

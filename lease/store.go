@@ -40,6 +40,13 @@ var (
 	// ErrStale means that an acquire with these token numbers was answered
 	// before; the caller takes higher ones.
 	ErrStale = errors.New("token numbers were used before")
+	// ErrSyncing means that the group's state was lost a moment ago: for one lease
+	// time the store waits for what the workers remember, and grants nothing.
+	ErrSyncing = errors.New("group state is being restored")
+	// ErrSeeded means that the store takes no seed: nothing was lost, the time for
+	// seeds is over, or the rows are of an incarnation that was begun after the
+	// loss by workers that knew of none.
+	ErrSeeded = errors.New("group state is not being restored from this")
 	// ErrPaused means that the group, or the lease, is paused by hand.
 	ErrPaused = errors.New("group or lease is paused")
 	// ErrNotPaused means that the group has to be paused for this.
@@ -73,7 +80,10 @@ type Store interface {
 	// fails with checkpoint.ErrFenced or checkpoint.ErrNotFound.
 	Complete(ctx context.Context, scope checkpoint.Scope, c Completion) error
 	// Create makes the first set of leases of a stream, all or none seen by
-	// acquire. ErrExists when somebody made it, ErrHeld while somebody makes it.
+	// acquire. ErrExists when somebody made it, ErrHeld while somebody makes it,
+	// ErrSyncing while the store takes seeds. Rows that seeds made stay, but for a
+	// shard with a child that has started: it is at its end. Only Create makes a
+	// stream complete, because only a listing tells what the seeds left out.
 	Create(ctx context.Context, scope checkpoint.Scope, c Create) error
 	// Request asks the living owners of leases to hand them to a session; it
 	// returns for each name nil, or ErrHeld when another's wish stands.
@@ -85,7 +95,19 @@ type Store interface {
 	// Bye removes a session; its runners have all returned. Leases that it
 	// still held are free to be taken at once.
 	Bye(ctx context.Context, scope checkpoint.Scope, session string) error
-	// Mark puts a flag on a lease, or takes it off. It fails with
+	// Seed takes back what a worker remembers of a group whose state was lost.
+	// It fails with ErrSeeded when the store takes no seeds, or not these.
+	Seed(ctx context.Context, scope checkpoint.Scope, s Seed) error
+	// Adopt makes the rows of listed shards that have none. A shard with a child
+	// that has started was handled to its end, and is made so. It fails with
+	// ErrSyncing or ErrNotReady.
+	Adopt(ctx context.Context, scope checkpoint.Scope, a Adoption) error
+	// Retire ends a shard without a token, as Complete does with one: a shard that
+	// is gone from its stream. It fails with ErrHeld when a living session has the
+	// lease, and with ErrSyncing, ErrNotReady, or checkpoint.ErrNotFound when
+	// there is neither a row of that name nor one that waits for it.
+	Retire(ctx context.Context, scope checkpoint.Scope, r Retirement) error
+	// Mark puts a flag on a lease, or takes it off. It fails with ErrSyncing,
 	// checkpoint.ErrFenced or checkpoint.ErrNotFound.
 	Mark(ctx context.Context, scope checkpoint.Scope, m Mark) error
 	// Pause pauses the group by hand: nothing is acquired, and beats say so,
@@ -93,7 +115,7 @@ type Store interface {
 	Pause(ctx context.Context, scope checkpoint.Scope, on bool) error
 	// Reset sets where a lease goes on from, by hand, also backwards. Who holds
 	// it is fenced, and the state saved with the position is dropped. It fails
-	// with ErrNotPaused, ErrChanged or checkpoint.ErrNotFound.
+	// with ErrSyncing, ErrNotPaused, ErrChanged or checkpoint.ErrNotFound.
 	Reset(ctx context.Context, scope checkpoint.Scope, r Reset) error
 	// Watch calls notify when something changed that a worker should look at,
 	// until ctx ends. It is a hint: changes may be announced twice or never,
@@ -140,6 +162,9 @@ type View struct {
 	Late map[string]int64
 	// Paused says that the group is paused by hand.
 	Paused bool
+	// SyncUntil is until when, in session time, the store takes seeds and grants
+	// nothing, 0 when it does not.
+	SyncUntil int64
 	// Lost says that this incarnation was made because the one before was
 	// lost: leases made now must start where nothing is skipped.
 	Lost bool
@@ -157,7 +182,8 @@ type Acquire struct {
 // Grant is the answer for one lease.
 type Grant struct {
 	// Err is nil, ErrHeld, ErrParent, ErrGone (also for a shard that was
-	// handled to its end), ErrExpired, ErrNotReady, ErrStale or ErrPaused.
+	// handled to its end), ErrExpired, ErrSyncing, ErrNotReady, ErrStale or
+	// ErrPaused.
 	Err   error
 	Token checkpoint.Token
 	Epoch uint64

@@ -33,6 +33,12 @@ var (
 	bye string
 	//go:embed lua/load.lua
 	load string
+	//go:embed lua/seed.lua
+	seed string
+	//go:embed lua/adopt.lua
+	adopt string
+	//go:embed lua/retire.lua
+	retire string
 	//go:embed lua/mark.lua
 	mark string
 	//go:embed lua/pause.lua
@@ -56,6 +62,9 @@ const (
 	Refuse
 	Bye
 	Load
+	Seed
+	Adopt
+	Retire
 	Mark
 	Pause
 	Reset
@@ -63,7 +72,7 @@ const (
 
 // Sources are the texts of the scripts, by their number.
 func Sources() []string {
-	out := []string{beat, view, acquire, checkpoint, complete, create, request, refuse, bye, load, mark, pause, reset}
+	out := []string{beat, view, acquire, checkpoint, complete, create, request, refuse, bye, load, seed, adopt, retire, mark, pause, reset}
 	for i, body := range out {
 		out[i] = prelude + "\n" + body
 	}

@@ -47,8 +47,8 @@ func TestAHalfMadeSetIsTheirsWhoMakesIt(t *testing.T) {
 		db := newDB(t)
 		join(t, db, "a", 1)
 		join(t, db, "b", 1)
-		run(t, db, "OK", rediskeys.Create, "a", "S", "a#1", 1, 0, "S/old", "{}", "0|0|0|0|0|0")
-		run(t, db, "HELD", rediskeys.Create, "b", "S", "b#1", 1, 1, "S/new", "{}", "0|0|0|0|0|0")
+		run(t, db, "OK", rediskeys.Create, "a", "S", "a#1", 1, 0, "S/old", "{}", "0|0|0|0|0|0", "")
+		run(t, db, "HELD", rediskeys.Create, "b", "S", "b#1", 1, 1, "S/new", "{}", "0|0|0|0|0|0", "")
 		if r := run(t, db, "OK", rediskeys.Acquire, "a", 1, "S/old"); r.Texts(0)[0] != "NOTREADY" {
 			t.Errorf("a lease of a half-made set: %v", r.Texts(0))
 		}
@@ -56,14 +56,43 @@ func TestAHalfMadeSetIsTheirsWhoMakesIt(t *testing.T) {
 			time.Sleep(300 * time.Millisecond)
 			join(t, db, "b", i+2)
 		}
-		run(t, db, "OK", rediskeys.Create, "b", "S", "b#2", 1, 1, "S/new", "{}", "0|0|0|0|0|0")
+		run(t, db, "OK", rediskeys.Create, "b", "S", "b#2", 1, 1, "S/new", "{}", "0|0|0|0|0|0", "")
 		join(t, db, "a", 2)
-		run(t, db, "EXISTS", rediskeys.Create, "a", "S", "a#1", 0, 1, "S/old2", "{}", "0|0|0|0|0|0")
+		run(t, db, "EXISTS", rediskeys.Create, "a", "S", "a#1", 0, 1, "S/old2", "{}", "0|0|0|0|0|0", "")
 		r := run(t, db, "OK", rediskeys.Acquire, "a", 2, "S/old", "S/old2", "S/new")
 		for i, want := range []string{"GONE", "GONE", "OK"} {
 			if got := r.Texts(i)[0]; got != want {
 				t.Errorf("lease %d: %s, want %s", i, got, want)
 			}
+		}
+	})
+}
+
+// TestASetThatIsGivenUpTakesNoSeedWithIt holds that what is left of a set of a
+// worker that died is removed, and what workers remembered is not.
+func TestASetThatIsGivenUpTakesNoSeedWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := newDB(t)
+		r, err := db.Run(t.Context(), rediskeys.Beat, group, "former", "inc", "a", "a", 1, 0, `{"name":"a"}`, 0, 1000, 200)
+		if err != nil || r.Status != "LOST" {
+			t.Fatalf("beat: %s, %v", r.Status, err)
+		}
+		join(t, db, "a", 1)
+		run(t, db, "OK", rediskeys.Seed, "former", 0, "S/seeded", "{}", "1|5|0|0|0|0", 7, "", 0, "", 0)
+		for i := range 4 {
+			time.Sleep(300 * time.Millisecond)
+			join(t, db, "a", i+2)
+		}
+		run(t, db, "OK", rediskeys.Create, "a", "S", "a#1", 1, 0, "S/old", "{}", "0|0|0|0|0|0", "", "S/seeded", "{}", "0|0|0|0|0|0", "")
+		run(t, db, "OK", rediskeys.Create, "a", "S", "a#2", 1, 1, "S/new", "{}", "0|0|0|0|0|0", "", "S/seeded", "{}", "0|0|0|0|0|0", "")
+		r = run(t, db, "OK", rediskeys.Acquire, "a", 1, "S/old", "S/new", "S/seeded")
+		for i, want := range []string{"GONE", "OK", "OK"} {
+			if got := r.Texts(i)[0]; got != want {
+				t.Errorf("lease %d: %s, want %s", i, got, want)
+			}
+		}
+		if c := r.Texts(2)[3]; c != "1|5|0|0|0|0" {
+			t.Errorf("the seed is at %s", c)
 		}
 	})
 }

@@ -32,7 +32,7 @@ func Run(t *testing.T, open func(t *testing.T, test func(*testing.T, lease.Store
 			open(t, func(t *testing.T, s lease.Store) { test(t, Checkpoints(s)) })
 		})
 	})
-	for _, cases := range [][]testCase{tableCases, ownerCases, shardCases, sessionCases, adminCases} {
+	for _, cases := range [][]testCase{tableCases, ownerCases, shardCases, sessionCases, adminCases, lossCases, mendCases} {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				open(t, func(t *testing.T, s lease.Store) { c.test(t, newSubject(t, s)) })

@@ -236,6 +236,7 @@ func testIncarnation(t *testing.T, s *subject) {
 	a := s.join("a")
 	a.create(row("1"))
 	g := a.take(name("1"))
+	pass(TTL+TTL/3, a) // a group that is new would be taken for one that was lost
 	ctx, other := t.Context(), checkpoint.Scope{Group: s.group, Incarnation: "another"}
 	beat := a.next()
 	beat.Incarnation = other.Incarnation
@@ -254,7 +255,13 @@ func testIncarnation(t *testing.T, s *subject) {
 	s.is(err, lease.ErrReset)
 	s.is(s.store.Refuse(ctx, other, lease.Refusal{Name: name("1"), Token: g.Token}), lease.ErrReset)
 	s.is(s.store.Bye(ctx, other, a.id), lease.ErrReset)
-	if l := s.find(name("1")); l.Token != g.Token || !l.Position.IsZero() {
+	s.is(s.store.Seed(ctx, other, lease.Seed{From: "gone", Rows: []lease.Remembered{{Name: name("2")}}}), lease.ErrReset)
+	s.is(s.store.Adopt(ctx, other, lease.Adoption{Stream: stream, Rows: []lease.Row{row("2")}}), lease.ErrReset)
+	s.is(s.store.Retire(ctx, other, lease.Retirement{Name: name("1")}), lease.ErrReset)
+	s.is(s.store.Mark(ctx, other, lease.Mark{Name: name("1"), Flag: lease.FlagPaused}), lease.ErrReset)
+	s.is(s.store.Pause(ctx, other, true), lease.ErrReset)
+	s.is(s.store.Reset(ctx, other, lease.Reset{Name: name("1"), Epoch: g.Epoch, Forced: true}), lease.ErrReset)
+	if l := s.find(name("1")); l.Token != g.Token || !l.Position.IsZero() || l.Flags != "" || s.find(name("2")) != nil || s.view().Paused {
 		t.Errorf("something was written: %+v", l)
 	}
 }

@@ -45,6 +45,10 @@ func itemError(status string) error {
 		return lease.ErrGone
 	case "EXPIRED":
 		return lease.ErrExpired
+	case "SYNCING":
+		return lease.ErrSyncing
+	case "SEEDED":
+		return lease.ErrSeeded
 	case "NOTREADY":
 		return lease.ErrNotReady
 	case "EXISTS":

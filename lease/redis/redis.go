@@ -188,19 +188,28 @@ func (s *Store) Complete(ctx context.Context, scope checkpoint.Scope, c lease.Co
 // rows appends name, d and c of each new row.
 func rows(args []any, rows []lease.Row) ([]any, error) {
 	for _, r := range rows {
-		if err := r.Position.Validate(); err != nil {
-			return nil, fmt.Errorf("create %s: %w", r.Name, err)
-		}
-		if r.Shard.Created.IsZero() {
-			r.Shard.Created = time.UnixMilli(time.Now().UnixMilli()).UTC()
-		}
-		d, err := json.Marshal(r.Shard)
+		d, c, err := values(r)
 		if err != nil {
-			return nil, fmt.Errorf("create %s: %w", r.Name, err)
+			return nil, err
 		}
-		args = append(args, r.Name, d, checkpointredis.Position(r.Position).Row())
+		args = append(args, r.Name, d, c)
 	}
 	return args, nil
+}
+
+// values are the values of the keys d and c of a new row.
+func values(r lease.Row) (d []byte, c string, err error) {
+	if err := r.Position.Validate(); err != nil {
+		return nil, "", fmt.Errorf("create %s: %w", r.Name, err)
+	}
+	if r.Shard.Created.IsZero() {
+		r.Shard.Created = time.UnixMilli(time.Now().UnixMilli()).UTC()
+	}
+	d, err = json.Marshal(r.Shard)
+	if err != nil {
+		return nil, "", fmt.Errorf("create %s: %w", r.Name, err)
+	}
+	return d, checkpointredis.Position(r.Position).Row(), nil
 }
 
 // Create implements [lease.Store].
@@ -209,9 +218,11 @@ func (s *Store) Create(ctx context.Context, scope checkpoint.Scope, c lease.Crea
 		return err
 	}
 	set := c.Session + "#" + uuid.NewString() // a repeat begins again
+	order, children := descending(c.Rows)
 	for at := 0; at < len(c.Rows); at += chunkRows {
-		chunk := c.Rows[at:min(at+chunkRows, len(c.Rows))]
-		args, err := rows([]any{c.Session, c.Stream, set, flag(at == 0), flag(at+len(chunk) == len(c.Rows))}, chunk)
+		n := min(chunkRows, len(c.Rows)-at)
+		args := []any{c.Session, c.Stream, set, flag(at == 0), flag(at+n == len(c.Rows))}
+		args, err := listed(args, c.Rows, order[at:at+n], children)
 		if err != nil {
 			return err
 		}

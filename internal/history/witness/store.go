@@ -31,6 +31,7 @@ func (s *store) began(op history.Op, items []history.Item) int {
 // refusals are the errors of a whole call with which nothing was written.
 var refusals = []error{
 	lease.ErrReset, lease.ErrStateLost, lease.ErrVersion, lease.ErrHeld, lease.ErrExists, lease.ErrExpired,
+	lease.ErrSyncing,
 	checkpoint.ErrFenced, checkpoint.ErrNotFound,
 }
 

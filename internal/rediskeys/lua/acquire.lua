@@ -1,7 +1,7 @@
 -- Takes leases: ownership and position are read and written in one step.
 -- ARGV 4 session, 5 number of the first token, from 6 lease names
 -- reply OK {status, token, epoch, c, d, w, parent, its w…}… with a status for each name: OK
---      PAUSED EXPIRED NOTREADY GONE STALE PARENT HELD | NONE | LOST | RESET inc | VERSION v
+--      PAUSED EXPIRED SYNCING NOTREADY GONE STALE PARENT HELD | NONE | LOST | RESET inc | VERSION v
 local refused = enter()
 if refused then return refused end
 local session, first = ARGV[4], tonumber(ARGV[5])
@@ -37,6 +37,7 @@ end
 local function take(lease, n)
   if group.paused then return { 'PAUSED' } end
   if not up then return { 'EXPIRED' } end
+  if group.syncing then return { 'SYNCING' } end
   local stream = string.match(lease, '^[^/]*')
   if ready[stream] == nil then ready[stream] = redis.call('HGET', M, 'ready:' .. stream) or false end
   if not ready[stream] then return { 'NOTREADY' } end
@@ -53,7 +54,7 @@ local function take(lease, n)
   put(O, lease, o)
   if d.parents then
     d.parents = nil
-    redis.call('HSET', D, lease, cjson.encode(d))
+    describe(lease, d)
   end
   touch(lease)
   return granted(lease, o, c, d)

@@ -2,14 +2,19 @@
 -- ARGV 4 incarnation of state that this call makes, 5 session, 6 worker name,
 --      7 count of the beat, 8 seen, 9 info, 10 load, 11 ttl ms of a new group,
 --      12 rows at most
--- reply OK inc now ttl through more paused rows late lost | LOST inc | RESET inc |
+-- reply OK inc now ttl through more paused rows late lost sync | LOST inc | RESET inc |
 --      GONE | SUPERSEDED | REGRESSED k seen | VERSION v
 local LAPSED_A_BEAT = 20 -- long lapsed sessions that one beat removes
 local made, session, name, count, seen = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
 local info, load, ttl, limit = ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12])
 
-local function begin()
+-- begin makes the group anew. After a loss it takes seeds for a lease time. What
+-- was paused by hand stays so.
+local function begin(lost, void)
+  local paused = redis.call('EXISTS', M) == 1 and redis.call('HGET', M, 'paused')
   redis.call('UNLINK', unpack(KEYS))
+  if paused then redis.call('HSET', M, 'paused', paused) end
+  if lost then redis.call('HSET', M, 'lost', '1', 'sync', ttl, 'void', void) end
   redis.call('HSET', M, '~', '1', 'v', num(VERSION), 'inc', made, 'seq', '0', 'vt', '0', 'last', num(millis), 'ttl', ttl)
   redis.call('ZADD', S, '+inf', '~')
   redis.call('ZADD', G, '-inf', '~')
@@ -20,13 +25,17 @@ local have = redis.call('EXISTS', unpack(KEYS))
 if have < #KEYS then
   -- A group without any key is new, unless the caller has joined it. What is
   -- left of lost state is dropped: handled again is better than skipped.
-  begin()
-  if have > 0 or ARGV[3] ~= '' then
-    redis.call('HSET', M, 'lost', '1')
-    return { 'LOST', made }
-  end
+  local lost = have > 0 or ARGV[3] ~= ''
+  begin(lost, '')
+  if lost then return { 'LOST', made } end
 end
 local refused = read()
+if refused and refused[1] == 'RESET' and group.now < group.ttl and lost() == '0' then
+  -- The group looked new to whoever came first, but it was lost: what they made
+  -- began in the wrong place. They join again, and their rows are no seeds.
+  begin(true, group.inc)
+  return { 'LOST', made }
+end
 if refused then return refused end
 
 -- Session time passes with refused beats too: else one that died under this name
@@ -69,4 +78,4 @@ end
 
 if news then announce() end
 local rows, through, more = changes(seen, limit, false)
-return { 'OK', group.inc, num(group.now), num(group.ttl), through, more and '1' or '0', group.paused and '1' or '0', rows, near(), lost() }
+return { 'OK', group.inc, num(group.now), num(group.ttl), through, more and '1' or '0', group.paused and '1' or '0', rows, near(), lost(), group.syncing and group.sync or '0' }

@@ -1,9 +1,10 @@
 -- Puts a flag on a lease, or takes it off.
 -- ARGV 4 lease, 5 token of the owner, '' by hand, 6 flag, 7 1 to put it on
--- reply OK | FENCED | NOTFOUND | NONE | LOST | RESET inc | VERSION v
+-- reply OK | SYNCING | FENCED | NOTFOUND | NONE | LOST | RESET inc | VERSION v
 local STOPPED_AT_MOST = 8 -- versions remembered to have stopped at a lease
 local refused = enter()
 if refused then return refused end
+if group.syncing then return { 'SYNCING' } end
 local lease, token, flag, on = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
 local o = owner(lease)
 if not o then return { 'NOTFOUND' } end

@@ -6,8 +6,10 @@
 -- reply  status first. With one other than OK nothing was written, but for the
 --        session time by a beat, and the new group by a beat that says LOST
 --
--- m  hash: v inc seq vt last ttl paused lost set:<stream>
---    ready:<stream>
+-- m  hash: v inc seq vt last ttl paused set:<stream> ready:<stream>
+--    lost 1 when this incarnation was made because the one before was lost,
+--    sync the session time until which it takes seeds and grants nothing,
+--    void an incarnation that was begun by workers that knew of no loss
 -- s  zset: session -> deadline in session time
 -- i  hash: session -> k|n|seen|load|JSON, k is 'bye' after a goodbye;
 --          n:<name> -> session
@@ -38,17 +40,20 @@ local function fields(v)
   return out
 end
 
--- group is what enter reads of m: inc, ttl, paused, and now, the session time.
+-- group is what enter reads of m: inc, ttl, paused, sync, syncing, and now, the
+-- session time.
 -- Session time follows the clock, but never by more than half a lease time
 -- since the last beat: an outage, or a jump of the clock, lapses nobody.
 local group = {}
 
 local function read()
-  local m = redis.call('HMGET', M, 'v', 'inc', 'vt', 'last', 'ttl', 'paused')
+  local m = redis.call('HMGET', M, 'v', 'inc', 'vt', 'last', 'ttl', 'paused', 'sync')
   if not tonumber(m[1]) or tonumber(m[1]) > VERSION then return { 'VERSION', m[1] or '' } end
   group.inc, group.ttl, group.paused = m[2], tonumber(m[5]), m[6] == '1'
   local passed = math.min(math.max(millis - tonumber(m[4]), 0), math.floor(group.ttl / 2))
   group.now = tonumber(m[3]) + passed
+  group.sync = m[7] or '0'
+  group.syncing = group.now < tonumber(group.sync)
   if ARGV[3] ~= '' and ARGV[3] ~= group.inc then return { 'RESET', group.inc } end
   return nil
 end
@@ -172,6 +177,10 @@ local function shard(lease)
   return d
 end
 
+-- describe writes the d value of a lease. A table without anything could be
+-- written as a list.
+local function describe(lease, d) redis.call('HSET', D, lease, next(d) and cjson.encode(d) or '{}') end
+
 -- left is the name in w of what a lease was left by another, and heirlooms the
 -- names of all that it was left; its shard says by whom.
 local function left(lease, by) return lease .. '<' .. by end
@@ -190,7 +199,7 @@ local function absorbed(lease)
   if not d or not d.inherits then return end
   redis.call('HDEL', W, unpack(heirlooms(lease, d)))
   d.inherits = nil
-  redis.call('HSET', D, lease, cjson.encode(d))
+  describe(lease, d)
 end
 
 local function insert(lease, d, c)
@@ -215,7 +224,7 @@ local function bequeath(lease, d, child)
   end
   if #inherits == 0 then return end
   cd.inherits = inherits
-  redis.call('HSET', D, child, cjson.encode(cd))
+  describe(child, cd)
 end
 
 -- finish ends a shard: its position becomes the end, its children, three values
@@ -230,13 +239,54 @@ local function finish(lease, o, c, d, from)
   redis.call('HDEL', W, lease, unpack(heirlooms(lease, d)))
   d.inherits = nil
   d.children = #children > 0 and children or nil
-  redis.call('HSET', D, lease, cjson.encode(d))
+  describe(lease, d)
   c[1], c[2], c[3] = '2', '', '0'
   put(C, lease, c)
   o[3], o[4] = '', '0'
   release(lease, o)
   announce()
 end
+
+local START, END = '0|0|0|0|0|0', '2||0|0|0|0'
+
+-- over tells whether a shard was handled to its end, because one of its children
+-- has started, or has ended. It says so of shards without a row, too.
+local function over(children)
+  for _, child in ipairs(children) do
+    local o, c, d = owner(child), handled(child), shard(child)
+    if o and c and d and (c[1] == '2' or not d.parents) then return true end
+  end
+  return false
+end
+
+-- fill makes the row of a listed shard that has none, at its end when that is
+-- known. Children come before parents. It tells whether it made one.
+local function fill(lease, d, c, children)
+  if redis.call('HGET', D, lease) then return false end
+  local ended = over(children)
+  if ended then
+    local made = cjson.decode(d)
+    made.parents, made.children = nil, children
+    d, c = cjson.encode(made), END
+  end
+  insert(lease, d, c)
+  return true
+end
+
+-- awaited are the names of all leases that others wait for.
+local function awaited()
+  local out, all = {}, redis.call('HGETALL', D)
+  for k = 1, #all, 2 do
+    if string.find(all[k + 1], '"parents"', 1, true) then
+      local d = shard(all[k])
+      for _, parent in ipairs(d and d.parents or {}) do out[parent] = true end
+    end
+  end
+  return out
+end
+
+-- names_of reads a list of names, in which no bar stands.
+local function names_of(v) return v == '' and {} or fields(v) end
 
 -- changes lists up to limit rows above seen, in order: {name, seq, o, c, d} or
 -- {@session, seq, load, info, deadline}, with '' for what is gone. It returns

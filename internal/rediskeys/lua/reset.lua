@@ -1,9 +1,10 @@
 -- Sets where a lease goes on from, by hand. Who holds it is fenced.
 -- ARGV 4 lease, 5 rank, 6 seqno or start, 7 subseq, 8 epoch that the caller saw,
 --      9 1 to do it though the group is not paused
--- reply OK | UNPAUSED | CHANGED | NOTFOUND | NONE | LOST | RESET inc | VERSION v
+-- reply OK | SYNCING | UNPAUSED | CHANGED | NOTFOUND | NONE | LOST | RESET inc | VERSION v
 local refused = enter()
 if refused then return refused end
+if group.syncing then return { 'SYNCING' } end
 local lease, epoch = ARGV[4], ARGV[8]
 local o, c = owner(lease), handled(lease)
 if not o or not c then return { 'NOTFOUND' } end

@@ -97,6 +97,21 @@ func (s cutStore) Bye(ctx context.Context, scope checkpoint.Scope, session strin
 	return err
 }
 
+func (s cutStore) Seed(ctx context.Context, scope checkpoint.Scope, seed lease.Seed) error {
+	_, err := through(s.cord, nothing(func() error { return s.store.Seed(ctx, scope, seed) }))
+	return err
+}
+
+func (s cutStore) Adopt(ctx context.Context, scope checkpoint.Scope, a lease.Adoption) error {
+	_, err := through(s.cord, nothing(func() error { return s.store.Adopt(ctx, scope, a) }))
+	return err
+}
+
+func (s cutStore) Retire(ctx context.Context, scope checkpoint.Scope, r lease.Retirement) error {
+	_, err := through(s.cord, nothing(func() error { return s.store.Retire(ctx, scope, r) }))
+	return err
+}
+
 func (s cutStore) Mark(ctx context.Context, scope checkpoint.Scope, m lease.Mark) error {
 	_, err := through(s.cord, nothing(func() error { return s.store.Mark(ctx, scope, m) }))
 	return err

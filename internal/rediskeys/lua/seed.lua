@@ -1,0 +1,84 @@
+-- Takes back what a worker remembers of the rows that were lost.
+-- ARGV 4 incarnation that they are of, 5 1 if that was paused by hand, from 6 for
+--      each row: name, d, c, epoch, flags, 1 if there is a state, state, number of
+--      inherited states, and two for each: by whom, state
+-- reply OK | SEEDED | NONE | LOST | RESET inc | VERSION v
+local refused = enter()
+if refused then return refused end
+if not group.syncing or ARGV[4] == redis.call('HGET', M, 'void') then return { 'SEEDED' } end
+if ARGV[5] == '1' then redis.call('HSETNX', M, 'paused', '1') end
+
+-- keeps writes the states of a row, for those that it had.
+local function keeps(lease, old, d, r)
+  redis.call('HDEL', W, lease, unpack(heirlooms(lease, old)))
+  if r.state then redis.call('HSET', W, lease, r.state) end
+  d.inherits = nil
+  for k = 1, #r.inherited, 2 do
+    d.inherits = d.inherits or {}
+    d.inherits[#d.inherits + 1] = r.inherited[k]
+    redis.call('HSET', W, left(lease, r.inherited[k]), r.inherited[k + 1])
+  end
+end
+
+-- newer tells whether a seed replaces the position that another left. The end of
+-- a shard does, as what follows it has begun. Else one with its state does: it
+-- would be wrong with the state of another position, or none. Of two starts the
+-- earlier one does.
+local function newer(lease, c, d, r)
+  if c[1] == '2' or r.c[1] == '2' then return c[1] ~= '2' end
+  local have = redis.call('HGET', W, lease) or d.inherits
+  local has = r.state or #r.inherited > 0
+  if (not have) ~= (not has) then return has end
+  local order = position(r.c, c)
+  if order ~= 0 then return order > 0 end
+  if c[1] == '0' and c[2] ~= r.c[2] then
+    return c[2] ~= '0' and (r.c[2] == '0' or tonumber(r.c[2]) < tonumber(c[2]))
+  end
+  return number(r.c[4], c[4]) > 0
+end
+
+local function merge(lease, o, c, d, r)
+  local was = table.concat(o, '|') .. table.concat(c, '|')
+  if number(r.epoch, o[2]) > 0 then o[2] = r.epoch end
+  for _, flag in ipairs(r.flags) do
+    if not flagged(o, flag) then o[6] = o[6] == '' and flag or o[6] .. ',' .. flag end
+  end
+  for k, v in pairs(r.d) do
+    if d[k] == nil and k ~= 'parents' and k ~= 'inherits' then d[k] = v end
+  end
+  if newer(lease, c, d, r) then
+    keeps(lease, d, d, r)
+    c[1], c[2], c[3], c[4] = r.c[1], r.c[2], r.c[3], r.c[4]
+  end
+  if c[5] == '0' then c[5] = r.c[5] end
+  if o[2] ~= '0' or c[1] == '2' then d.parents = nil end
+  put(O, lease, o)
+  put(C, lease, c)
+  describe(lease, d)
+  if table.concat(o, '|') .. table.concat(c, '|') ~= was then touch(lease) end
+end
+
+local k = 6
+while k <= #ARGV do
+  local lease, r = ARGV[k], {
+    d = cjson.decode(ARGV[k + 1]), c = fields(ARGV[k + 2]), epoch = ARGV[k + 3], flags = {},
+    state = ARGV[k + 5] == '1' and ARGV[k + 6], inherited = {},
+  }
+  for flag in string.gmatch(ARGV[k + 4], '[^,]+') do r.flags[#r.flags + 1] = flag end
+  for n = k + 8, k + 7 + 2 * tonumber(ARGV[k + 7]) do r.inherited[#r.inherited + 1] = ARGV[n] end
+  k = k + 8 + #r.inherited
+  local o, c, d = owner(lease), handled(lease), shard(lease)
+  if o and c and d then
+    merge(lease, o, c, d, r)
+  else
+    if r.epoch ~= '0' or r.c[1] == '2' then r.d.parents = nil end
+    r.d.seeded = true
+    keeps(lease, {}, r.d, r)
+    describe(lease, r.d)
+    put(C, lease, r.c)
+    put(O, lease, { '', r.epoch, '', '0', '', table.concat(r.flags, ',') })
+    touch(lease)
+  end
+end
+announce()
+return { 'OK' }

@@ -1,0 +1,180 @@
+package leasetest
+
+import (
+	"testing"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/lease"
+)
+
+// mendCases are about rows that are missing, or of shards that are gone.
+var mendCases = []testCase{
+	{"a listed shard without a row is adopted", testAdopt},
+	{"nothing is adopted before the first set is made", testAdoptNotReady},
+	{"a shard with a child that has started is adopted at its end", testAdoptOver},
+	{"an adoption that is not valid writes nothing", testAdoptInvalid},
+	{"a large listing is adopted", testAdoptMany},
+	{"a shard that is gone is retired, and its children follow", testRetire},
+	{"a lease is not retired while its owner lives", testRetireHeld},
+	{"a name that is waited for without a row is retired", testRetireUnknown},
+	{"a retired shard leaves its state to its children", testRetireState},
+}
+
+func (w *worker) adopt(rows ...lease.Row) {
+	w.t.Helper()
+	w.must(w.store.Adopt(w.t.Context(), w.scope(), lease.Adoption{Stream: stream, Rows: rows}))
+}
+
+func (w *worker) retire(shard string, children ...lease.Row) error {
+	w.t.Helper()
+	return w.store.Retire(w.t.Context(), w.scope(), lease.Retirement{Name: name(shard), Children: children})
+}
+
+func testAdopt(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("S1"), row("S2"))
+	b := a.take(name("S1"))
+	a.must(a.complete(name("S1"), b.Token, row("b", "S1")))
+	a.beatAll()
+	// The merged shard m waits for b and c; c has no row, nor has S2's end come.
+	listing := []lease.Row{row("S1"), row("S2"), row("b", "S1"), row("c", "S2"), row("m", "b", "c")}
+	for range 2 { // its answer was lost
+		a.adopt(listing...)
+	}
+	if v := a.beat(); len(v.Leases) != 2 || s.find(name("m")).Shard.EndingHashKey == "" {
+		t.Errorf("adopted %v", names(v.Leases))
+	}
+	if l := s.find(name("S1")); !l.Finished() || len(l.Shard.Children) != 1 {
+		t.Errorf("a row that was there is %+v", l)
+	}
+	a.refused(name("c"), lease.ErrParent)
+	a.must(a.complete(name("b"), a.take(name("b")).Token, row("m", "b", "c")))
+	a.refused(name("m"), lease.ErrParent)
+	a.must(a.complete(name("S2"), a.take(name("S2")).Token, row("c", "S2")))
+	a.must(a.complete(name("c"), a.take(name("c")).Token, row("m", "b", "c")))
+	a.take(name("m"))
+}
+
+func testAdoptNotReady(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.is(s.store.Adopt(t.Context(), a.scope(), lease.Adoption{Stream: stream, Rows: []lease.Row{row("1")}}), lease.ErrNotReady)
+	a.is(a.retire("1"), lease.ErrNotReady)
+	if len(s.view().Leases) > 0 {
+		t.Error("a row was made")
+	}
+}
+
+func testAdoptOver(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("c"), row("other")) // as a group does that starts at the latest record
+	a.take(name("c"))
+	a.adopt(row("g"), row("p", "g"), row("c", "p"), row("d", "p"), row("other"))
+	for _, shard := range []string{"g", "p"} {
+		if l := s.find(name(shard)); l == nil || !l.Finished() {
+			t.Errorf("%s: %+v", shard, l)
+		}
+		a.refused(name(shard), lease.ErrGone)
+	}
+	a.take(name("d"))
+}
+
+func testAdoptInvalid(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("1"))
+	for what, rows := range map[string][]lease.Row{
+		"a row twice":    {row("2"), row("3"), row("3")},
+		"another stream": {row("2"), {Name: "other/1"}},
+		"a position":     {row("2"), {Name: name("3"), Position: checkpoint.At("x", 0)}},
+	} {
+		if s.store.Adopt(t.Context(), a.scope(), lease.Adoption{Stream: stream, Rows: rows}) == nil {
+			t.Errorf("%s: adopted", what)
+		}
+	}
+	if n := len(s.view().Leases); n != 1 {
+		t.Errorf("%d leases", n)
+	}
+}
+
+func testAdoptMany(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row(shardID(600)))
+	a.take(name(shardID(600)))
+	var rows []lease.Row
+	for i := range 601 { // each the child of the one before
+		r := row(shardID(i))
+		if i > 0 {
+			r.Shard.Parents = []string{name(shardID(i - 1))}
+		}
+		rows = append(rows, r)
+	}
+	a.adopt(rows...)
+	ended := 0
+	for _, l := range s.view().Leases {
+		if l.Finished() {
+			ended++
+		}
+	}
+	if ended != 600 {
+		t.Errorf("%d of 600 shards are at their end", ended)
+	}
+}
+
+func testRetire(t *testing.T, s *subject) {
+	a, b := s.join("a"), s.join("b")
+	a.create(row("p"), row("q"))
+	g := a.take(name("q"))
+	pass(TTL+TTL/3, b) // a lapses
+	for range 2 {      // its answer was lost
+		b.must(b.retire("p", row("c", "p")))
+		b.must(b.retire("q", row("d", "q"), row("e", "q")))
+	}
+	for _, shard := range []string{"p", "q"} {
+		if l := s.find(name(shard)); !l.Finished() || !l.Free() || len(l.Shard.Children) == 0 {
+			t.Errorf("%s: %+v", shard, l)
+		}
+	}
+	for _, shard := range []string{"c", "d", "e"} {
+		b.take(name(shard))
+	}
+	a.beat()
+	a.save(checkpoint.Update{Lease: name("q"), Token: g.Token, Position: checkpoint.At("5", 0)}, checkpoint.ErrFenced)
+	a.is(a.complete(name("q"), g.Token, row("x", "q")), checkpoint.ErrFenced)
+	if s.find(name("x")) != nil {
+		t.Error("who lapsed completed the shard")
+	}
+}
+
+func testRetireHeld(t *testing.T, s *subject) {
+	a, b := s.join("a"), s.join("b")
+	a.create(row("p"))
+	g := a.take(name("p"))
+	b.is(b.retire("p", row("c", "p")), lease.ErrHeld)
+	a.is(a.retire("p", row("c", "p")), lease.ErrHeld) // it has a token to complete with
+	if l := s.find(name("p")); l.Token != g.Token || l.Finished() || s.find(name("c")) != nil {
+		t.Errorf("retired: %+v", l)
+	}
+}
+
+func testRetireUnknown(_ *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("b"))
+	a.is(a.retire("gone"), checkpoint.ErrNotFound)
+	a.must(a.complete(name("b"), a.take(name("b")).Token, row("m", "b", "gone")))
+	a.refused(name("m"), lease.ErrParent)
+	for range 2 { // its answer was lost
+		a.must(a.retire("gone", row("m", "b", "gone")))
+	}
+	a.take(name("m"))
+	if l := s.find(name("gone")); !l.Finished() {
+		s.t.Errorf("retired: %+v", l)
+	}
+}
+
+func testRetireState(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("p"))
+	g := a.take(name("p"))
+	a.save(checkpoint.Update{Lease: name("p"), Token: g.Token, Position: checkpoint.At("9", 0), State: []byte("sums"), Release: true}, nil)
+	a.must(a.retire("p", row("c", "p")))
+	inherits(t, a.take(name("c")), map[string]string{"p": "sums"})
+}
