@@ -108,4 +108,3 @@ func (r *row) save(u Update) Outcome {
 		return Outcome{Err: ErrFenced}
 	}
 }
-

@@ -85,6 +85,9 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 		r.count, r.seen, r.synced = regressed.Count, 0, false
 		r.table = newMirror()
 		r.beatDue = now
+	case errors.Is(err, ErrResync):
+		r.seen, r.synced, r.table = 0, false, newMirror()
+		r.beatDue = now
 	case errors.Is(err, ErrGone):
 		r.log.Warn("the session was removed; joining with a new one")
 		r.cancelAll()

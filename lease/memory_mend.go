@@ -37,6 +37,42 @@ func (m *Memory) Retire(ctx context.Context, scope checkpoint.Scope, r Retiremen
 	return m.with(ctx, scope, func(t *table) error { return t.retire(r) })
 }
 
+// Collect implements [Store].
+func (m *Memory) Collect(ctx context.Context, scope checkpoint.Scope, c Collection) ([]error, error) {
+	out := make([]error, len(c.Names))
+	err := m.with(ctx, scope, func(t *table) error {
+		if t.syncing() {
+			return ErrSyncing
+		}
+		for i, name := range c.Names {
+			out[i] = t.collect(name, c.Deleted)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (t *table) collect(name string, deleted bool) error {
+	r := t.rows[name]
+	switch {
+	case r == nil:
+		return nil // a repeat
+	case t.alive(SessionOf(r.token)):
+		return ErrHeld
+	case !deleted && (!r.entry.Position.IsEnd() || t.awaited(name)):
+		return ErrNeeded
+	}
+	delete(t.rows, name)
+	t.bury(name)
+	if deleted {
+		delete(t.ready, StreamOf(name))
+	}
+	return nil
+}
+
 func (t *table) seed(s Seed) error {
 	if !t.syncing() || s.From == t.void {
 		return ErrSeeded

@@ -24,6 +24,8 @@ func (t *table) beat(b Beat) (View, error) {
 		return View{}, &RegressedError{}
 	case s != nil && s.count+1 < b.Count:
 		return View{}, &RegressedError{Count: s.count, Seen: s.seen}
+	case b.Seen > 0 && b.Seen < t.floor && (s == nil || s.base < t.floor):
+		return View{}, ErrResync
 	}
 	if other != id && t.alive(other) {
 		t.sessions[other].info.Deadline = t.now
@@ -42,8 +44,35 @@ func (t *table) beat(b Beat) (View, error) {
 	s.info = b.Session
 	s.info.Deadline = t.now + t.ttl
 	s.count, s.seen = max(s.count, b.Count), b.Seen
+	if b.Seen == 0 {
+		s.base = t.floor // a view that begins now has nothing that was removed
+	}
 	t.sweep()
-	return t.changes(b.Seen, beatRows), nil
+	v := t.changes(b.Seen, beatRows)
+	t.trim()
+	return v, nil
+}
+
+// bury logs that a lease or "@"-session was removed. The log keeps that for two
+// lease times.
+func (t *table) bury(subject string) {
+	t.touch(subject)
+	t.tombs = slices.DeleteFunc(t.tombs, func(o tomb) bool { return o.subject == subject })
+	t.tombs = append(t.tombs, tomb{subject, t.now})
+}
+
+// trim forgets removals that every living worker has been told of. One that has
+// not, because its view comes in pages, begins it again.
+func (t *table) trim() {
+	slices.SortFunc(t.tombs, func(a, b tomb) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.subject, b.subject)) })
+	for n := 0; n < trimmedABeat && len(t.tombs) > 0 && t.tombs[0].at <= t.now-2*t.ttl; n++ {
+		subject := t.tombs[0].subject
+		t.tombs = t.tombs[1:]
+		if id, ok := strings.CutPrefix(subject, "@"); t.rows[subject] == nil && (!ok || t.sessions[id] == nil) {
+			t.floor = max(t.floor, t.changed[subject])
+			delete(t.changed, subject)
+		}
+	}
 }
 
 // sameInfo compares what is logged of a session.
@@ -65,7 +94,7 @@ func (t *table) sweep() {
 		if t.names[s.info.Name] == id {
 			delete(t.names, s.info.Name)
 		}
-		t.touch("@" + id)
+		t.bury("@" + id)
 	}
 }
 

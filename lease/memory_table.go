@@ -20,6 +20,8 @@ const (
 	weightQuiet = 60_000
 	// lapsedABeat is how many long lapsed sessions one beat removes.
 	lapsedABeat = 20
+	// trimmedABeat is how many removals of long ago one beat forgets.
+	trimmedABeat = 100
 )
 
 // table is one group in a [Memory]. Its methods run under Memory.mu.
@@ -40,6 +42,8 @@ type table struct {
 	ready       map[string]bool   // streams whose first set is complete
 	log         []change          // by seq; an entry is stale when its subject changed again
 	changed     map[string]uint64 // subject → seq of its last change
+	floor       uint64            // up to where removals are forgotten
+	tombs       []tomb            // what was removed
 	announce    bool
 }
 
@@ -47,6 +51,12 @@ type table struct {
 type change struct {
 	seq     uint64
 	subject string
+}
+
+// tomb is a removal that the log still has.
+type tomb struct {
+	subject string
+	at      int64
 }
 
 type row struct {
@@ -66,6 +76,7 @@ type member struct {
 	info    Session
 	count   uint64
 	seen    uint64
+	base    uint64 // the floor when its view began
 	numbers uint64 // the highest token number given
 	bye     bool
 }

@@ -117,6 +117,15 @@ func validateRows(stream string, rows []Row) error {
 	return nil
 }
 
+// Collection removes rows.
+type Collection struct {
+	// Names are leases of shards that are gone from their stream.
+	Names []string
+	// Deleted says that the whole stream was deleted, and perhaps made anew under
+	// another creation time: its rows are removed wherever they are.
+	Deleted bool
+}
+
 // Retirement ends a shard that is gone from its stream, with what nobody handled of
 // it. Two listings of one creation epoch must have lacked it.
 type Retirement struct {

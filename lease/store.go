@@ -35,6 +35,11 @@ var (
 	ErrStateLost = errors.New("group state was lost")
 	// ErrRegressed means that the store lost its latest writes.
 	ErrRegressed = errors.New("group state went back in time")
+	// ErrResync means that the caller's view is so old that removals are missing
+	// from the changes since: it has to begin anew, with Beat.Seen 0.
+	ErrResync = errors.New("view of the group is too old to go on from")
+	// ErrNeeded means that a lease is not at its shard's end, or waited for.
+	ErrNeeded = errors.New("lease is needed yet")
 	// ErrSuperseded means that a living session took this worker's name.
 	ErrSuperseded = errors.New("another worker runs under the same name")
 	// ErrStale means that an acquire with these token numbers was answered
@@ -67,7 +72,7 @@ type Store interface {
 
 	// Beat renews a session and returns what changed since Seen. It fails with
 	// ErrReset, ErrStateLost (both with Beat.Incarnation set to the new one in
-	// the answer), ErrRegressed, ErrGone, ErrSuperseded or ErrVersion.
+	// the answer), ErrRegressed, ErrResync, ErrGone, ErrSuperseded or ErrVersion.
 	Beat(ctx context.Context, group string, b Beat) (View, error)
 	// View reads the whole table: all leases with their shards, all sessions.
 	View(ctx context.Context, group string) (View, error)
@@ -107,6 +112,11 @@ type Store interface {
 	// lease, and with ErrSyncing, ErrNotReady, or checkpoint.ErrNotFound when
 	// there is neither a row of that name nor one that waits for it.
 	Retire(ctx context.Context, scope checkpoint.Scope, r Retirement) error
+	// Collect removes rows of shards at their end that nobody has and nobody waits
+	// for. It returns for each name nil, also when there is no such row, ErrHeld,
+	// or ErrNeeded. A removal is told by beats for two lease times; a beat of a
+	// view that is older is answered ErrResync.
+	Collect(ctx context.Context, scope checkpoint.Scope, c Collection) ([]error, error)
 	// Mark puts a flag on a lease, or takes it off. It fails with ErrSyncing,
 	// checkpoint.ErrFenced or checkpoint.ErrNotFound.
 	Mark(ctx context.Context, scope checkpoint.Scope, m Mark) error

@@ -39,6 +39,8 @@ var (
 	adopt string
 	//go:embed lua/retire.lua
 	retire string
+	//go:embed lua/collect.lua
+	collect string
 	//go:embed lua/mark.lua
 	mark string
 	//go:embed lua/pause.lua
@@ -65,6 +67,7 @@ const (
 	Seed
 	Adopt
 	Retire
+	Collect
 	Mark
 	Pause
 	Reset
@@ -72,7 +75,7 @@ const (
 
 // Sources are the texts of the scripts, by their number.
 func Sources() []string {
-	out := []string{beat, view, acquire, checkpoint, complete, create, request, refuse, bye, load, seed, adopt, retire, mark, pause, reset}
+	out := []string{beat, view, acquire, checkpoint, complete, create, request, refuse, bye, load, seed, adopt, retire, collect, mark, pause, reset}
 	for i, body := range out {
 		out[i] = prelude + "\n" + body
 	}

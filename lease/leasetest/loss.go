@@ -66,6 +66,8 @@ func testSync(t *testing.T, s *subject) {
 	w.refused(name("1"), lease.ErrSyncing)
 	w.is(s.store.Adopt(t.Context(), w.scope(), lease.Adoption{Stream: stream, Rows: set.Rows}), lease.ErrSyncing)
 	w.is(s.store.Retire(t.Context(), w.scope(), lease.Retirement{Name: name("1")}), lease.ErrSyncing)
+	_, err := s.store.Collect(t.Context(), w.scope(), lease.Collection{Names: []string{name("1")}})
+	w.is(err, lease.ErrSyncing)
 	w.is(w.mark(lease.Mark{Name: name("1"), Flag: lease.FlagPaused}), lease.ErrSyncing)
 	w.is(w.reset(lease.Reset{Name: name("1"), Forced: true}), lease.ErrSyncing)
 	w.seed(at("1", checkpoint.At("5", 0)))

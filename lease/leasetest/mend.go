@@ -1,6 +1,7 @@
 package leasetest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/shardrun/shardrun/checkpoint"
@@ -18,6 +19,12 @@ var mendCases = []testCase{
 	{"a lease is not retired while its owner lives", testRetireHeld},
 	{"a name that is waited for without a row is retired", testRetireUnknown},
 	{"a retired shard leaves its state to its children", testRetireState},
+	{"a row at its end that nobody waits for is collected", testCollect},
+	{"a row that is needed is not collected", testCollectNeeded},
+	{"leases of a deleted stream are collected wherever they are", testCollectDeleted},
+	{"what was removed is told for two lease times, and views that are older begin anew", testResync},
+	{"a row that was removed may come again", testReborn},
+	{"a view in pages goes on when something was removed before it began", testResyncPages},
 }
 
 func (w *worker) adopt(rows ...lease.Row) {
@@ -177,4 +184,149 @@ func testRetireState(t *testing.T, s *subject) {
 	a.save(checkpoint.Update{Lease: name("p"), Token: g.Token, Position: checkpoint.At("9", 0), State: []byte("sums"), Release: true}, nil)
 	a.must(a.retire("p", row("c", "p")))
 	inherits(t, a.take(name("c")), map[string]string{"p": "sums"})
+}
+
+func (w *worker) collect(shards ...string) []error {
+	w.t.Helper()
+	c := lease.Collection{}
+	for _, shard := range shards {
+		c.Names = append(c.Names, name(shard))
+	}
+	out, err := w.store.Collect(w.t.Context(), w.scope(), c)
+	w.must(err)
+	return out
+}
+
+func testCollect(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("p"), row("q"))
+	a.must(a.complete(name("p"), a.take(name("p")).Token, row("c", "p")))
+	a.take(name("c"))
+	a.beatAll()
+	for range 2 { // its answer was lost
+		a.is(a.collect("p")[0], nil)
+	}
+	if v := a.beat(); !slices.Equal(v.Gone, []string{name("p")}) || len(v.Leases) != 0 {
+		t.Errorf("told %v, %v gone", names(v.Leases), v.Gone)
+	}
+	if all, err := s.store.Load(t.Context(), s.group, name("p")); err != nil || len(all) != 0 {
+		t.Errorf("loaded %+v, %v", all, err)
+	}
+	a.refused(name("p"), lease.ErrGone)
+	if got := names(s.view().Leases); !slices.Equal(got, []string{"c", "q"}) {
+		t.Errorf("left %v", got)
+	}
+}
+
+func testCollectNeeded(t *testing.T, s *subject) {
+	a, b := s.join("a"), s.join("b")
+	a.create(row("p"), row("q"), row("free"))
+	a.must(a.complete(name("p"), a.take(name("p")).Token, row("c", "p")))
+	b.take(name("q"))
+	got := a.collect("p", "q", "free", "nothing")
+	for i, want := range []error{lease.ErrNeeded, lease.ErrHeld, lease.ErrNeeded, nil} {
+		a.is(got[i], want)
+	}
+	if n := len(s.view().Leases); n != 4 {
+		t.Errorf("%d leases", n)
+	}
+	a.take(name("c")) // it waits for p, which is there
+}
+
+func testCollectDeleted(_ *testing.T, s *subject) {
+	a, b := s.join("a"), s.join("b")
+	a.create(row("p"), row("c", "p"))
+	a.take(name("p"))
+	gone := lease.Collection{Names: []string{name("p"), name("c")}, Deleted: true}
+	out, err := s.store.Collect(s.t.Context(), b.scope(), gone)
+	s.must(err)
+	s.is(out[0], lease.ErrHeld)
+	s.is(out[1], nil)
+	s.must(s.store.Bye(s.t.Context(), a.scope(), a.id))
+	out, err = s.store.Collect(s.t.Context(), b.scope(), gone)
+	s.must(err)
+	s.is(out[0], nil)
+	if len(s.view().Leases) > 0 {
+		s.t.Error("rows are left")
+	}
+	b.refused(name("p"), lease.ErrNotReady)
+}
+
+func testResync(t *testing.T, s *subject) {
+	a, b := s.join("a"), s.join("b")
+	a.create(row("p"), row("q"))
+	a.must(a.complete(name("p"), a.take(name("p")).Token, row("c", "p")))
+	a.take(name("c"))
+	a.beatAll()
+	b.beatAll()
+	a.collect("p")
+	old := b.seen
+	if v := b.beat(); len(v.Gone) != 1 {
+		t.Errorf("told %v gone", v.Gone)
+	}
+	pass(3*TTL, a, b)
+	if v := s.worker("c").beatAll(); len(v.Gone) != 0 || len(v.Leases) != 2 {
+		t.Errorf("a new worker is told %v, %v gone", names(v.Leases), v.Gone)
+	}
+	b.beat()
+	b.seen = old // as if it had slept
+	_, err := b.try()
+	b.is(err, lease.ErrResync)
+	b.seen = 0
+	if v := b.beatAll(); len(v.Leases) != 2 {
+		t.Errorf("told %v", names(v.Leases))
+	}
+	b.beat()
+}
+
+func testReborn(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("p"), row("q"))
+	a.must(a.complete(name("p"), a.take(name("p")).Token))
+	a.collect("p")
+	a.adopt(row("p"))
+	pass(3*TTL, a)
+	if v := a.beat(); len(v.Leases) != 0 {
+		t.Errorf("told %v", names(v.Leases))
+	}
+	a.seen = 0
+	if v := a.beatAll(); !slices.Equal(names(v.Leases), []string{"p", "q"}) {
+		t.Errorf("a view has %v", names(v.Leases))
+	}
+	a.take(name("p"))
+}
+
+func testResyncPages(t *testing.T, s *subject) {
+	a := s.join("a")
+	rows := []lease.Row{row("p")}
+	for i := range 450 {
+		rows = append(rows, row(shardID(i)))
+	}
+	a.create(rows...)
+	a.must(a.complete(name("p"), a.take(name("p")).Token))
+	a.collect("p")
+	pass(3*TTL, a)
+	b := s.join("b")
+	b.beatAll() // in pages, each behind the removal that is forgotten
+	if n := len(s.view().Leases); n != 450 {
+		t.Errorf("%d leases", n)
+	}
+	b.seen = 0
+	if v := b.beatAll(); len(v.Leases) != 450 {
+		t.Errorf("%d leases in pages", len(v.Leases))
+	}
+	// A removal that is forgotten while the pages are read: they begin anew.
+	b.seen = 0
+	b.beat()
+	a.beatAll()
+	a.must(a.complete(name(shardID(0)), a.take(name(shardID(0))).Token))
+	a.collect(shardID(0))
+	for range 9 {
+		pass(TTL/3, a)
+		if _, err := s.store.Beat(t.Context(), s.group, b.next()); err != nil { // the same page again
+			b.is(err, lease.ErrResync)
+			return
+		}
+	}
+	t.Error("pages went on over a removal that was forgotten")
 }

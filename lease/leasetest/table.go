@@ -258,6 +258,8 @@ func testIncarnation(t *testing.T, s *subject) {
 	s.is(s.store.Seed(ctx, other, lease.Seed{From: "gone", Rows: []lease.Remembered{{Name: name("2")}}}), lease.ErrReset)
 	s.is(s.store.Adopt(ctx, other, lease.Adoption{Stream: stream, Rows: []lease.Row{row("2")}}), lease.ErrReset)
 	s.is(s.store.Retire(ctx, other, lease.Retirement{Name: name("1")}), lease.ErrReset)
+	_, err = s.store.Collect(ctx, other, lease.Collection{Names: []string{name("1")}, Deleted: true})
+	s.is(err, lease.ErrReset)
 	s.is(s.store.Mark(ctx, other, lease.Mark{Name: name("1"), Flag: lease.FlagPaused}), lease.ErrReset)
 	s.is(s.store.Pause(ctx, other, true), lease.ErrReset)
 	s.is(s.store.Reset(ctx, other, lease.Reset{Name: name("1"), Epoch: g.Epoch, Forced: true}), lease.ErrReset)

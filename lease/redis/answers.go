@@ -51,6 +51,10 @@ func itemError(status string) error {
 		return lease.ErrSeeded
 	case "NOTREADY":
 		return lease.ErrNotReady
+	case "NEEDED":
+		return lease.ErrNeeded
+	case "RESYNC":
+		return lease.ErrResync
 	case "EXISTS":
 		return lease.ErrExists
 	case "STALE":

@@ -68,6 +68,27 @@ func (s *Store) Retire(ctx context.Context, scope checkpoint.Scope, r lease.Reti
 	return err
 }
 
+// Collect implements [lease.Store]. Each 250 names are one step.
+func (s *Store) Collect(ctx context.Context, scope checkpoint.Scope, c lease.Collection) ([]error, error) {
+	out := make([]error, 0, len(c.Names))
+	for len(c.Names) > 0 {
+		n := min(len(c.Names), chunkRows)
+		args := append(make([]any, 0, n+1), flag(c.Deleted))
+		for _, name := range c.Names[:n] {
+			args = append(args, name)
+		}
+		reply, err := s.call(ctx, "collect leases of", rediskeys.Collect, scope, args...)
+		if err != nil {
+			return nil, err
+		}
+		for i := range n {
+			out = append(out, itemError(reply.Text(i)))
+		}
+		c.Names = c.Names[n:]
+	}
+	return out, nil
+}
+
 // Seed implements [lease.Store]. Each 250 rows, or 4 MiB of state, are one step.
 func (s *Store) Seed(ctx context.Context, scope checkpoint.Scope, seed lease.Seed) error {
 	if err := seed.Validate(); err != nil {

@@ -105,9 +105,16 @@ func (s *Store) Beat(ctx context.Context, group string, b lease.Beat) (lease.Vie
 func (s *Store) View(ctx context.Context, group string) (lease.View, error) {
 	var whole lease.View
 	leases, sessions := map[string]lease.Lease{}, map[string]lease.Session{}
+	base := ""
 	for from := uint64(0); ; from = whole.Through {
-		reply, err := s.db.Run(ctx, rediskeys.View, group, "", strconv.FormatUint(from, 10), viewRows)
+		reply, err := s.db.Run(ctx, rediskeys.View, group, "", strconv.FormatUint(from, 10), viewRows, base)
 		switch {
+		case err == nil && reply.Status == "RESYNC":
+			// What a page told of was removed since, and forgotten.
+			clear(leases)
+			clear(sessions)
+			whole, base = lease.View{}, ""
+			continue
 		case err != nil:
 			return lease.View{}, fmt.Errorf("view group %q: %w", group, err)
 		case reply.Status == "NONE":
@@ -121,6 +128,9 @@ func (s *Store) View(ctx context.Context, group string) (lease.View, error) {
 		}
 		if whole.Incarnation != "" && page.Incarnation != whole.Incarnation {
 			return lease.View{}, fmt.Errorf("view group %q: %w", group, lease.ErrReset)
+		}
+		if base == "" {
+			base = reply.Text(10)
 		}
 		merge(leases, sessions, page)
 		whole = page

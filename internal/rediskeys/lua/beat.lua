@@ -3,8 +3,9 @@
 --      7 count of the beat, 8 seen, 9 info, 10 load, 11 ttl ms of a new group,
 --      12 rows at most
 -- reply OK inc now ttl through more paused rows late lost sync | LOST inc | RESET inc |
---      GONE | SUPERSEDED | REGRESSED k seen | VERSION v
-local LAPSED_A_BEAT = 20 -- long lapsed sessions that one beat removes
+--      GONE | SUPERSEDED | REGRESSED k seen | RESYNC | VERSION v
+local LAPSED_A_BEAT = 20   -- long lapsed sessions that one beat removes
+local TRIMMED_A_BEAT = 100 -- removals of long ago that one beat forgets
 local made, session, name, count, seen = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
 local info, load, ttl, limit = ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12])
 
@@ -48,6 +49,12 @@ if m and m.k == 'bye' then return { 'GONE' } end
 if rival and count > 1 then return { 'SUPERSEDED' } end
 if not m and count > 1 then return { 'REGRESSED', '0', '0' } end
 if m and whole(m.k) + 1 < count then return { 'REGRESSED', num(whole(m.k)), num(whole(m.seen)) } end
+local base = m and whole(m.base) or 0
+if seen == '0' then
+  base = group.floor -- a view that begins now has nothing that was removed
+elseif whole(seen) < group.floor and base < group.floor then
+  return { 'RESYNC' }
+end
 
 local news = false
 if rival then -- a new start under the name: the old session lapses at once
@@ -62,7 +69,7 @@ if not m or m.info ~= info then
   news = true
 end
 m = m or { k = '0', n = '0' }
-keep(session, { k = num(math.max(whole(m.k), count)), n = m.n, seen = seen, load = load, info = info })
+keep(session, { k = num(math.max(whole(m.k), count)), n = m.n, seen = seen, base = num(base), load = load, info = info })
 
 local lapsed = redis.call('ZRANGEBYSCORE', S, '-inf', num(group.now - 2 * group.ttl), 'LIMIT', 0, LAPSED_A_BEAT)
 for _, id in ipairs(lapsed) do
@@ -73,9 +80,23 @@ for _, id in ipairs(lapsed) do
   end
   redis.call('ZREM', S, id)
   redis.call('HDEL', I, id)
-  touch('@' .. id)
+  bury('@' .. id)
 end
 
 if news then announce() end
 local rows, through, more = changes(seen, limit, false)
+
+-- Removals that every living worker has been told of. One that has not, because
+-- its view comes in pages, begins it again.
+local old = num(REMOVED + group.now - 2 * group.ttl)
+local floor = group.floor
+for _, tomb in ipairs(redis.call('ZRANGEBYSCORE', G, num(REMOVED), old, 'LIMIT', 0, TRIMMED_A_BEAT)) do
+  local subject = string.sub(tomb, 2)
+  redis.call('ZREM', G, tomb)
+  if not redis.call('HGET', O, subject) and not redis.call('HGET', I, string.sub(subject, 2)) then
+    floor = math.max(floor, tonumber(redis.call('ZSCORE', G, subject) or '0'))
+    redis.call('ZREM', G, subject)
+  end
+end
+if floor > group.floor then redis.call('HSET', M, 'floor', num(floor)) end
 return { 'OK', group.inc, num(group.now), num(group.ttl), through, more and '1' or '0', group.paused and '1' or '0', rows, near(), lost(), group.syncing and group.sync or '0' }

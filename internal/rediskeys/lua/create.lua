@@ -24,8 +24,7 @@ if begun ~= set then
     for k = 1, #all, 2 do
       local name = all[k]
       if string.sub(name, 1, #stream + 1) == stream .. '/' and not string.find(all[k + 1], '"seeded"', 1, true) then
-        for _, key in ipairs({ O, C, D, W }) do redis.call('HDEL', key, name) end
-        touch(name)
+        remove(name)
       end
     end
   end

@@ -9,14 +9,16 @@
 -- m  hash: v inc seq vt last ttl paused set:<stream> ready:<stream>
 --    lost 1 when this incarnation was made because the one before was lost,
 --    sync the session time until which it takes seeds and grants nothing,
+--    floor the change up to which removals are forgotten,
 --    void an incarnation that was begun by workers that knew of no loss
 -- s  zset: session -> deadline in session time
--- i  hash: session -> k|n|seen|load|JSON, k is 'bye' after a goodbye;
---          n:<name> -> session
+-- i  hash: session -> k|n|seen|base|load|JSON, k is 'bye' after a goodbye, base
+--          was the floor when the session's view began; n:<name> -> session
 -- o  hash: lease -> token|epoch|want|wantUntil|last|flags
 -- c  hash: lease -> rank|seqno or start|subseq|counter|weight|weightAt
 -- d  hash: lease -> JSON of the shard
--- g  zset: lease or @session -> seq of its last change
+-- g  zset: lease or @session -> seq of its last change;
+--          !lease or !@session -> when it was removed: a score below 0
 -- w  hash: lease -> state saved with the position;
 --          child<parent -> state that a child is left by a shard that ended
 --
@@ -25,6 +27,7 @@
 local M, S, I, O, C, D, G, W = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local VERSION = 1
 local RESERVED = 1000      -- ms that a released lease waits for who asked for it
+local REMOVED = -2 ^ 52     -- the score of what was removed at session time 0
 local WEIGHT_QUIET = 60000 -- ms between two logged weights of a lease
 
 -- num writes a whole number; tostring would print 1.76e+15.
@@ -40,19 +43,19 @@ local function fields(v)
   return out
 end
 
--- group is what enter reads of m: inc, ttl, paused, sync, syncing, and now, the
+-- group is what enter reads of m: inc, ttl, paused, sync, syncing, floor, and now, the
 -- session time.
 -- Session time follows the clock, but never by more than half a lease time
 -- since the last beat: an outage, or a jump of the clock, lapses nobody.
 local group = {}
 
 local function read()
-  local m = redis.call('HMGET', M, 'v', 'inc', 'vt', 'last', 'ttl', 'paused', 'sync')
+  local m = redis.call('HMGET', M, 'v', 'inc', 'vt', 'last', 'ttl', 'paused', 'sync', 'floor')
   if not tonumber(m[1]) or tonumber(m[1]) > VERSION then return { 'VERSION', m[1] or '' } end
   group.inc, group.ttl, group.paused = m[2], tonumber(m[5]), m[6] == '1'
   local passed = math.min(math.max(millis - tonumber(m[4]), 0), math.floor(group.ttl / 2))
   group.now = tonumber(m[3]) + passed
-  group.sync = m[7] or '0'
+  group.sync, group.floor = m[7] or '0', tonumber(m[8] or '0')
   group.syncing = group.now < tonumber(group.sync)
   if ARGV[3] ~= '' and ARGV[3] ~= group.inc then return { 'RESET', group.inc } end
   return nil
@@ -68,6 +71,13 @@ end
 
 local function touch(subject)
   redis.call('ZADD', G, num(redis.call('HINCRBY', M, 'seq', 1)), subject)
+end
+
+-- bury logs that a lease or @session was removed. The log keeps that for two lease
+-- times; see trim.
+local function bury(subject)
+  touch(subject)
+  redis.call('ZADD', G, num(REMOVED + group.now), '!' .. subject)
 end
 
 local function announce() redis.call(ARGV[1], ARGV[2], redis.call('HGET', M, 'seq')) end
@@ -149,17 +159,17 @@ local function position(a, b)
   return number(a[3], b[3])
 end
 
--- member reads a session's i value: k, n, seen, load, info.
+-- member reads a session's i value: k, n, seen, base, load, info.
 local function member(session)
   local v = redis.call('HGET', I, session)
   if not v then return nil end
-  local k, n, seen, load, info = string.match(v, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|(.*)$')
+  local k, n, seen, base, load, info = string.match(v, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|(.*)$')
   if not k then return nil end
-  return { k = k, n = n, seen = seen, load = load, info = info }
+  return { k = k, n = n, seen = seen, base = base, load = load, info = info }
 end
 
 local function keep(session, m)
-  redis.call('HSET', I, session, table.concat({ m.k, m.n, m.seen, m.load, m.info }, '|'))
+  redis.call('HSET', I, session, table.concat({ m.k, m.n, m.seen, m.base, m.load, m.info }, '|'))
 end
 
 -- shard reads the d value of a lease, nil when there is none that can be read.
@@ -271,6 +281,13 @@ local function fill(lease, d, c, children)
   end
   insert(lease, d, c)
   return true
+end
+
+-- remove drops the row of a lease.
+local function remove(lease)
+  redis.call('HDEL', W, lease, unpack(heirlooms(lease, shard(lease) or {})))
+  for _, key in ipairs({ O, C, D }) do redis.call('HDEL', key, lease) end
+  bury(lease)
 end
 
 -- awaited are the names of all leases that others wait for.

@@ -112,6 +112,10 @@ func (s cutStore) Retire(ctx context.Context, scope checkpoint.Scope, r lease.Re
 	return err
 }
 
+func (s cutStore) Collect(ctx context.Context, scope checkpoint.Scope, c lease.Collection) ([]error, error) {
+	return through(s.cord, func() ([]error, error) { return s.store.Collect(ctx, scope, c) })
+}
+
 func (s cutStore) Mark(ctx context.Context, scope checkpoint.Scope, m lease.Mark) error {
 	_, err := through(s.cord, nothing(func() error { return s.store.Mark(ctx, scope, m) }))
 	return err
