@@ -134,6 +134,7 @@ func (m *Memory) View(ctx context.Context, group string) (View, error) {
 	var view View
 	err := m.with(ctx, checkpoint.Scope{Group: group}, func(t *table) error {
 		view = t.changes(0, len(t.log))
+		view.Gone, view.Left = nil, nil
 		for i := range view.Leases {
 			view.Leases[i].Shard = t.rows[view.Leases[i].Name].shard.clone()
 		}

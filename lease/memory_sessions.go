@@ -2,6 +2,7 @@ package lease
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -84,7 +85,7 @@ func sameInfo(a, b Session) bool {
 // sweep removes sessions that lapsed long ago.
 func (t *table) sweep() {
 	left := lapsedABeat
-	for _, id := range sortedKeys(t.sessions) {
+	for _, id := range t.byDeadline() {
 		s := t.sessions[id]
 		if s.info.Deadline > t.now-2*t.ttl || left == 0 {
 			continue
@@ -96,6 +97,13 @@ func (t *table) sweep() {
 		}
 		t.bury("@" + id)
 	}
+}
+
+// byDeadline are the sessions, the one that lapses first first.
+func (t *table) byDeadline() []string {
+	return slices.SortedFunc(maps.Keys(t.sessions), func(a, b string) int {
+		return cmp.Or(cmp.Compare(t.sessions[a].info.Deadline, t.sessions[b].info.Deadline), cmp.Compare(a, b))
+	})
 }
 
 // changes are the first n rows that changed after seen.

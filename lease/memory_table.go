@@ -202,10 +202,13 @@ func (t *table) save(u checkpoint.Update) checkpoint.Outcome {
 	if err != nil {
 		return checkpoint.Outcome{Err: err, Position: r.entry.Position}
 	}
+	older := u.Position.Compare(r.entry.Position) == 0 && u.Counter < r.entry.Counter
 	r.entry = next
-	if u.Weight != 0 && u.Weight != r.weight && (r.weight == 0 || t.now >= r.weightAt+weightQuiet) {
+	if !older && u.Weight != 0 && u.Weight != r.weight && (r.weight == 0 || t.now >= r.weightAt+weightQuiet) {
 		r.weight, r.weightAt = u.Weight, t.now
-		t.touch(u.Lease)
+		if !u.Release {
+			t.touch(u.Lease)
+		}
 	}
 	if u.Release {
 		t.free(u.Lease, r)
@@ -242,7 +245,7 @@ func (t *table) complete(c Completion) error {
 // finish ends a shard: its children get rows where they have none, and what is left
 // of its state, and the lease is freed.
 func (t *table) finish(name string, r *row, children []Row) {
-	r.shard.Children = nil
+	r.shard.Parents, r.shard.Children = nil, nil
 	for _, child := range children {
 		r.shard.Children = append(r.shard.Children, child.Name)
 		if t.rows[child.Name] == nil {

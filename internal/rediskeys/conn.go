@@ -35,6 +35,9 @@ type Options struct {
 	// Timeout bounds dialing, reading and writing, each. Defaults to 1 s. The
 	// context of a call bounds it further, also the dial that it brought about.
 	Timeout time.Duration
+	// Edit changes the text of a script before it is used, for tests that set the
+	// clock. Nil leaves it.
+	Edit func(source string) string
 }
 
 // DB calls the scripts. It has connections of its own: by default go-redis
@@ -66,7 +69,7 @@ func Open(o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{beats: beats, calls: calls, scripts: compile(), publish: "PUBLISH"}, nil
+	return &DB{beats: beats, calls: calls, scripts: compile(o.Edit), publish: "PUBLISH"}, nil
 }
 
 // conns are connections of one kind of call.

@@ -82,10 +82,13 @@ func Sources() []string {
 	return out
 }
 
-// compile makes the scripts callable, by their number.
-func compile() []*redis.Script {
+// compile makes the scripts callable, by their number, after an edit of each.
+func compile(edit func(source string) string) []*redis.Script {
 	var out []*redis.Script
 	for _, source := range Sources() {
+		if edit != nil {
+			source = edit(source)
+		}
 		out = append(out, redis.NewScript(source))
 	}
 	return out

@@ -68,7 +68,12 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
 	}
-	return &Store{Store: checkpointredis.On(db, refusal), db: db, log: cfg.Logger.Named("redis")}, nil
+	return On(db, cfg.Logger), nil
+}
+
+// On is a store over connections that another package made and closes.
+func On(db *rediskeys.DB, log *zap.Logger) *Store {
+	return &Store{Store: checkpointredis.On(db, refusal), db: db, log: log.Named("redis")}
 }
 
 // call runs a script whose answer must be OK.

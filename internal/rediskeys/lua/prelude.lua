@@ -247,7 +247,7 @@ local function finish(lease, o, c, d, from)
     bequeath(lease, d, ARGV[k])
   end
   redis.call('HDEL', W, lease, unpack(heirlooms(lease, d)))
-  d.inherits = nil
+  d.parents, d.inherits = nil, nil
   d.children = #children > 0 and children or nil
   describe(lease, d)
   c[1], c[2], c[3] = '2', '', '0'
