@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	modelSequences = flag.Uint64("model.sequences", 200, "how many random sequences of calls the stores are compared in")
+	modelSequences = flag.Uint64("model.sequences", modelDefault, "how many random sequences of calls the stores are compared in")
 	modelSequence  = flag.Uint64("model.sequence", 1, "the seed of the first")
 )
 

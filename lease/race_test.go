@@ -1,0 +1,6 @@
+//go:build race
+
+package lease_test
+
+// modelDefault is how many sequences of calls the stores are compared in.
+const modelDefault = 30
