@@ -32,7 +32,7 @@ func (j *judge) liveness() {
 			l.frees(&j.t.calls[ev.i], ev.at)
 		case kindAnswer:
 			l.frees(&j.t.calls[j.t.answers[ev.i].call], ev.at)
-		case kindPut, kindEnd, kindDelivered, kindHandled, kindReturned, kindLost, kindHealed, kindNote, kindStream, kindRead:
+		case kindPut, kindEnd, kindDelivered, kindHandled, kindReturned, kindLost, kindAnew, kindHealed, kindNote, kindStream, kindRead:
 		}
 	}
 	if !l.judged {

@@ -46,6 +46,8 @@ func (j *judge) owners() {
 		switch ev.kind {
 		case kindLost:
 			o.lost(loss{ev.at, j.t.losses[ev.i].since})
+		case kindAnew:
+			o.lost(loss{at: ev.at})
 		case kindActor:
 			o.actor(e+1, j.t.actors[ev.i])
 		case kindCall:

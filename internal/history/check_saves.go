@@ -59,7 +59,7 @@ func (j *judge) saves() {
 			}
 		case kindActor:
 			s.actor(e, j.t.actors[ev.i])
-		case kindLost:
+		case kindLost, kindAnew:
 			for _, p := range s.tenures {
 				p.over = true
 			}

@@ -72,6 +72,12 @@ func (j *judge) store() {
 		switch ev.kind {
 		case kindLost:
 			s.lost(loss{ev.at, j.t.losses[ev.i].since})
+			s.anew += anewALoss
+		case kindAnew:
+			s.lost(loss{at: ev.at})
+			if s.anew--; s.anew < 0 {
+				j.broken(H4, "the store began anew %s, as %s was told, and had lost nothing", j.when(e), j.t.text(j.t.actors[ev.i].name))
+			}
 		case kindCall:
 			s.began(e+1, ev.i)
 		case kindAnswer:
@@ -80,8 +86,13 @@ func (j *judge) store() {
 	}
 }
 
+// anewALoss is how often the store may begin anew for one loss: when it has lost
+// what it had, and when it finds out that those who began it then did not know.
+const anewALoss = 2
+
 type storeJudge struct {
 	j      *judge
+	anew   int // how often it may begin anew
 	branch int
 	losses losses
 	rows   map[string]*row

@@ -34,7 +34,7 @@ func (j *judge) deliveries() {
 	w := j.newWalk()
 	for e, ev := range j.t.events {
 		switch ev.kind {
-		case kindLost:
+		case kindLost, kindAnew:
 			w.anew.lost = true
 		case kindCall:
 			w.began(e, int(ev.i))

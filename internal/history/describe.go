@@ -59,6 +59,8 @@ func (b *describer) describe(ev event) {
 		if b.say("%s", t.text(a.state)); t.text(a.state) == "told" {
 			b.say(" that the store lost what it had")
 		}
+	case kindAnew:
+		b.say("the store has begun anew")
 	case kindLost:
 		x := t.losses[ev.i]
 		b.say("the store loses: %s", t.text(x.what))

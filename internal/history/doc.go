@@ -76,5 +76,7 @@
 // H4, H5 and H11 compare calls only when one was answered before the other
 // began, because replies get lost and arrive late, and only within one branch of
 // the store's history: [History.StoreLost] begins another, in which what was
-// answered before the instant that the store fell back to still holds.
+// answered before the instant that the store fell back to still holds, and so does
+// the first that is seen of another incarnation ([History.Joined]), in which nothing
+// does. A store that lost nothing has one.
 package history

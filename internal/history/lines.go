@@ -85,8 +85,10 @@ type answerLine struct {
 
 type actorLine struct {
 	Name  string `json:"name"`
-	State string `json:"state"`           // started, stopped, crashed, held, resumed, superseded, told
+	State string `json:"state"`           // started, stopped, crashed, held, resumed, superseded, told, joined
 	Began int64  `json:"began,omitempty"` // Unix nanoseconds, of told
+
+	Incarnation string `json:"incarnation,omitempty"` // of joined
 }
 
 type lostLine struct {

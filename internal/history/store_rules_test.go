@@ -55,6 +55,35 @@ func TestStoredPositions(t *testing.T) {
 			l.StoreLost("suffix", since)
 			l.saves("one", "a", 0)
 		})},
+		{"a save below one in state that the store dropped after a loss", "", plain(func(l *tale) {
+			l.Joined("one", "first")
+			l.saves("one", "a", 0)
+			l.StoreLost("all", time.Time{})
+			l.Joined("two", "second")
+			l.saves("one", "a", 1)
+			l.Joined("one", "third")
+			l.saves("one", "a", 0)
+			l.Joined("two", "third")
+		})},
+		{"a save below one in the same state", H4, plain(func(l *tale) {
+			l.Joined("one", "first")
+			l.StoreLost("all", time.Time{})
+			l.Joined("one", "second")
+			l.saves("one", "a", 1)
+			l.Joined("two", "second")
+			l.saves("one", "a", 0)
+		})},
+		{"state that is dropped twice after a loss", H4, plain(func(l *tale) {
+			l.Joined("one", "first")
+			l.StoreLost("all", time.Time{})
+			for _, state := range []string{"second", "third", "fourth"} {
+				l.Joined("one", state)
+			}
+		})},
+		{"state that is dropped without a loss", H4, plain(func(l *tale) {
+			l.Joined("one", "first")
+			l.Joined("one", "second")
+		})},
 		{"a save that the loss overtook", "", plain(func(l *tale) {
 			answer := l.sends("one", "a", l.after(1), false)
 			l.StoreLost("suffix", time.Time{})

@@ -118,6 +118,14 @@ func (h *History) LossSeen(actor string, began time.Time) {
 	h.add(line{Actor: &actorLine{Name: actor, State: "told", Began: began.UnixNano()}})
 }
 
+// Joined notes that a worker was told which incarnation of the group's state the
+// store has, before it makes a call in it. What the one before had is gone: the
+// store began anew, because it lost what it had, or because it found out that it
+// had lost it before.
+func (h *History) Joined(actor, incarnation string) {
+	h.add(line{Actor: &actorLine{Name: actor, State: "joined", Incarnation: incarnation}})
+}
+
 // StoreLost notes that the store is about to lose what it has, or has just lost
 // it: what says how much, in a word. What it had answered before since it still
 // has; the zero time means that it lost everything. What was stored and lost does

@@ -21,6 +21,7 @@ type trace struct {
 	answers    []answer
 	actors     []actorChange
 	losses     []lost
+	states     map[string]bool // incarnations of the store's state
 	tables     [][]Owner
 	notes      []note
 	streams    []stream
@@ -47,6 +48,7 @@ const (
 	kindAnswer
 	kindActor
 	kindLost
+	kindAnew
 	kindHealed
 	kindOwners
 	kindNote
@@ -198,6 +200,9 @@ func (t *trace) apply(l *line) (at uint32, known bool) {
 	case l.Actor != nil:
 		t.actors = append(t.actors, actorChange{t.name(l.Actor.Name), t.name(l.Actor.State), l.Actor.Began})
 		add(kindActor, len(t.actors)-1)
+		if t.isAnew(l.Actor.Incarnation) {
+			add(kindAnew, len(t.actors)-1)
+		}
 	case l.Lost != nil:
 		t.losses = append(t.losses, lost{t.name(l.Lost.What), l.Lost.Since})
 		add(kindLost, len(t.losses)-1)
@@ -217,6 +222,19 @@ func (t *trace) apply(l *line) (at uint32, known bool) {
 		add(kindRead, len(t.reads)-1)
 	}
 	return 0, false
+}
+
+// isAnew reports whether an incarnation of the store's state is seen for the first
+// time, and is not the first.
+func (t *trace) isAnew(incarnation string) bool {
+	if incarnation == "" || t.states[incarnation] {
+		return false
+	}
+	if t.states == nil {
+		t.states = map[string]bool{}
+	}
+	t.states[incarnation] = true
+	return len(t.states) > 1
 }
 
 // items keeps texts that occur again and again once.

@@ -21,6 +21,7 @@ type store struct {
 	h       *history.History
 	worker  string
 	granted func(lease string, epoch uint64) // told of what was acquired; may be nil
+	joined  string                           // the incarnation that the last beat was told of
 }
 
 // began tells of a call.
@@ -55,12 +56,18 @@ func (s *store) answered(call, items int, err error) {
 	s.h.Answered(call, results, nil)
 }
 
-// Beat tells of an answer that the store lost what it had.
+// Beat tells of an answer that the store lost what it had, and of another
+// incarnation of it. A worker has one beat in flight.
 func (s *store) Beat(ctx context.Context, group string, b lease.Beat) (lease.View, error) {
 	began := time.Now()
 	v, err := s.Store.Beat(ctx, group, b)
 	if errors.Is(err, lease.ErrStateLost) {
 		s.h.LossSeen(s.worker, began)
+	}
+	known := err == nil || errors.Is(err, lease.ErrReset) || errors.Is(err, lease.ErrStateLost)
+	if known && v.Incarnation != s.joined {
+		s.joined = v.Incarnation
+		s.h.Joined(s.worker, v.Incarnation)
 	}
 	return v, err
 }
