@@ -16,9 +16,9 @@ LEDGER ?= $(CURDIR)/reliability/totals.json
 # README.md shows the ledger of the project, not another that was given.
 WRITE_TABLE = $(if $(filter $(CURDIR)/reliability/totals.json,$(LEDGER)),$(GO) run ./reliability/ledger/cmd table -write)
 
-.PHONY: help build test unit race sim lint fuzz check cover tidy redis
+.PHONY: help build test unit race sim model lint fuzz check cover tidy redis
 .PHONY: bench bench-full interop
-.PHONY: reliability reliability-crashes reliability-tails reliability-faults reliability-kills reliability-programs reliability-sim reliability-processes reliability-fuzz reliability-table mutants mutants-sim
+.PHONY: reliability reliability-crashes reliability-tails reliability-faults reliability-kills reliability-programs reliability-models reliability-sim reliability-processes reliability-fuzz reliability-table mutants mutants-sim
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-22s %s\n", $$1, $$2}'
@@ -26,7 +26,7 @@ help: ## list the targets
 build: ## build bin/shardrun
 	$(GO) build -trimpath -o bin/shardrun ./cmd/shardrun
 
-test: redis check lint sim race ## all that a change must pass; installs what it needs
+test: redis check lint sim model race ## all that a change must pass; installs what it needs
 
 unit: redis ## the tests without the race detector, the quickest answer
 	$(GO) test ./...
@@ -45,6 +45,9 @@ check: ## format, vet, module files, the number of modules that users get
 	$(GO) mod verify
 	tools/modules.sh 10 ./consumer ./producer ./lease ./checkpoint
 
+model: ## every state of small models of the lease protocol, without the race detector
+	$(GO) test ./lease/internal/protocol
+
 lint: ## golangci-lint and the rules on who imports whom
 	$(TOOL) golangci-lint run ./...
 	cd bench && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
@@ -52,7 +55,7 @@ lint: ## golangci-lint and the rules on who imports whom
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	tools/fuzz.sh $(FUZZTIME)
 
-reliability: reliability-crashes reliability-tails reliability-faults reliability-kills reliability-programs reliability-sim reliability-processes reliability-fuzz ## the long suites; each adds to reliability/totals.json and to the table in README.md
+reliability: reliability-crashes reliability-tails reliability-faults reliability-kills reliability-programs reliability-models reliability-sim reliability-processes reliability-fuzz ## the long suites; each adds to reliability/totals.json and to the table in README.md
 
 reliability-crashes: ## CRASHES (20000) power failures of the log in random moments
 	tools/suite.sh "power failures" $(CRASHES) $(LEDGER) \
@@ -72,6 +75,11 @@ reliability-faults: ## each operation of a long workload of the log on its disk 
 reliability-programs: ## PROGRAMS (1000) random programs of puts and reshards beside a model, each in every configuration
 	tools/suite.sh "programs of puts and reshards" $(PROGRAMS) $(LEDGER) \
 		$(GO) test ./localstream -run 'TestPrograms$$' -programs=$(PROGRAMS) -timeout 3h
+	$(WRITE_TABLE)
+
+reliability-models: ## 31 models of the lease protocol, some 90 million states
+	tools/suite.sh "models of the lease protocol" 31 $(LEDGER) \
+		$(GO) test ./lease/internal/protocol -run 'TestTheProtocolKeepsItsPromises$$' -models.large -timeout 1h
 	$(WRITE_TABLE)
 
 reliability-kills: ## KILLS (1000) kills of a real server under load, in reshards and while it starts

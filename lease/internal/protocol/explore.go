@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/bits"
+	"slices"
 	"strings"
 	"unsafe"
 )
@@ -20,6 +21,8 @@ type Result struct {
 	// is that way.
 	Violation violation
 	Trace     []string
+	// Bytes is the memory that the states took.
+	Bytes int
 	// Settled is from how many states a fair schedule without faults was tried.
 	Settled int
 }
@@ -62,7 +65,8 @@ func (e *explorer) run() Result {
 	e.add(step{}, &w)
 	most := e.m.Most
 	levelEnd := 1
-	for next := 0; next < len(e.at); next++ {
+	next := 0
+	for ; next < len(e.at); next++ { // more are found meanwhile
 		if next == levelEnd {
 			e.result.Depth++
 			levelEnd = len(e.at)
@@ -76,11 +80,11 @@ func (e *explorer) run() Result {
 		if e.bad >= 0 {
 			break
 		}
-		e.result.Exhaustive = next == len(e.at)-1
 	}
 	e.result.States = len(e.at)
+	e.result.Exhaustive = next == len(e.at)
+	e.result.Bytes = chunk*len(e.chunks) + 4*cap(e.at) + 4*cap(e.parent) + 8*len(e.table)
 	if e.bad >= 0 {
-		e.result.Exhaustive = false
 		e.result.Trace = e.trace(e.bad)
 		if e.why != "" {
 			e.result.Trace = append(e.result.Trace, e.why)
@@ -176,18 +180,18 @@ func (e *explorer) trace(n int) []string {
 	var out []string
 	from := 0
 	var buf [2 * size]byte
-	for k := len(way) - 1; k >= 0; k-- {
+	for _, to := range slices.Backward(way) {
 		var w world
 		e.unpack(from, &w)
 		text := ""
 		e.m.next(&w, func(s step, t *world) {
 			order(t)
-			if text == "" && string(pack(t, buf[:0])) == string(e.bytes(way[k])) {
+			if text == "" && string(pack(t, buf[:0])) == string(e.bytes(to)) {
 				text = s.describe(&w)
 			}
 		})
 		out = append(out, text)
-		from = way[k]
+		from = to
 	}
 	return out
 }
