@@ -77,7 +77,7 @@ reliability-programs: ## PROGRAMS (1000) random programs of puts and reshards be
 		$(GO) test ./localstream -run 'TestPrograms$$' -programs=$(PROGRAMS) -timeout 3h
 	$(WRITE_TABLE)
 
-reliability-models: ## 31 models of the lease protocol, some 90 million states
+reliability-models: ## 31 models of the lease protocol, some 100 million states
 	tools/suite.sh "models of the lease protocol" 31 $(LEDGER) \
 		$(GO) test ./lease/internal/protocol -run 'TestTheProtocolKeepsItsPromises$$' -models.large -timeout 1h
 	$(WRITE_TABLE)

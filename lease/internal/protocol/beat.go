@@ -32,18 +32,18 @@ func (m *Model) executeBeat(w *world, session uint8, drains bool, b *beat) statu
 	s := &w.db
 	if s.inc == 0 {
 		had := s.state&remnant != 0
-		*s = store{inc: m.incarnation(w), state: young}
-		if had || b.inc != 0 {
-			s.state |= lost
-			s.sync = m.leaseTime()
+		m.anew(w, had || b.inc != 0, 0)
+		if s.state&lost != 0 {
 			b.inc = s.inc
 			return stateLost
 		}
 	}
 	if b.inc != 0 && b.inc != s.inc {
-		if s.state&young != 0 && s.sync == 0 && s.state&lost == 0 {
-			s.sync = m.leaseTime()
-			s.state |= lost
+		// The group looked new to whoever came first, but it was lost.
+		if s.state&young != 0 && s.state&lost == 0 {
+			m.anew(w, true, s.inc)
+			b.inc = s.inc
+			return stateLost
 		}
 		b.inc = s.inc
 		return reset
@@ -94,8 +94,16 @@ func (m *Model) wentBack(x *member, b *beat) bool {
 	return x.k < b.good || x.k == b.good && x.stamp != b.stamp
 }
 
-// incarnation is a new one.
-func (m *Model) incarnation(w *world) uint8 { return 2 + w.spent[losses] }
+// anew begins an incarnation; beat.lua, begin. One after a loss takes seeds for a
+// lease time, but for those of an incarnation that was begun in ignorance of it.
+func (m *Model) anew(w *world, after bool, void uint8) {
+	w.incs++
+	w.db = store{inc: w.incs, state: young, void: void}
+	if after {
+		w.db.state |= lost
+		w.db.sync = m.leaseTime()
+	}
+}
 
 // answer lists what changed, or all in models without views; prelude.lua, changes.
 func (m *Model) answer(s *store, b *beat) {

@@ -49,7 +49,7 @@ func (m *Model) broken(w *world) violation {
 		return recordLost
 	case !m.covered(w):
 		return rangeUncovered
-	case m.Faults[losses] == 0 && !m.inOrder(w):
+	case w.db.state&ready != 0 && !m.inOrder(w):
 		return childBeforeParent
 	case m.Exclusive && m.shared(w):
 		return twoOwners
@@ -184,14 +184,6 @@ func (m *Model) checkRelease(w *world, c *call) {
 	r := &w.workers[c.worker].runners[c.lease]
 	if r.token == c.token && c.state&awaited != 0 && r.pos > c.pos {
 		w.bad = releasedUnsaved
-	}
-}
-
-// checkSeed looks at a seed that replaces a row.
-func (m *Model) checkSeed(w *world, lease uint8) {
-	r := &w.db.rows[lease]
-	if r.token != 0 && m.alive(&w.db, sessionOf(r.token)) && w.db.sync == 0 {
-		w.bad = stolen
 	}
 }
 

@@ -32,6 +32,7 @@ const (
 	SeedReplaces
 	AdoptAnAncestor
 	LeaveAncestorsOut
+	KeepOldSeeds
 	CollectTooEarly
 	RetireTheRunning
 	NoRegressedCheck
@@ -79,8 +80,9 @@ func Plants() []Plant {
 		{Mistake: BelieveALateGrant, Name: "a grant counts though the term ran out since it was asked for", In: "session time, two calls", Breaks: twoOwners},
 		{Mistake: OutliveTheTerm, Name: "a beat after the end of the term lets runners go on", In: "session time", Breaks: twoOwners},
 		{Mistake: ResetKeepsTheToken, Name: "reset leaves the runner its token", In: "reset", Breaks: savedUnfenced},
-		{Mistake: SeedAfterSync, Name: "seed after the time for it", In: "state loss and a new worker", Breaks: stolen},
+		{Mistake: SeedAfterSync, Name: "seed after the time for it", In: "state loss", Breaks: childBeforeParent},
 		{Mistake: SeedReplaces, Name: "a seed replaces what another seeded", In: "state loss", Breaks: wentBack},
+		{Mistake: KeepOldSeeds, Name: "create believes a seed from before the end of its shard", In: "state loss", Breaks: childBeforeParent},
 		{Mistake: AdoptAnAncestor, Name: "adopt begins a shard anew whose descendants run", In: "adopt", Breaks: childBeforeParent},
 		{Mistake: LeaveAncestorsOut, Name: "adopt leaves out a shard whose descendants run", In: "adopt", Breaks: neverSettles},
 		{Mistake: CollectTooEarly, Name: "gc of a parent whose children wait, which nobody retires", In: "gc and retire", Breaks: neverSettles},

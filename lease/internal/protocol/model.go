@@ -79,6 +79,7 @@ func (m *Model) reached(w *world, lease, pos uint8) bool {
 // workers have joined.
 func (m *Model) initial() world {
 	var w world
+	w.incs = 1
 	w.db.inc, w.db.state = 1, ready
 	for l, parents := range m.Shards {
 		if len(parents) == 0 {

@@ -4,28 +4,33 @@ package protocol
 // table lacks; and those that end and remove them.
 
 // create makes the leases of all shards that the stream has and that have no row;
-// create.lua, and after a seed what it left uncovered. A shard of which a
-// descendant was begun was handled to its end.
+// create.lua. Of a shard that began after another's end, that other was handled to
+// its end, whatever a seed from before says.
 func (m *Model) create(w *world) {
 	for l := range m.Shards {
-		m.adopt(w, uint8(l), made)
+		lease := uint8(l)
+		m.adopt(w, lease)
+		if r := &w.db.rows[l]; r.state&there != 0 && r.c != end && m.begun(w, lease) && !m.has(KeepOldSeeds) {
+			r.c = end
+			r.state &^= waiting
+		}
 	}
 	w.db.state |= ready
 }
 
-// adopt makes the row of a listed shard. One of which a descendant was begun had
-// been handled to its end, and its row says so: without it the other descendants
-// would wait for ever.
-func (m *Model) adopt(w *world, lease, state uint8) {
+// adopt makes the row of a listed shard; adopt.lua. One of which a descendant was
+// begun had been handled to its end, and its row says so: without it the other
+// descendants would wait for ever.
+func (m *Model) adopt(w *world, lease uint8) {
 	r := &w.db.rows[lease]
 	if r.state&there != 0 || !m.listed(w, lease) {
 		return
 	}
 	switch {
 	case !m.begun(w, lease) || m.has(AdoptAnAncestor):
-		m.insert(w, lease, state)
+		m.insert(w, lease)
 	case !m.has(LeaveAncestorsOut):
-		m.insert(w, lease, state)
+		m.insert(w, lease)
 		r.c = end
 		r.state &^= waiting
 	}
@@ -45,33 +50,29 @@ func (m *Model) begun(w *world, lease uint8) bool {
 	return false
 }
 
-// seed gives the store what a worker remembers of a row.
+// seed gives the store what a worker remembers of a row; seed.lua. The token of the
+// call is the incarnation that it is of.
 func (m *Model) seed(w *world, c *call) status {
 	if s := enter(w, c.inc); s != ok {
 		return s
 	}
 	s := &w.db
-	if s.sync <= m.passed(s) && !m.has(SeedAfterSync) {
+	if s.sync <= m.passed(s) && !m.has(SeedAfterSync) || c.token == s.void {
 		return denied
 	}
 	r := &s.rows[c.lease]
-	pos, state := c.pos&rowPos, uint8(there)
-	if c.pos&rowWaits != 0 {
-		state |= waiting
+	pos := c.pos & rowPos
+	if r.state&there == 0 {
+		*r = row{state: there | waiting}
 	}
-	switch {
-	case r.state&there == 0 || r.state&made != 0:
-		m.checkSeed(w, c.lease)
-		*r = row{state: state, c: pos, last: r.last}
-		m.touch(s, c.lease)
-	case pos > r.c && !m.has(SeedReplaces), m.has(SeedReplaces):
+	if pos > r.c || m.has(SeedReplaces) {
 		m.checkBack(w, r.c, pos)
 		r.c = pos
-		r.state &= state | ^uint8(waiting)
-		m.touch(s, c.lease)
-	default:
-		r.state &= state | ^uint8(waiting)
 	}
+	if c.pos&rowWaits == 0 {
+		r.state &^= waiting
+	}
+	m.touch(s, c.lease)
 	return ok
 }
 

@@ -150,7 +150,7 @@ func (m *Model) bear(w *world, lease uint8) {
 		if m.has(ForgetAChild) && i > 0 {
 			break
 		}
-		m.insert(w, uint8(child), 0)
+		m.insert(w, uint8(child))
 	}
 }
 

@@ -87,7 +87,7 @@ func (m *Model) round(w *world, n int) {
 			lease := uint8(l)
 			switch {
 			case m.mayAdopt(w, lease):
-				m.adopt(w, lease, 0)
+				m.adopt(w, lease)
 			case m.mayRetire(w, lease):
 				m.retire(w, lease)
 			case m.collectable(w, lease):
@@ -131,7 +131,7 @@ func (m *Model) turn(w *world, i, n int) {
 		return
 	}
 	for l := range m.Shards {
-		if m.Memory && w.db.sync > 0 && x.memory[l]&rowThere != 0 {
+		if m.Memory && w.db.sync > 0 && x.memory[l]&rowThere != 0 && x.from != x.inc {
 			m.sendSeed(w, i, l)
 			m.answerNow(w)
 		}

@@ -28,7 +28,7 @@ func (m *Model) auditSteps(w *world, out emit) {
 			act(evDamage, l, func(t *world) { t.db.rows[l] = row{}; t.spent[operations]++ })
 		}
 		if m.mayAdopt(w, lease) {
-			act(evAdopt, l, func(t *world) { m.adopt(t, lease, 0) })
+			act(evAdopt, l, func(t *world) { m.adopt(t, lease) })
 		}
 		if m.mayRetire(w, lease) {
 			act(evRetire, l, func(t *world) { m.retire(t, lease) })

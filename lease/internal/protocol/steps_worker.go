@@ -233,7 +233,7 @@ func (m *Model) drop(w *world, i, l int) {
 
 func (m *Model) sendSeed(w *world, i, l int) {
 	c := newCall(w, i, l, opSeed)
-	c.pos = w.workers[i].memory[l]
+	c.pos, c.token = w.workers[i].memory[l], w.workers[i].from
 	m.send(w, c)
 }
 

@@ -51,12 +51,12 @@ func (m *Model) free(s *store, lease uint8) {
 }
 
 // insert makes a row where there is none; prelude.lua, insert.
-func (m *Model) insert(w *world, lease uint8, state uint8) {
+func (m *Model) insert(w *world, lease uint8) {
 	r := &w.db.rows[lease]
 	if r.state&there != 0 {
 		return
 	}
-	*r = row{state: there | state}
+	*r = row{state: there}
 	if len(m.Shards[lease]) > 0 {
 		r.state |= waiting
 	}

@@ -199,9 +199,10 @@ func (m *Model) saved(x *worker, r *runner, c *call) {
 
 // look keeps what the worker would seed.
 func (m *Model) look(w *world, x *worker) {
-	if !m.Memory {
+	if !m.Memory || w.db.state&ready == 0 {
 		return
 	}
+	x.from = x.inc
 	for l := range m.Shards {
 		x.memory[l] = shown(&w.db.rows[l]).c
 	}

@@ -28,7 +28,8 @@ type world struct {
 	down        uint8              // 1 while the store is away
 	spent       [faults]uint8      // how often each fault happened
 	bad         violation          // what a step broke
-	_           [7]uint8           // keeps the size a multiple of 8
+	incs        uint8              // incarnations that were made
+	_           [3]uint8           // keeps the size a multiple of 8
 }
 
 // store is what Redis keeps, the keys in parentheses.
@@ -41,7 +42,8 @@ type store struct {
 	sync     uint8               // session time that is left of m.sync
 	state    uint8               // ready, paused, lost … (m)
 	removed  uint8               // not the store's: rows that gc removed, a bit each
-	_        [2]uint8            // keeps the size a multiple of 8
+	void     uint8               // an incarnation that was begun without knowledge of a loss
+	_        [1]uint8            // keeps the size a multiple of 8
 }
 
 // The bits of store.state.
@@ -73,7 +75,6 @@ type row struct {
 const (
 	there      = 1 << iota // the row exists
 	waiting                // never acquired: d.parents is not empty
-	made                   // by create in this incarnation
 	rewound                // not the store's: reset since it was last acquired
 	incomplete             // not the store's: its end was written without its children
 )
@@ -112,6 +113,7 @@ type worker struct {
 	living  uint8            // sessions that the view knows, a bit each
 	lapsed  uint8            // those of them that are past their deadline
 	memory  [maxLeases]uint8 // what it would seed: position and row bits, by lease
+	from    uint8            // the incarnation of that
 	beat    beat
 }
 
