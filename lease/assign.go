@@ -197,6 +197,7 @@ func (r *run) acquired(a Acquire, grants []Grant, err error, now time.Time) {
 			delete(r.idle, name)
 			l := r.table.leases[name]
 			l.Name = name
+			r.table.learn(name, grants[i].Shard)
 			r.begin(l, grants[i], now)
 		} else if err == nil {
 			r.denied(name, grants[i].Err, now)

@@ -67,7 +67,7 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 	if r.cfg.Hooks.Beat != nil {
 		r.cfg.Hooks.Beat(now.Sub(r.beatStart), err)
 	}
-	r.beating = false
+	r.beating, r.heard = false, no
 	r.checkDeadline(now) // what the loop slept over has its end, though this answer is a good one
 	previous := r.beatErr
 	r.beatErr = err
@@ -82,11 +82,11 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 		r.restart(v.Incarnation, err, now)
 	case isRegressed:
 		r.log.Warn("the store lost its latest writes; reading the whole table", zap.Error(err))
-		r.count, r.seen, r.synced = regressed.Count, 0, false
-		r.table = newMirror()
+		r.count = regressed.Count
+		r.reread()
 		r.beatDue = now
 	case errors.Is(err, ErrResync):
-		r.seen, r.synced, r.table = 0, false, newMirror()
+		r.reread()
 		r.beatDue = now
 	case errors.Is(err, ErrGone):
 		r.log.Warn("the session was removed; joining with a new one")
@@ -111,6 +111,9 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 	}
 	r.scope.Incarnation, r.ttl, r.hold, r.lost = v.Incarnation, v.TTL, v.Paused, v.Lost
 	r.pace.set(v.TTL)
+	if v.SyncUntil == 0 {
+		r.recall = nil // what was remembered is there, or too late
+	}
 	r.superseded = time.Time{}
 	r.count++
 	r.seen = v.Through
@@ -119,7 +122,7 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 		r.beatDue = now // the next page
 		return
 	}
-	r.synced, r.applied = true, no
+	r.synced, r.applied, r.former = true, no, nil
 	r.term.renew(r.beatStart, r.ttl)
 	if r.paused {
 		r.paused = false
@@ -133,10 +136,19 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 	r.planSoon(now)
 }
 
-// restart joins the state that was made anew. Nothing of the old counts: the
-// runners are cancelled, and their positions dropped.
+// reread has the whole table read from its beginning.
+func (r *run) reread() {
+	if r.synced {
+		r.former = r.table
+	}
+	r.seen, r.synced, r.table = 0, false, newMirror()
+}
+
+// restart joins the state that was made anew, and has what was in the old given
+// back to it. The runners are cancelled: they have no lease any more.
 func (r *run) restart(incarnation string, err error, now time.Time) {
 	r.log.Error("the group's state was lost; joining the new one", zap.String("incarnation", incarnation), zap.Error(err))
+	r.remember()
 	for _, t := range r.inOrder(all) {
 		t.lose(err)
 	}
@@ -144,7 +156,7 @@ func (r *run) restart(incarnation string, err error, now time.Time) {
 	if !r.superseded.IsZero() {
 		r.count = 1 // the first beat of a session takes the name from whoever has it
 	}
-	r.table = newMirror()
+	r.table, r.former = newMirror(), nil
 	for _, c := range r.streams {
 		*c = creation{busy: c.busy}
 	}

@@ -89,9 +89,20 @@ func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 	r.planSoon(now)
 }
 
-// viewShards reads the parents of leases that were made by others.
+const (
+	// shardsWait and shardsRest are for how many lease times the table is not
+	// read for ranges again, after it was, and after that told nothing new.
+	shardsWait = 3
+	shardsRest = 30
+)
+
+// viewShards reads the shards of leases that were made by others: the parents, to
+// know what can be acquired, and the ranges, to be able to give them back.
 func (r *run) viewShards(now time.Time) {
-	if r.viewing || now.Before(r.viewDue) || !r.table.unknown() {
+	if r.viewing || now.Before(r.viewDue) {
+		return
+	}
+	if !r.table.unknown() && (now.Before(r.shardsDue) || !r.table.vague()) {
 		return
 	}
 	r.viewing = true
@@ -108,17 +119,23 @@ func (r *run) viewShards(now time.Time) {
 			case v.Incarnation != incarnation || incarnation != r.scope.Incarnation:
 				return // the next beat tells
 			}
-			behind := false
+			behind, rest := false, time.Duration(shardsRest)
 			for _, l := range v.Leases {
 				_, known := r.table.shards[l.Name]
 				switch seen, ok := r.table.leases[l.Name]; {
 				case l.Epoch == 0 && !known:
 					r.table.learn(l.Name, l.Shard)
-					r.viewDue = time.Time{}
+					r.viewDue, rest = time.Time{}, shardsWait
 				case ok && seen.Epoch == 0 && l.Epoch > 0:
 					behind = true
+				case ok:
+					r.table.learn(l.Name, l.Shard)
+					if !known {
+						rest = shardsWait
+					}
 				}
 			}
+			r.shardsDue = time.Now().Add(rest*r.ttl + r.jitter)
 			r.planSoon(time.Now())
 			if behind {
 				// Somebody has taken a lease since the last beat. A plan without

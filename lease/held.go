@@ -42,7 +42,12 @@ type Held struct {
 	saved   uint64            // the version that the store has
 	gone    error             // why nothing is saved any more, nil while it is
 	final   *final            // what to do after the last save, nil while the runner runs
-	changed chan struct{}     // closed and made anew when saved or gone changes
+	// state and inherited are what belongs to next, whether the store has it or
+	// not; overtaken says that the store had a position after it.
+	state     []byte
+	inherited map[string][]byte
+	overtaken bool
+	changed   chan struct{} // closed and made anew when saved or gone changes
 }
 
 // final is how a tenure ends.
@@ -62,6 +67,7 @@ func newHeld(l Lease, g Grant, scope checkpoint.Scope, store Store, s *saver, t 
 		next: checkpoint.Update{
 			Lease: l.Name, Token: g.Token, Position: g.Entry.Position, Counter: g.Entry.Counter,
 		},
+		state: g.Entry.State, inherited: g.Entry.Inherited,
 	}
 }
 
@@ -115,7 +121,7 @@ func (h *Held) record(u checkpoint.Update) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	order := u.Position.Compare(h.next.Position)
-	if h.gone != nil || order < 0 || order == 0 && u.Counter < h.next.Counter {
+	if order < 0 || order == 0 && u.Counter < h.next.Counter {
 		return false
 	}
 	if order == 0 && u.Counter == h.next.Counter && u.State == nil {
@@ -127,6 +133,10 @@ func (h *Held) record(u checkpoint.Update) bool {
 	h.next.Counter = u.Counter
 	if u.State != nil {
 		h.next.State = u.State
+		h.state, h.inherited = u.State, nil
+	}
+	if h.gone != nil {
+		return false // it is remembered; see remembered
 	}
 	h.version++
 	return true

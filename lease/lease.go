@@ -29,6 +29,9 @@ type Lease struct {
 	// Flags are marks on the lease, with commas between them; see
 	// [Lease.Marked] and [Mark].
 	Flags string
+	// Stateful says that a state was saved with the position, or left by the
+	// shards before: it is no place to go on from without.
+	Stateful bool
 	// Shard describes the shard; beats leave it out, [Store.View] fills it.
 	Shard Shard
 	// Seq is the number of the row's last change in the group's log.

@@ -162,7 +162,7 @@ func (t *table) addTo(v *View, c change) {
 	}
 	v.Leases = append(v.Leases, Lease{
 		Name: c.subject, Token: r.token, Epoch: r.epoch, Want: r.want, WantUntil: r.wantUntil,
-		Position: r.entry.Position, Weight: r.weight, Flags: r.flags, Seq: c.seq,
+		Position: r.entry.Position, Stateful: r.stateful(), Weight: r.weight, Flags: r.flags, Seq: c.seq,
 	})
 }
 

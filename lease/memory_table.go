@@ -203,12 +203,14 @@ func (t *table) save(u checkpoint.Update) checkpoint.Outcome {
 		return checkpoint.Outcome{Err: err, Position: r.entry.Position}
 	}
 	older := u.Position.Compare(r.entry.Position) == 0 && u.Counter < r.entry.Counter
+	// Who does not know the state cannot give the position back.
+	news := !older && u.State != nil && !r.stateful()
 	r.entry = next
 	if !older && u.Weight != 0 && u.Weight != r.weight && (r.weight == 0 || t.now >= r.weightAt+weightQuiet) {
-		r.weight, r.weightAt = u.Weight, t.now
-		if !u.Release {
-			t.touch(u.Lease)
-		}
+		r.weight, r.weightAt, news = u.Weight, t.now, true
+	}
+	if news && !u.Release {
+		t.touch(u.Lease)
 	}
 	if u.Release {
 		t.free(u.Lease, r)
@@ -251,12 +253,20 @@ func (t *table) finish(name string, r *row, children []Row) {
 		if t.rows[child.Name] == nil {
 			t.insert(child)
 		}
+		had := t.rows[child.Name].stateful()
 		t.rows[child.Name].inherit(name, r.entry)
+		if had != t.rows[child.Name].stateful() {
+			t.touch(child.Name)
+		}
 	}
 	r.entry.Position, r.entry.State, r.entry.Inherited = checkpoint.ShardEnd(), nil, nil
 	r.want, r.wantUntil = "", 0
 	t.free(name, r)
 }
+
+// stateful reports whether the position is no place to go on from without the
+// state that the row has.
+func (r *row) stateful() bool { return r.entry.State != nil || len(r.entry.Inherited) > 0 }
 
 // inherit takes what a lease that ended leaves: its state, or what it was left
 // itself and never saved. A lease that was acquired has a state of its own.

@@ -9,7 +9,7 @@ import (
 // goroutine uses it.
 type mirror struct {
 	leases   map[string]Lease
-	shards   map[string]Shard // of leases that were never acquired
+	shards   map[string]Shard // as far as they are known; beats do not tell them
 	sessions map[string]Session
 	late     map[string]int64 // sessions near their deadline, or past it
 	now      int64            // session time of the last beat
@@ -31,9 +31,6 @@ func newMirror() *mirror {
 func (m *mirror) apply(v View, at time.Time) {
 	for _, l := range v.Leases {
 		m.leases[l.Name] = l
-		if l.Epoch > 0 {
-			delete(m.shards, l.Name)
-		}
 	}
 	for _, name := range v.Gone {
 		delete(m.leases, name)
@@ -55,8 +52,37 @@ func (m *mirror) apply(v View, at time.Time) {
 	m.late, m.now, m.at, m.ttl = maps.Clone(v.Late), v.Now, at, v.TTL
 }
 
-// learn notes what a lease that was never acquired waits for.
-func (m *mirror) learn(name string, s Shard) { m.shards[name] = s }
+// learn notes the shard of a lease: its range, and what it waits for if it was
+// never acquired. The parents of one that was are known no more to the store.
+func (m *mirror) learn(name string, s Shard) {
+	if old, known := m.shards[name]; known && len(s.Parents) == 0 {
+		s.Parents = old.Parents
+	}
+	m.shards[name] = s
+}
+
+// followed notes the shards that follow one that ended here.
+func (m *mirror) followed(name string, children []Row) {
+	s, known := m.shards[name]
+	if !known {
+		return
+	}
+	s.Children = nil
+	for _, c := range children {
+		s.Children = append(s.Children, c.Name)
+	}
+	m.shards[name] = s
+}
+
+// vague reports whether there are leases of which the shard is not known.
+func (m *mirror) vague() bool {
+	for name := range m.leases {
+		if _, ok := m.shards[name]; !ok {
+			return true
+		}
+	}
+	return false
+}
 
 // unknown reports whether there are leases of which the parents are not known.
 func (m *mirror) unknown() bool {

@@ -32,6 +32,7 @@ type run struct {
 	count      uint64 // answered beats
 	sent       uint64 // beats sent
 	applied    uint64 // the number of the last beat that was fully applied
+	heard      uint64 // the number of the last beat that was answered, or failed
 	seen       uint64 // the change up to which table is complete
 	beating    bool   // a beat is in flight
 	hinted     bool   // something changed while it was
@@ -48,11 +49,15 @@ type run struct {
 	hold       bool      // the group is paused by hand
 	lost       bool      // the store says that the state before was lost
 	table      *mirror
+	former     *mirror   // the table before it was begun to be read anew, nil when it is whole
+	recall     *recall   // what is remembered of state that was lost, nil when there is nothing to restore
+	shardsDue  time.Time // when the table may be read for ranges
 	viewing    bool      // a view is being read
 	viewDue    time.Time // when the next may be
 
 	// The leases; assign.go and tenure.go.
 	tenures   map[string]*tenure
+	past      map[string]Remembered // what runners here handled, of leases that nobody took since
 	acquiring map[string]bool
 	touched   map[string]uint64    // lease → beats sent when my last call about it ended
 	notBefore map[string]time.Time // lease → when it may be taken again
@@ -74,7 +79,8 @@ type run struct {
 	leaving  bool      // goodbye is being said
 	done     bool
 	fatal    error
-	unsaved  int // leases whose last position did not reach the store
+	unsaved  int    // leases whose last position did not reach the store
+	asks     uint64 // the number of the beat that tells why
 }
 
 func newRun(cfg Config) *run {
@@ -85,6 +91,7 @@ func newRun(cfg Config) *run {
 		ttl:       cfg.TTL,
 		table:     newMirror(),
 		tenures:   map[string]*tenure{},
+		past:      map[string]Remembered{},
 		acquiring: map[string]bool{},
 		touched:   map[string]uint64{},
 		notBefore: map[string]time.Time{},
@@ -182,6 +189,7 @@ func (r *run) watch(ctx context.Context) {
 func (r *run) tick(now time.Time) time.Time {
 	r.checkDeadline(now)
 	r.checkTenures(now)
+	r.giveBack(now)
 	switch {
 	case r.fatal != nil || r.draining:
 		if r.fatal == nil && r.synced && !r.paused && r.running() {
@@ -223,6 +231,9 @@ func (r *run) next(now time.Time) time.Time {
 	}
 	if r.plans() {
 		earlier(r.planDue)
+	}
+	if r.recall.pending() && !r.recall.busy {
+		earlier(r.recall.due)
 	}
 	earlier(r.drainBy)
 	for _, t := range r.tenures {
@@ -266,6 +277,10 @@ func (r *run) leave(now time.Time) {
 	}
 	if r.leaving || r.beating || len(r.tenures) > 0 || len(r.acquiring) > 0 {
 		return
+	}
+	// Positions that were refused may have been lost with all others.
+	if r.fatal == nil && now.Before(r.saveBy) && (r.heard < r.asks || r.recall.pending()) {
+		return // nobody else knows as well what was handled here
 	}
 	r.leaving = true
 	if r.scope.Incarnation == "" || r.fatal != nil {

@@ -249,7 +249,7 @@ func (h *Held) outcome(version uint64, u checkpoint.Update, o checkpoint.Outcome
 	}
 	h.mu.Lock()
 	if o.Err != nil && h.next.Position.Compare(o.Position) < 0 {
-		h.next.Position, h.next.State = o.Position, nil
+		h.next.Position, h.next.State, h.overtaken = o.Position, nil, true
 	}
 	if o.Err == nil || !u.Release {
 		h.saved = version

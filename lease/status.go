@@ -44,6 +44,9 @@ func (r *run) status() Status {
 	}
 	for _, l := range r.table.leases {
 		l.Shard = r.table.shards[l.Name].clone()
+		if l.Epoch > 0 {
+			l.Shard.Parents = nil
+		}
 		s.Leases = append(s.Leases, l)
 	}
 	slices.SortFunc(s.Leases, func(a, b Lease) int { return strings.Compare(a.Name, b.Name) })

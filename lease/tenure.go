@@ -38,6 +38,7 @@ func (r *run) begin(l Lease, g Grant, now time.Time) {
 	t := &tenure{Held: h, since: r.sent, started: now, running: true}
 	h.ended = func(children []Row) { r.inbox.post(func() { r.completed(t, children) }) }
 	r.tenures[l.Name] = t
+	delete(r.past, l.Name)
 	switch {
 	case r.draining:
 		t.drain()
@@ -98,6 +99,8 @@ func (r *run) coolDown(t *tenure, err error) {
 func (r *run) settled(t *tenure, released bool, err error, now time.Time) {
 	name := t.lease.Name
 	delete(r.tenures, name)
+	r.note(t)
+	r.recall.add(t)
 	r.touched[name] = r.sent
 	switch {
 	case errors.Is(err, errCompleted):
@@ -108,6 +111,8 @@ func (r *run) settled(t *tenure, released bool, err error, now time.Time) {
 	case err != nil:
 		if r.draining {
 			r.unsaved++
+			r.asks = r.sent + 1
+			r.beatSoon(now)
 		}
 		call(r.cfg.Hooks.Lost, t.lease)
 	case released:
@@ -128,6 +133,7 @@ func (r *run) completed(t *tenure, children []Row) {
 			r.table.learn(c.Name, c.Shard)
 		}
 	}
+	r.table.followed(t.lease.Name, children)
 	r.touched[t.lease.Name] = r.sent
 	r.beatSoon(time.Now())
 }
@@ -208,6 +214,9 @@ func (r *run) reconcile(no uint64, gone []string) {
 		t.lose(ErrLost)
 	}
 	for name, row := range r.table.leases {
+		if row.Epoch > r.past[name].Epoch {
+			delete(r.past, name) // somebody has it, and what it was left
+		}
 		if row.Finished() && r.tenures[name] == nil && r.touched[name] < no {
 			r.forget(name)
 		}
@@ -233,6 +242,7 @@ func (r *run) forget(name string) {
 	delete(r.failures, name)
 	delete(r.idle, name)
 	delete(r.asked, name)
+	delete(r.past, name)
 }
 
 // orphan reports whether a lease that the table shows as ours, by beat number

@@ -44,10 +44,12 @@ type Position struct {
 	Subsequence uint64
 	Counter     uint64
 	Weight      uint8
+	// Stateful says that the key w has state that belongs to it.
+	Stateful bool
 }
 
-// ParsePosition reads rank|seqno|subseq|counter|weight|weightAt. Further fields
-// are of newer versions and left alone.
+// ParsePosition reads rank|seqno|subseq|counter|weight|weightAt|stateful, of which
+// the last may be missing. Further fields are of newer versions and left alone.
 func ParsePosition(v string) (Position, error) {
 	f := strings.Split(v, "|")
 	if len(f) < 6 {
@@ -69,10 +71,17 @@ func ParsePosition(v string) (Position, error) {
 	if err != nil {
 		return Position{}, fmt.Errorf("position %q: weight: %w", v, err)
 	}
-	return Position{Rank: uint8(rank), Sequence: f[1], Subsequence: sub, Counter: counter, Weight: uint8(weight)}, nil
+	return Position{
+		Rank: uint8(rank), Sequence: f[1], Subsequence: sub, Counter: counter, Weight: uint8(weight),
+		Stateful: len(f) > 6 && f[6] == "1",
+	}, nil
 }
 
 // Row is the value of a new row.
 func (p Position) Row() string {
-	return fmt.Sprintf("%d|%s|%d|%d|%d|0", p.Rank, p.Sequence, p.Subsequence, p.Counter, p.Weight)
+	stateful := 0
+	if p.Stateful {
+		stateful = 1
+	}
+	return fmt.Sprintf("%d|%s|%d|%d|%d|0|%d", p.Rank, p.Sequence, p.Subsequence, p.Counter, p.Weight, stateful)
 }

@@ -78,7 +78,7 @@ func TestASetThatIsGivenUpTakesNoSeedWithIt(t *testing.T) {
 			t.Fatalf("beat: %s, %v", r.Status, err)
 		}
 		join(t, db, "a", 1)
-		run(t, db, "OK", rediskeys.Seed, "former", 0, "S/seeded", "{}", "1|5|0|0|0|0", 7, "", 0, "", 0)
+		run(t, db, "OK", rediskeys.Seed, "former", 0, "S/seeded", "{}", "1|5|0|0|0|0|0", 7, "", 0, "", 0)
 		for i := range 4 {
 			time.Sleep(300 * time.Millisecond)
 			join(t, db, "a", i+2)
@@ -91,7 +91,7 @@ func TestASetThatIsGivenUpTakesNoSeedWithIt(t *testing.T) {
 				t.Errorf("lease %d: %s, want %s", i, got, want)
 			}
 		}
-		if c := r.Texts(2)[3]; c != "1|5|0|0|0|0" {
+		if c := r.Texts(2)[3]; c != "1|5|0|0|0|0|0" {
 			t.Errorf("the seed is at %s", c)
 		}
 	})

@@ -53,7 +53,11 @@ func at(shard string, p checkpoint.Position) lease.Remembered {
 }
 
 // synced lets the time for seeds pass.
-func synced(alive ...*worker) { pass(TTL+TTL/3, alive...) }
+func synced(alive ...*worker) {
+	for alive[0].beat().SyncUntil > 0 {
+		pass(TTL/3, alive...)
+	}
+}
 
 func testSync(t *testing.T, s *subject) {
 	w := s.lost("w")
@@ -151,6 +155,9 @@ func testSeed(t *testing.T, s *subject) {
 	synced(w)
 	w.create(row("1"), row("2"))
 	g := w.take(name("1"))
+	if !l.Stateful || !s.find(name("2")).Stateful {
+		t.Error("a seeded row does not say that it has a state")
+	}
 	if g.Epoch <= r.Epoch || g.Entry.Position != r.Entry.Position || g.Entry.Counter != 3 || string(g.Entry.State) != "sums|\x00" {
 		t.Errorf("granted %+v", g)
 	}

@@ -20,6 +20,45 @@ var shardCases = []testCase{
 	{"a merged shard inherits from both parents", testInheritBoth},
 	{"state that was left and never saved is left on", testInheritOn},
 	{"a child that runs inherits nothing", testInheritLate},
+	{"a row tells that it has a state", testStateful},
+}
+
+// testStateful: what has a state is known to all, because nobody can give it back
+// without.
+func testStateful(t *testing.T, s *subject) {
+	a, b := s.join("a"), s.join("b")
+	a.create(row("x"), row("y"))
+	x, y := a.take(name("x")), a.take(name("y"))
+	a.save(checkpoint.Update{Lease: name("x"), Token: x.Token, Position: checkpoint.At("5", 0)}, nil)
+	b.beatAll()
+	told := func(want map[string]bool) {
+		t.Helper()
+		for _, l := range b.beatAll().Leases {
+			shard := lease.ShardOf(l.Name)
+			if stateful, known := want[shard]; !known || stateful != l.Stateful {
+				t.Errorf("told of %s, stateful: %v", shard, l.Stateful)
+			}
+			delete(want, shard)
+		}
+		for shard := range want {
+			t.Errorf("told nothing of %s", shard)
+		}
+	}
+	told(map[string]bool{})
+	for _, at := range []checkpoint.SequenceNumber{"6", "7"} { // only the first is news
+		a.save(checkpoint.Update{Lease: name("x"), Token: x.Token, Position: checkpoint.At(at, 0), State: []byte("sums")}, nil)
+	}
+	told(map[string]bool{"x": true})
+	a.must(a.complete(name("y"), y.Token, row("m", "x", "y")))
+	told(map[string]bool{"y": false, "m": false})
+	a.must(a.complete(name("x"), x.Token, row("m", "x", "y")))
+	told(map[string]bool{"x": false, "m": true})
+	m := a.take(name("m"))
+	told(map[string]bool{"m": true})
+	a.save(checkpoint.Update{Lease: name("m"), Token: m.Token, Position: checkpoint.At("8", 0), State: []byte("more"), Release: true}, nil)
+	told(map[string]bool{"m": true})
+	a.must(a.reset(lease.Reset{Name: name("m"), Epoch: m.Epoch, Forced: true}))
+	told(map[string]bool{"m": false})
 }
 
 func testChild(t *testing.T, s *subject) {

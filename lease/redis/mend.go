@@ -119,6 +119,7 @@ func remembered(r lease.Remembered) (args []any, size int, err error) {
 	}
 	p := checkpointredis.Position(r.Entry.Position)
 	p.Counter, p.Weight = r.Entry.Counter, r.Weight
+	p.Stateful = r.Entry.State != nil || len(r.Entry.Inherited) > 0
 	args = []any{
 		r.Name, d, p.Row(), strconv.FormatUint(r.Epoch, 10), r.Flags,
 		flag(r.Entry.State != nil), r.Entry.State, len(r.Entry.Inherited),

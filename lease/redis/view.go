@@ -114,7 +114,7 @@ func leaseOf(name, o, c, d string) (lease.Lease, error) {
 	}
 	l := lease.Lease{
 		Name: name, Token: checkpoint.Token(owner.Token), Epoch: owner.Epoch, Want: owner.Want, WantUntil: owner.WantUntil,
-		Position: entry.Position, Weight: p.Weight, Flags: owner.Flags,
+		Position: entry.Position, Stateful: p.Stateful, Weight: p.Weight, Flags: owner.Flags,
 	}
 	if d != "" {
 		err = json.Unmarshal([]byte(d), &l.Shard)

@@ -28,12 +28,15 @@ local function save(k)
     local due = c[5] == '0' or group.now >= tonumber(c[6]) + WEIGHT_QUIET
     local heavier = weight ~= '0' and weight ~= c[5] and due
     if heavier then c[5], c[6] = weight, num(group.now) end
+    -- Who does not know the state cannot give the position back.
+    local first = state and c[7] ~= '1'
+    if first then c[7] = '1' end
     put(C, lease, c)
     if state then
       redis.call('HSET', W, lease, ARGV[k + 8])
       absorbed(lease)
     end
-    if heavier and not free then touch(lease) end
+    if (heavier or first) and not free then touch(lease) end
   end
   if free then
     release(lease, o)

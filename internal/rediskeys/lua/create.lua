@@ -35,7 +35,7 @@ for k = 9, #ARGV, 4 do
   local o, c = owner(name), handled(name)
   if not fill(name, ARGV[k + 1], ARGV[k + 2], children) and o and c and c[1] ~= '2' and over(children) then
     -- A seed from before its end.
-    c[1], c[2], c[3] = '2', '', '0'
+    c[1], c[2], c[3], c[7] = '2', '', '0', '0'
     put(C, name, c)
     local d = shard(name)
     redis.call('HDEL', W, name, unpack(heirlooms(name, d or {})))

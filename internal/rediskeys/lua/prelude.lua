@@ -15,7 +15,8 @@
 -- i  hash: session -> k|n|seen|base|load|JSON, k is 'bye' after a goodbye, base
 --          was the floor when the session's view began; n:<name> -> session
 -- o  hash: lease -> token|epoch|want|wantUntil|last|flags
--- c  hash: lease -> rank|seqno or start|subseq|counter|weight|weightAt
+-- c  hash: lease -> rank|seqno or start|subseq|counter|weight|weightAt|1 if w has
+--          state that belongs to it, its own or left to it
 -- d  hash: lease -> JSON of the shard
 -- g  zset: lease or @session -> seq of its last change;
 --          !lease or !@session -> when it was removed: a score below 0
@@ -106,6 +107,7 @@ local function row(key, lease, digits)
   for _, k in ipairs(digits) do
     if not string.match(f[k], '^%d+$') then return nil end
   end
+  if key == C then f[7] = f[7] or '0' end
   return f
 end
 
@@ -235,6 +237,12 @@ local function bequeath(lease, d, child)
   if #inherits == 0 then return end
   cd.inherits = inherits
   describe(child, cd)
+  local c = handled(child)
+  if c and c[7] ~= '1' then
+    c[7] = '1'
+    put(C, child, c)
+    touch(child)
+  end
 end
 
 -- finish ends a shard: its position becomes the end, its children, three values
@@ -250,14 +258,14 @@ local function finish(lease, o, c, d, from)
   d.parents, d.inherits = nil, nil
   d.children = #children > 0 and children or nil
   describe(lease, d)
-  c[1], c[2], c[3] = '2', '', '0'
+  c[1], c[2], c[3], c[7] = '2', '', '0', '0'
   put(C, lease, c)
   o[3], o[4] = '', '0'
   release(lease, o)
   announce()
 end
 
-local START, END = '0|0|0|0|0|0', '2||0|0|0|0'
+local START, END = '0|0|0|0|0|0|0', '2||0|0|0|0|0'
 
 -- over tells whether a shard was handled to its end, because one of its children
 -- has started, or has ended. It says so of shards without a row, too.

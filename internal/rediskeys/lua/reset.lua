@@ -17,7 +17,7 @@ if o[2] ~= epoch then return { 'CHANGED' } end
 if o[2] ~= '0' then o[2] = num(math.max(tonumber(o[2]) + 1, micros)) end
 o[1], o[3], o[4], o[5] = '', '', '0', mark
 put(O, lease, o)
-c[1], c[2], c[3], c[4] = ARGV[5], ARGV[6], ARGV[7], '0'
+c[1], c[2], c[3], c[4], c[7] = ARGV[5], ARGV[6], ARGV[7], '0', '0'
 put(C, lease, c)
 redis.call('HDEL', W, lease)
 absorbed(lease)

@@ -48,7 +48,7 @@ local function merge(lease, o, c, d, r)
   end
   if newer(lease, c, d, r) then
     keeps(lease, d, d, r)
-    c[1], c[2], c[3], c[4] = r.c[1], r.c[2], r.c[3], r.c[4]
+    c[1], c[2], c[3], c[4], c[7] = r.c[1], r.c[2], r.c[3], r.c[4], r.c[7] or '0'
   end
   if c[5] == '0' then c[5] = r.c[5] end
   if o[2] ~= '0' or c[1] == '2' then d.parents = nil end

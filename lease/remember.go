@@ -1,0 +1,275 @@
+package lease
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/shardrun/shardrun/checkpoint"
+)
+
+const (
+	// seedRows and seedBytes bound one call, so that each has the time of one.
+	seedRows  = 250
+	seedBytes = 4 << 20
+)
+
+// recall is what a worker remembers of state that was lost, until the state that
+// was made anew takes nothing more. One goroutine uses it.
+type recall struct {
+	from   string // the incarnation that was lost
+	paused bool   // it was paused by hand
+	rows   map[string]Remembered
+	unsent []string // names of the rows that the store does not have yet
+	told   bool     // the store has an answer given: nothing but unsent is left
+	busy   bool     // a call is in flight
+	due    time.Time
+}
+
+// remember keeps what is known of the state that was lost: the table, and what
+// runners here have handled. What is remembered of a state that was lost before,
+// and is not restored yet, stays.
+func (r *run) remember() {
+	for _, t := range r.tenures {
+		r.note(t)
+	}
+	rows := r.table.remembered(r.past)
+	if r.former != nil { // the table was being read anew
+		rows = joined(r.former.remembered(r.past), rows)
+	}
+	c := &recall{from: r.scope.Incarnation, paused: r.hold}
+	if was := r.recall; was != nil {
+		rows = joined(was.rows, rows)
+		c.paused = c.paused || was.paused
+		if len(r.table.leases) == 0 {
+			c.from = was.from
+		}
+	}
+	c.rows = rows
+	c.unsent = slices.SortedFunc(maps.Keys(rows), func(a, b string) int {
+		_, ownA := r.past[a]
+		_, ownB := r.past[b]
+		if ownA != ownB { // nobody else knows these as well
+			return map[bool]int{true: -1, false: 1}[ownA]
+		}
+		return cmp.Compare(a, b)
+	})
+	r.recall = c
+}
+
+// note keeps what a runner handled, as long as nobody took its lease since.
+func (r *run) note(t *tenure) {
+	if n, ok := t.remembered(); ok && r.past[t.lease.Name].Epoch <= n.Epoch {
+		r.past[t.lease.Name] = n
+	}
+}
+
+// remembered is what the runner handled, with the state that belongs to it; ok is
+// false when that is not known.
+func (h *Held) remembered() (n Remembered, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return Remembered{
+		Name: h.lease.Name, Shard: h.lease.Shard, Epoch: h.lease.Epoch, Flags: h.lease.Flags,
+		Weight: cmp.Or(h.next.Weight, h.lease.Weight),
+		Entry: checkpoint.Entry{
+			Position: h.next.Position, Counter: h.next.Counter, State: h.state, Inherited: h.inherited,
+		},
+	}, !h.overtaken
+}
+
+// remembered are the rows of the table that can be given back, with what runners
+// here handled.
+//
+// A row whose shard is not known is left out, and so is one with a state, unless
+// its runner was here: without the state, it would go on in the middle of a window.
+// The shards before it are left out too, because what it was left by them was in
+// that state, unless another shard behind them has gone on. A shard that waits for
+// one that is left out is, because it could wait for ever. A listing makes the
+// leases of all of these.
+func (m *mirror) remembered(past map[string]Remembered) map[string]Remembered {
+	out := map[string]Remembered{}
+	for name, l := range m.leases {
+		own, here := past[name]
+		switch here = here && own.Epoch >= l.Epoch && !l.Finished(); {
+		case here:
+			own.Flags = l.Flags
+			own.Weight = cmp.Or(own.Weight, l.Weight)
+		case l.Stateful && !l.Finished():
+			continue
+		default:
+			own = Remembered{Name: name, Epoch: l.Epoch, Weight: l.Weight, Flags: l.Flags, Entry: checkpoint.Entry{Position: l.Position}}
+		}
+		if s, known := m.shards[name]; known {
+			own.Shard = s
+		}
+		out[name] = own
+	}
+	for name, own := range past {
+		if _, known := m.leases[name]; !known { // acquired since the last beat
+			out[name] = own
+		}
+	}
+	maps.DeleteFunc(out, func(_ string, n Remembered) bool { return n.Shard.StartingHashKey == "" || n.validate() != nil })
+	children := m.children()
+	for left := -1; left != len(out); {
+		left = len(out)
+		maps.DeleteFunc(out, func(name string, n Remembered) bool {
+			if n.Entry.Position.IsEnd() {
+				return m.unfollowed(out, children[name])
+			}
+			return n.Epoch == 0 && slices.ContainsFunc(n.Shard.Parents, func(p string) bool { return out[p].Name == "" })
+		})
+	}
+	for name, n := range out {
+		if n.Epoch > 0 || n.Entry.Position.IsEnd() {
+			n.Shard.Parents = nil
+		}
+		out[name] = n
+	}
+	return out
+}
+
+// unfollowed reports whether a child with a state is left out of what is
+// remembered, and no other has started.
+func (m *mirror) unfollowed(out map[string]Remembered, children []string) bool {
+	lacks := false
+	for _, child := range children {
+		n, known := out[child]
+		if known && (n.Epoch > 0 || n.Entry.Position.IsEnd()) {
+			return false
+		}
+		l, some := m.leases[child]
+		lacks = lacks || !known && some && (l.Stateful || l.Finished())
+	}
+	return lacks
+}
+
+// children are the shards that follow each shard, as far as the table tells.
+func (m *mirror) children() map[string][]string {
+	out := map[string][]string{}
+	for name, s := range m.shards {
+		out[name] = append(out[name], s.Children...)
+		for _, p := range s.Parents {
+			out[p] = append(out[p], name)
+		}
+	}
+	return out
+}
+
+// joined are the rows of two views, of which the second is newer.
+func joined(old, rows map[string]Remembered) map[string]Remembered {
+	out := maps.Clone(old)
+	for name, n := range rows {
+		was, known := out[name]
+		if known {
+			if !newer(was.Entry, n.Entry) {
+				n.Entry = was.Entry
+			}
+			n.Epoch, n.Weight, n.Flags = max(n.Epoch, was.Epoch), cmp.Or(n.Weight, was.Weight), cmp.Or(n.Flags, was.Flags)
+			if n.Epoch > 0 || n.Entry.Position.IsEnd() {
+				n.Shard.Parents = nil
+			}
+		}
+		out[name] = n
+	}
+	return out
+}
+
+// add takes what a runner of the state that was lost finished since.
+func (c *recall) add(t *tenure) {
+	if c == nil {
+		return
+	}
+	name := t.lease.Name
+	was, known := c.rows[name]
+	n, ok := t.remembered()
+	if !ok || !known || was.Epoch > n.Epoch || !newer(was.Entry, n.Entry) {
+		return
+	}
+	was.Entry = n.Entry
+	c.rows[name] = was
+	if !slices.Contains(c.unsent, name) {
+		c.unsent = append(c.unsent, name)
+	}
+}
+
+// next is the next call's part.
+func (c *recall) next() Seed {
+	s, size := Seed{From: c.from, Paused: c.paused}, 0
+	for _, name := range c.unsent {
+		n := c.rows[name]
+		if len(s.Rows) == seedRows || len(s.Rows) > 0 && size+n.size() > seedBytes {
+			break
+		}
+		s.Rows, size = append(s.Rows, n), size+n.size()
+	}
+	return s
+}
+
+// size is the bytes of state in a row.
+func (r Remembered) size() int {
+	n := len(r.Entry.State)
+	for _, state := range r.Entry.Inherited {
+		n += len(state)
+	}
+	return n
+}
+
+// pending reports whether there is something to give back yet.
+func (c *recall) pending() bool { return c != nil && (len(c.unsent) > 0 || c.paused && !c.told) }
+
+// sent are the names of the rows that a call brought, but for those that changed
+// since.
+func (c *recall) sent(s Seed) map[string]bool {
+	out := map[string]bool{}
+	for _, n := range s.Rows {
+		now := c.rows[n.Name].Entry
+		out[n.Name] = now.Position == n.Entry.Position && now.Counter == n.Entry.Counter
+	}
+	return out
+}
+
+// giveBack sends the next part of what is remembered to the store that lost it.
+func (r *run) giveBack(now time.Time) {
+	c := r.recall
+	if !c.pending() || c.busy || now.Before(c.due) {
+		return
+	}
+	c.busy = true
+	scope, seed := r.scope, c.next()
+	r.async(func(ctx context.Context) func() {
+		err := r.cfg.Store.Seed(ctx, scope, seed)
+		return func() {
+			if c == r.recall {
+				r.gaveBack(seed, err, time.Now())
+			}
+		}
+	})
+}
+
+// gaveBack takes the answer.
+func (r *run) gaveBack(seed Seed, err error, now time.Time) {
+	c := r.recall
+	c.busy = false
+	switch {
+	case err == nil:
+		sent := c.sent(seed)
+		c.told, c.unsent = true, slices.DeleteFunc(c.unsent, func(name string) bool { return sent[name] })
+		r.log.Info("given back what was lost", zap.Int("leases", len(seed.Rows)), zap.Int("left", len(c.unsent)))
+	case errors.Is(err, ErrSeeded):
+		r.log.Warn("what was lost cannot be given back", zap.Int("leases", len(c.unsent)), zap.Error(err))
+		r.recall = nil
+	default:
+		if errors.Is(err, ErrReset) || errors.Is(err, ErrStateLost) {
+			r.beatSoon(now)
+		}
+		r.log.Warn("give back what was lost, will try again", zap.Error(err))
+		c.due = now.Add(r.ttl / 16)
+	}
+}
