@@ -41,6 +41,14 @@ type Config struct {
 	// StartAt is where a group that has no positions for the stream begins
 	// (Lambda: StartingPosition). Defaults to TrimHorizon.
 	StartAt StartAt
+	// OnStateLoss is where the group goes on in shards of which the store lost how
+	// far they were handled, and no living worker remembers it. With TrimHorizon
+	// they are read again from the oldest record, with AtTimestamp from a time, and
+	// what is before it is skipped. With [Halt] Run fails and names them, for an
+	// operator to say where to go on. When everything was lost while no worker was
+	// alive, nobody knows of the loss: the group is new, and StartAt applies.
+	// Defaults to TrimHorizon.
+	OnStateLoss StartAt
 
 	// BatchSize is the greatest number of user records in a batch, 1 to 10,000
 	// (Lambda: BatchSize). Defaults to 100.
@@ -215,6 +223,12 @@ func (c Config) validate() error {
 		return fmt.Errorf("consumer config: IdleDelay %v is above MaxIdleDelay %v", c.IdleDelay, c.MaxIdleDelay)
 	case c.BatchWindow > maxBatchWindow:
 		return fmt.Errorf("consumer config: BatchWindow is %v, it must be from 0 to %v", c.BatchWindow, maxBatchWindow)
+	case c.StartAt.halt:
+		return errors.New("consumer config: StartAt is HALT, it must be TrimHorizon, Latest or AtTimestamp")
+	case c.OnStateLoss.latest:
+		return errors.New("consumer config: OnStateLoss is LATEST, it must be TrimHorizon, AtTimestamp or Halt")
+	case c.OnStateLoss.at.After(time.Now().Add(time.Minute)):
+		return fmt.Errorf("consumer config: OnStateLoss is %v, in the future; Kinesis accepts times up to now", c.OnStateLoss)
 	case c.StartAt.at.After(time.Now().Add(time.Minute)):
 		return fmt.Errorf("consumer config: StartAt is %v, in the future; Kinesis accepts times up to now", c.StartAt)
 	}

@@ -45,6 +45,9 @@ func TestConfigIsChecked(t *testing.T) {
 		"Capacity":           func(c *Config) { c.Capacity = -1 },
 		"MaxLeases":          func(c *Config) { c.MaxLeases = -1 },
 		"StartAt":            func(c *Config) { c.StartAt = AtTimestamp(time.Now().Add(time.Hour)) },
+		"StartAt is HALT":    func(c *Config) { c.StartAt = Halt() },
+		"OnStateLoss":        func(c *Config) { c.OnStateLoss = AtTimestamp(time.Now().Add(time.Hour)) },
+		"is LATEST, it must": func(c *Config) { c.OnStateLoss = Latest() },
 	} {
 		cfg := validConfig()
 		change(&cfg)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"go.uber.org/zap"
 
 	"github.com/shardrun/shardrun/checkpoint"
@@ -61,8 +62,9 @@ func New(cfg Config) (*Consumer, error) {
 // the group has no shards yet, to list them. Once it has begun, failures of
 // Kinesis, of the store and of the handler do not end it; it returns an error
 // when the stream is deleted (ErrStreamNotFound), when another worker takes its
-// WorkerName (lease.ErrSuperseded), and when positions could not be saved at the
-// end.
+// WorkerName (lease.ErrSuperseded), when the store lost what nobody remembers and
+// Config.OnStateLoss is [Halt] (a *lease.UnrestoredError), and when positions could
+// not be saved at the end.
 //
 // A worker may be run again after Run has returned.
 func (c *Consumer) Run(ctx context.Context) error {
@@ -87,6 +89,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 	err = manager.Run(ctx)
 	if cause, ok := errors.AsType[*quitError](context.Cause(ctx)); ok {
 		return errors.Join(cause.err, err)
+	}
+	if _, ok := errors.AsType[*lease.UnrestoredError](err); ok {
+		err = fmt.Errorf("%w; say where they go on with `shardrun leases init` or `shardrun leases reset`, or set OnStateLoss to TrimHorizon", err)
 	}
 	if err != nil {
 		return fmt.Errorf("worker %s of group %q: %w", c.cfg.WorkerName, c.cfg.Group, err)
@@ -134,8 +139,9 @@ func (c *Consumer) join(st stream) (*lease.Manager, error) {
 		HandoffTime: cfg.HandoffTime, DrainTimeout: cfg.DrainTimeout, JoinTimeout: cfg.StartTimeout,
 		Capacity: cfg.Capacity, MaxLeases: cfg.MaxLeases, Logger: cfg.Logger,
 		Run:        func(ctx context.Context, h *lease.Held) error { return c.runShard(ctx, st, h) },
-		Discover:   c.discoverFrom(cfg.StartAt, st),
-		Rediscover: c.discoverFrom(TrimHorizon(), st),
+		Discover:   c.discoverFrom(cfg.StartAt, st, roots),
+		Rediscover: c.discoverFrom(cfg.OnStateLoss, st, allShards),
+		HaltOnLoss: cfg.OnStateLoss.halt,
 	})
 	if err != nil {
 		return nil, err
@@ -148,7 +154,7 @@ func (c *Consumer) join(st stream) (*lease.Manager, error) {
 
 // discoverFrom lists the first leases of a stream. Latest becomes a time at the
 // first call, and stays that time when the call is repeated.
-func (c *Consumer) discoverFrom(at StartAt, st stream) func(context.Context, string) ([]lease.Row, error) {
+func (c *Consumer) discoverFrom(at StartAt, st stream, pick func([]types.Shard) []types.Shard) func(context.Context, string) ([]lease.Row, error) {
 	var (
 		mu    sync.Mutex // guards start
 		start *checkpoint.Position
@@ -178,7 +184,7 @@ func (c *Consumer) discoverFrom(at StartAt, st stream) func(context.Context, str
 		var rows []lease.Row
 		p, err := from(ctx)
 		if err == nil {
-			rows, err = c.discover(ctx, st, p)
+			rows, err = c.discover(ctx, st, p, pick)
 		}
 		c.discovered(ctx, st, err)
 		return rows, err

@@ -7,9 +7,10 @@ import (
 )
 
 // StartAt says where a group begins to read a stream that it has not read
-// before. The zero value is [TrimHorizon].
+// before, or what it does not remember of one. The zero value is [TrimHorizon].
 type StartAt struct {
 	latest bool
+	halt   bool
 	at     time.Time
 }
 
@@ -27,11 +28,16 @@ func Latest() StartAt { return StartAt{latest: true} }
 // millisecond.
 func AtTimestamp(t time.Time) StartAt { return StartAt{at: t} }
 
+// Halt begins nothing: it is only for Config.OnStateLoss.
+func Halt() StartAt { return StartAt{halt: true} }
+
 // String is the name that Kinesis has for it, with the time if there is one.
 func (s StartAt) String() string {
 	switch {
 	case s.latest:
 		return "LATEST"
+	case s.halt:
+		return "HALT"
 	case !s.at.IsZero():
 		return "AT_TIMESTAMP " + s.at.UTC().Format(time.RFC3339Nano)
 	default:

@@ -22,16 +22,21 @@ import (
 // clocks. A shard that ended before the start costs one empty read.
 const startMargin = time.Minute
 
-// discover lists the leases of a group that begins: the oldest shards of those
-// that may have records from the starting point on, each at that point. What
-// followed them gets its lease when they end.
+// discover lists the leases of a group that begins: those that pick chooses of the
+// shards that may have records from the starting point on, each at that point.
+//
+// A new group has leases of the oldest shards, and what followed them gets its
+// lease when they end. After a loss of state all shards are listed: the end of a
+// shard may be remembered and what followed it not, which nobody would make then.
 //
 // It does not ask for the shards that were open at the point (AT_TRIM_HORIZON,
 // AT_TIMESTAMP): what those lists do with a shard that ended just then differs
 // between services, and one that is left out is lost. Lists from the point on
 // contain what followed as well, so whatever happens to the stream meanwhile,
 // no shard is missed.
-func (c *Consumer) discover(ctx context.Context, st stream, start checkpoint.Position) ([]lease.Row, error) {
+func (c *Consumer) discover(
+	ctx context.Context, st stream, start checkpoint.Position, pick func([]types.Shard) []types.Shard,
+) ([]lease.Row, error) {
 	shards, err := c.listShards(ctx, st, filterFrom(start))
 	if err != nil {
 		return nil, err
@@ -39,8 +44,8 @@ func (c *Consumer) discover(ctx context.Context, st stream, start checkpoint.Pos
 	if err := tile(openShards(shards)); err != nil {
 		return nil, fmt.Errorf("list shards of %s: %w", st.name, err)
 	}
-	if oldest := roots(shards); tile(oldest) == nil {
-		shards = oldest
+	if picked := pick(shards); tile(picked) == nil {
+		shards = picked
 	}
 	// Else some of the oldest shards have expired and left holes, or overlap
 	// with those that followed them: all shards get a lease, and each waits for
@@ -61,6 +66,9 @@ func roots(shards []types.Shard) []types.Shard {
 	listed := ids(shards)
 	return slices.DeleteFunc(slices.Clone(shards), func(s types.Shard) bool { return len(parentsOf(s, listed)) > 0 })
 }
+
+// allShards leaves none out.
+func allShards(shards []types.Shard) []types.Shard { return shards }
 
 func ids(shards []types.Shard) map[string]bool {
 	out := make(map[string]bool, len(shards))

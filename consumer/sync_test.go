@@ -92,7 +92,7 @@ func TestDiscover(t *testing.T) {
 				return out
 			}
 			start := checkpoint.StartAt(time.UnixMilli(1_700_000_000_000))
-			rows, err := c.discover(t.Context(), stream{name: "orders", id: "S"}, start)
+			rows, err := c.discover(t.Context(), stream{name: "orders", id: "S"}, start, roots)
 			if test.err != "" {
 				if err == nil || !strings.Contains(err.Error(), test.err) || !strings.Contains(err.Error(), "list shards of orders") {
 					t.Errorf("error %v, want one of %q", err, test.err)

@@ -42,9 +42,16 @@ type Config struct {
 	Discover func(ctx context.Context, stream string) ([]Row, error)
 	// Rediscover is called instead of Discover when the group's state was
 	// lost while this worker ran, or before, as the store remembers. Its rows
-	// must start where nothing is skipped. Defaults to Discover with every
-	// position set to the start of its shard.
+	// should start where nothing is skipped, and be all that a listing has, with
+	// their parents: which of them have leases depends on what is remembered, and
+	// those that have keep them. Defaults to Discover with every position set to
+	// the start of its shard.
 	Rediscover func(ctx context.Context, stream string) ([]Row, error)
+	// HaltOnLoss has Run fail with an [UnrestoredError] when the group's state was
+	// lost, and the living workers together do not remember how far every shard
+	// that Rediscover lists was handled. Otherwise those shards begin where
+	// Rediscover says. Defaults to false.
+	HaltOnLoss bool
 
 	// WorkerName is unique among the living workers of a group. A worker that
 	// starts under the name of an older one takes over from it at once.

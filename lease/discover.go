@@ -3,6 +3,8 @@ package lease
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -37,32 +39,87 @@ func (r *run) createStreams(now time.Time) {
 		// can be skipped: everything was lost, and the first to come back is a
 		// new worker. To it the group looks like one that never was, and it
 		// starts where its user said new groups start.
-		discover := r.cfg.Discover
+		discover, halt := r.cfg.Discover, false
 		if r.stateLost || r.lost {
-			discover = r.cfg.Rediscover
+			discover, halt = r.cfg.Rediscover, r.cfg.HaltOnLoss
 		}
 		scope, session := r.scope, r.session
 		r.calls.Go(func() {
-			rows, err := r.createStream(scope, session, stream, discover)
+			rows, err := r.createStream(scope, session, stream, discover, halt)
 			r.inbox.post(func() { r.created(stream, rows, err, time.Now()) })
 		})
 	}
 }
 
-// createStream lists the shards and makes their leases; it blocks.
-func (r *run) createStream(scope checkpoint.Scope, session, stream string, discover func(context.Context, string) ([]Row, error)) ([]Row, error) {
+// createStream lists the shards and makes their leases; it blocks. With halt it
+// makes none when some have to be made anew.
+func (r *run) createStream(
+	scope checkpoint.Scope, session, stream string, discover func(context.Context, string) ([]Row, error), halt bool,
+) ([]Row, error) {
 	rows, err := discover(r.ctx, stream)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, 4*r.pace.call()) // many rows
 	defer cancel()
+	if halt {
+		v, err := r.cfg.Store.View(ctx, r.cfg.Group)
+		switch {
+		case err != nil:
+			return nil, err
+		case v.Incarnation != scope.Incarnation:
+			return nil, ErrReset
+		case v.SyncUntil > 0:
+			return nil, ErrSyncing
+		}
+		if names := unrestored(rows, v.Leases); len(names) > 0 {
+			return nil, &UnrestoredError{Leases: names}
+		}
+	}
 	return rows, r.cfg.Store.Create(ctx, scope, Create{Session: session, Stream: stream, Rows: rows})
+}
+
+// unrestored names the listed shards that have no lease after a loss though some of
+// their records may have been handled. A shard was handled to its end when one that
+// follows it has started, and nothing of it when it waits for one that is not.
+func unrestored(listed []Row, leases []Lease) []string {
+	table := make(map[string]Lease, len(leases))
+	for _, l := range leases {
+		table[l.Name] = l
+	}
+	over, waits := map[string]bool{}, map[string]bool{}
+	var order []Row // children before parents
+	descend(listed, func(n Row, children []string) {
+		order = append(order, n)
+		over[n.Name] = slices.ContainsFunc(children, func(child string) bool {
+			l, known := table[child]
+			return known && (l.Finished() || len(l.Shard.Parents) == 0) || !known && over[child]
+		})
+	})
+	var out []string
+	for _, n := range slices.Backward(order) {
+		if _, known := table[n.Name]; known || over[n.Name] {
+			continue
+		}
+		waits[n.Name] = slices.ContainsFunc(n.Shard.Parents, func(p string) bool {
+			l, known := table[p]
+			return known && !l.Finished() && !over[p] || waits[p]
+		})
+		if !waits[n.Name] {
+			out = append(out, n.Name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 	c := r.streams[stream]
 	c.busy, c.redo = false, false
+	if unrestored, ok := errors.AsType[*UnrestoredError](err); ok {
+		r.fail(fmt.Errorf("go on in group %q: %w", r.cfg.Group, unrestored))
+		return
+	}
 	switch {
 	case err == nil:
 		r.log.Info("leases created", zap.String("stream", stream), zap.Int("leases", len(rows)))

@@ -3,6 +3,7 @@ package lease
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Why a manager ends or cancels; the errors of stores stand beside [Store].
@@ -31,3 +32,24 @@ func (e *RegressedError) Error() string {
 
 // Unwrap returns ErrRegressed.
 func (e *RegressedError) Unwrap() error { return ErrRegressed }
+
+// namedAtMost is how many leases an error names.
+const namedAtMost = 10
+
+// UnrestoredError is what a manager's Run fails with when the group's state was
+// lost, not all of it was remembered, and Config.HaltOnLoss is set.
+type UnrestoredError struct {
+	// Leases are those of which nobody remembers how far they were handled, in
+	// order; one at least.
+	Leases []string
+}
+
+// Error implements error. It names the first ten leases.
+func (e *UnrestoredError) Error() string {
+	names, more := e.Leases, ""
+	if n := len(names) - namedAtMost; n > 0 {
+		names, more = names[:namedAtMost], fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("the group's state was lost, and nobody remembers how far these leases were handled: %s%s",
+		strings.Join(names, ", "), more)
+}

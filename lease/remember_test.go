@@ -174,15 +174,15 @@ func TestAPauseByHandOutlivesTheLossOfState(t *testing.T) {
 }
 
 func TestADrainingWorkerGivesBackWhatItKnows(t *testing.T) {
-	forgetful(t, 800, func(t *testing.T, w *world, forget func()) {
+	forgetful(t, 300, func(t *testing.T, w *world, forget func()) {
 		a := w.start("a")
-		w.start("b")
-		wait(6 * time.Second)
-		expectCounts(t, w, map[string]int{"a": 400, "b": 400})
+		wait(2 * time.Second)
 		forget()
 		a.stop()
-		wait(5 * time.Second)
-		expectCounts(t, w, map[string]int{"b": 800})
+		wait(10 * time.Millisecond)
+		w.start("b")
+		wait(4 * time.Second)
+		expectCounts(t, w, map[string]int{"b": 300})
 		expectRepeated(t, w, 0)
 	})
 }

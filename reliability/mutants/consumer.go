@@ -105,10 +105,10 @@ func consumerMutants() []Mutant {
 	}, {
 		Name:   "begin-a-lost-group-where-a-new-one-begins",
 		File:   "consumer/consumer.go",
-		Old:    "\t\tRediscover: c.discoverFrom(TrimHorizon(), st),\n",
-		New:    "\t\tRediscover: c.discoverFrom(cfg.StartAt, st),\n",
+		Old:    "\t\tRediscover: c.discoverFrom(cfg.OnStateLoss, st, allShards),\n",
+		New:    "\t\tRediscover: c.discoverFrom(cfg.StartAt, st, allShards),\n",
 		Breaks: "a store that lost everything costs repeats, not records",
-		Test:   Test{consumer, "TestLostStateIsReadFromTheStart"}, Sim: true,
+		Test:   Test{consumer, "TestStateThatNobodyRemembers/TrimHorizon"}, Sim: true,
 	}, {
 		Name:   "let-retries-overtake",
 		File:   "consumer/deliver.go",
