@@ -64,6 +64,11 @@ func (p paced) Create(ctx context.Context, s checkpoint.Scope, c lease.Create) e
 	return p.Store.Create(ctx, s, c)
 }
 
+func (p paced) Seed(ctx context.Context, s checkpoint.Scope, seed lease.Seed) error {
+	p.wait(ctx, "seed")
+	return p.Store.Seed(ctx, s, seed)
+}
+
 func (p paced) Request(ctx context.Context, s checkpoint.Scope, r lease.Request) ([]error, error) {
 	p.wait(ctx, "request", r.Names...)
 	return p.Store.Request(ctx, s, r)

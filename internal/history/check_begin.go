@@ -11,20 +11,28 @@ type making struct {
 	actor        uint32 // name
 	since        int64  // Unix milliseconds; 0 is the oldest record
 	refused      bool
+	restored     bool // some of what was lost before it was given back
 }
 
 // makings finds how the group began, in the order of the calls.
 func (j *judge) makings() []making {
 	var out []making
 	number := map[int]int{} // by call
+	restored := false
 	for e, ev := range j.t.events {
 		switch ev.kind {
+		case kindLost:
+			restored = restored && j.t.losses[ev.i].since > 0
 		case kindCall:
 			c := &j.t.calls[ev.i]
+			if c.op == OpSeed {
+				r, told := j.outcome(int(ev.i), 0)
+				restored = restored || !told || r.Err == ""
+			}
 			if c.op != OpCreate || len(c.items) == 0 {
 				continue
 			}
-			m := making{call: e, answer: none, actor: c.actor}
+			m := making{call: e, answer: none, actor: c.actor, restored: restored}
 			if at := c.items[0].Position; !at.Since.IsZero() {
 				m.since = at.Since.UnixMilli()
 			}
@@ -49,7 +57,8 @@ func (j *judge) makings() []making {
 // that nothing is delivered that arrived before. It finds what a group may skip,
 // which is what arrived before it began.
 //
-// A store that lost everything makes a group anew. A worker that knew the old one
+// A store that lost everything makes a group anew. What living workers give back
+// goes on where it was, and skips what it skipped before. A worker that knew the old one
 // begins where nothing is skipped, and so does any other when one that knew it came
 // to the store before: the store remembers it. When nobody did, one that is new
 // cannot tell it from a first start, and what arrived before the new beginning may
@@ -79,7 +88,9 @@ func (j *judge) beginning() {
 				j.t.text(m.actor), j.when(m.call), m.since-j.skippable)
 			continue
 		}
-		j.skippable = m.since
+		if !m.restored { // else leases go on from where they were
+			j.skippable = m.since
+		}
 	}
 	j.early(all)
 }

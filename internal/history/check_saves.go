@@ -113,7 +113,7 @@ func (s *savesJudge) called(e, n int) {
 		}
 	case OpBye:
 		s.left(e, c.actor)
-	case OpCreate:
+	case OpCreate, OpSeed:
 	}
 }
 

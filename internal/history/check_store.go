@@ -164,7 +164,7 @@ func (s *storeJudge) began(now int, n uint32) {
 			if item.Release && (!g.release || item.Position.Compare(g.released) > 0) {
 				g.release, g.released = true, item.Position
 			}
-		case OpComplete, OpCreate, OpBye:
+		case OpComplete, OpCreate, OpSeed, OpBye:
 		}
 		p.excused = append(p.excused, excused)
 	}
@@ -201,6 +201,11 @@ func (s *storeJudge) answered(now int, a *answer) {
 			if res.Err == "" {
 				s.accepted(r, c, item, p, i)
 				s.stored(H4, c, item, p, i, at, checkpoint.ShardEnd())
+			}
+		case OpSeed:
+			// The store may have more of another worker, never less.
+			if res.Err == "" && p.branch == s.branch && (!r.some || item.Position.Compare(r.at) > 0) {
+				r.set(floor{at, item.Position, true})
 			}
 		case OpCreate, OpBye:
 		}

@@ -132,6 +132,8 @@ func (b *describer) tenure(verb string, n, at uint32) {
 func (b *describer) item(op Op, item Item) {
 	b.say(" %s", shardOf(item.Lease))
 	switch op {
+	case OpSeed:
+		b.say(" at %s", b.position(item.Position))
 	case OpSave:
 		b.say(" at %s", b.position(item.Position))
 		if item.Release {

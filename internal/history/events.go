@@ -50,6 +50,7 @@ const (
 	OpSave     Op = "save"
 	OpComplete Op = "complete"
 	OpCreate   Op = "create"
+	OpSeed     Op = "seed"
 	OpBye      Op = "bye"
 )
 
@@ -67,9 +68,10 @@ type StoreCall struct {
 type Item struct {
 	Lease string `json:"lease"`
 	// Token is what the lease is held under; for OpAcquire what it will be held
-	// under if the call is granted. OpCreate has none.
+	// under if the call is granted. OpCreate and OpSeed have none.
 	Token string `json:"token,omitempty"`
-	// Position is what is saved (OpSave), or where the shard starts (OpCreate).
+	// Position is what is saved (OpSave), where the shard starts (OpCreate), or what
+	// a worker remembers of a lease that the store lost (OpSeed).
 	Position checkpoint.Position `json:"at,omitzero"`
 	// Release gives the lease up in the same step (OpSave).
 	Release bool `json:"release,omitempty"`

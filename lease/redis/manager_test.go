@@ -139,7 +139,9 @@ func untilDrained(ctx context.Context, h *lease.Held) error {
 func someRows(n int) []lease.Row {
 	var rows []lease.Row
 	for i := range n {
-		rows = append(rows, lease.Row{Name: fmt.Sprintf("%s/shardId-%012d", stream, i)})
+		rows = append(rows, lease.Row{
+			Name: fmt.Sprintf("%s/shardId-%012d", stream, i), Shard: lease.Shard{StartingHashKey: "0", EndingHashKey: "1"},
+		})
 	}
 	return rows
 }

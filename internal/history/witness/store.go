@@ -32,7 +32,7 @@ func (s *store) began(op history.Op, items []history.Item) int {
 // refusals are the errors of a whole call with which nothing was written.
 var refusals = []error{
 	lease.ErrReset, lease.ErrStateLost, lease.ErrVersion, lease.ErrHeld, lease.ErrExists, lease.ErrExpired,
-	lease.ErrSyncing,
+	lease.ErrSyncing, lease.ErrSeeded,
 	checkpoint.ErrFenced, checkpoint.ErrNotFound,
 }
 
@@ -138,6 +138,17 @@ func (s *store) Create(ctx context.Context, scope checkpoint.Scope, c lease.Crea
 	}
 	call := s.began(history.OpCreate, items)
 	err := s.Store.Create(ctx, scope, c)
+	s.answered(call, len(items), err)
+	return err
+}
+
+func (s *store) Seed(ctx context.Context, scope checkpoint.Scope, seed lease.Seed) error {
+	items := make([]history.Item, len(seed.Rows))
+	for i, r := range seed.Rows {
+		items[i] = history.Item{Lease: r.Name, Position: r.Entry.Position}
+	}
+	call := s.began(history.OpSeed, items)
+	err := s.Store.Seed(ctx, scope, seed)
 	s.answered(call, len(items), err)
 	return err
 }
