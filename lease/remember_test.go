@@ -363,3 +363,18 @@ func TestATableThatIsBeingReadAnewIsRemembered(t *testing.T) {
 		}
 	})
 }
+
+func TestAWorkerThatEndsAsStateIsLostSeesTheLoss(t *testing.T) {
+	for i := range 10 { // at any time between two beats
+		forgetful(t, 4, func(t *testing.T, w *world, forget func()) {
+			a := w.start("a")
+			w.start("b")
+			wait(4*time.Second + time.Duration(i)*37*time.Millisecond)
+			forget()
+			a.stop()
+			wait(4 * time.Second)
+			expectCounts(t, w, map[string]int{"b": 4})
+			expectRepeated(t, w, 0)
+		})
+	}
+}

@@ -235,3 +235,60 @@ func TestALateCopyOfWhatMayBeSkippedIsNotOutOfOrder(t *testing.T) {
 		t.Error(v)
 	}
 }
+
+// What a worker gives back of a store that lost everything goes on where it was.
+func TestLostStateThatIsGivenBack(t *testing.T) {
+	seeds := func(l *tale, worker string, at checkpoint.Position, err string) {
+		items := []Item{{Lease: prefix + "a", Position: at}}
+		n := l.Began(StoreCall{Actor: worker, Op: OpSeed, Items: items})
+		l.Answered(n, []Result{{Err: err}}, nil)
+	}
+	for _, c := range []struct {
+		name   string
+		breaks Rule
+		tell   func(l *tale, from checkpoint.Position)
+	}{
+		{"and skips what the group skipped", "", func(l *tale, from checkpoint.Position) {
+			l.acquires("one", "a", from)
+			l.does("one", "a", 1, 2)
+			l.StoreLost("all", time.Time{})
+			seeds(l, "one", l.after(2), "")
+			l.makes("one", checkpoint.Start())("")
+			l.acquires("one", "a", l.after(2))
+		}},
+		{"refused, and skips what is to be read again", H1, func(l *tale, from checkpoint.Position) {
+			l.acquires("one", "a", from)
+			l.does("one", "a", 1, 2)
+			l.StoreLost("all", time.Time{})
+			seeds(l, "one", l.after(2), "too late")
+			l.makes("one", checkpoint.Start())("")
+			l.acquires("one", "a", l.after(2))
+		}},
+		{"and is granted before that", H11, func(l *tale, from checkpoint.Position) {
+			l.acquires("one", "a", from)
+			l.does("one", "a", 1, 2)
+			l.StoreLost("all", time.Time{})
+			seeds(l, "one", l.after(2), "")
+			l.makes("one", checkpoint.Start())("")
+			l.acquires("one", "a", l.after(1))
+			l.does("one", "a", 2)
+		}},
+		{"and lost once more", H1, func(l *tale, from checkpoint.Position) {
+			l.acquires("one", "a", from)
+			l.does("one", "a", 1, 2)
+			l.StoreLost("all", time.Time{})
+			seeds(l, "one", l.after(2), "")
+			l.StoreLost("all", time.Time{})
+			l.makes("one", checkpoint.Start())("")
+			l.acquires("one", "a", l.after(2))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := latest(t, c.tell)
+			delete(v.Broken, H12) // who owns it in the end is not told here
+			if c.breaks == "" && !v.OK() || c.breaks != "" && v.Broken[c.breaks] == 0 {
+				t.Errorf("want %q broken: %s", c.breaks, v)
+			}
+		})
+	}
+}
