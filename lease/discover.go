@@ -27,8 +27,12 @@ func (c *creation) again(at time.Time) {
 	}
 }
 
-// createStreams makes the first leases of the streams that have none.
+// createStreams makes the first leases of the streams that have none. In a pause
+// by hand whoever paused may be making them anew.
 func (r *run) createStreams(now time.Time) {
+	if r.hold {
+		return
+	}
 	for stream, c := range r.streams {
 		if c.busy || now.Before(c.due) || !c.redo && r.table.has(stream) {
 			continue

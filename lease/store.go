@@ -121,7 +121,8 @@ type Store interface {
 	// checkpoint.ErrFenced or checkpoint.ErrNotFound.
 	Mark(ctx context.Context, scope checkpoint.Scope, m Mark) error
 	// Pause pauses the group by hand: nothing is acquired, and beats say so,
-	// until it is called to let the group go on.
+	// until it is called to let the group go on. Workers that hear of it give
+	// back what they hold.
 	Pause(ctx context.Context, scope checkpoint.Scope, on bool) error
 	// Reset sets where a lease goes on from, by hand, also backwards. Who holds
 	// it is fenced, and the state saved with the position is dropped. It fails
