@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 
 	"github.com/shardrun/shardrun/internal/awserr"
 	"github.com/shardrun/shardrun/internal/backoff"
+	"github.com/shardrun/shardrun/internal/streamid"
 )
 
 // stream is a data stream as it was found.
@@ -61,15 +61,14 @@ func (c *Consumer) describe(ctx context.Context) (stream, error) {
 
 // readSummary takes from a description what names the stream for good.
 func readSummary(d *types.StreamDescriptionSummary) (stream, error) {
-	a, err := arn.Parse(aws.ToString(d.StreamARN))
-	if err != nil {
-		return stream{}, fmt.Errorf("stream ARN %q: %w", aws.ToString(d.StreamARN), err)
-	}
 	st := stream{
 		name: aws.ToString(d.StreamName), arn: aws.ToString(d.StreamARN),
 		created: aws.ToTime(d.StreamCreationTimestamp), status: d.StreamStatus,
 	}
-	st.id = strings.Join([]string{a.AccountID, a.Region, st.name, strconv.FormatInt(st.created.UnixMilli(), 10)}, ":")
+	var err error
+	if st.id, err = streamid.Of(st.arn, st.name, st.created); err != nil {
+		return stream{}, err
+	}
 	return st, nil
 }
 
