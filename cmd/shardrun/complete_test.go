@@ -22,6 +22,8 @@ func TestShellsCompleteTheValuesOfFlags(t *testing.T) {
 		{[]string{"serve", "--fault", "op=PutRecords,s"}, "op=PutRecords,stream= op=PutRecords,shard="},
 		{[]string{"serve", "--fault", "op=PutRecords,o"}, ""},
 		{[]string{"serve", "--fault", "count="}, "count=all"},
+		{[]string{"leases", "init", "--at", ""}, "trim latest"},
+		{[]string{"reset", "--to", "t"}, "trim"},
 	} {
 		out := ok(t, "", append([]string{"__complete"}, c.args...)...)
 		var offered []string

@@ -17,6 +17,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/shardrun/shardrun/internal/awserr"
+	"github.com/shardrun/shardrun/lease"
 )
 
 // explain adds what helps to an error that a person meets often, and takes out
@@ -54,6 +55,9 @@ func hint(err error) string {
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return "nothing answers at that address: is the server running (shardrun serve), and is the endpoint right?"
+	}
+	if errors.Is(err, lease.ErrSyncing) || errors.Is(err, lease.ErrStateLost) {
+		return "workers that run restore it within one lease time: try again then"
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return fmt.Sprintf("no such host %q: is the endpoint or the region right?", dns.Name)

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,71 +22,209 @@ type leaseInfo struct {
 	Lease       string   `json:"lease"`
 	Stream      string   `json:"stream"`
 	Shard       string   `json:"shard"`
-	State       string   `json:"state"` // held, lapsed, free, waiting, finished
+	State       string   `json:"state"` // held, silent, lapsed, free, waiting, finished; gone in a watch
 	Owner       string   `json:"owner"`
 	Epoch       uint64   `json:"epoch"`
 	Position    string   `json:"position"` // a sequence number, START, START@time or SHARD_END
 	Subsequence uint64   `json:"subsequence"`
+	LagMs       *int64   `json:"lag_ms,omitempty"` // with --lag, where it is known
 	Want        string   `json:"want"`
-	Parents     []string `json:"parents"`
+	Parents     []string `json:"parents"` // those that the lease waits for
+	Flags       []string `json:"flags"`   // paused, stopped:<version>
+	GroupPaused bool     `json:"group_paused"`
+}
+
+type leasesFlags struct {
+	groupFlags
+	watch, sessions, lag bool
 }
 
 func (a *app) leasesCommand() *cobra.Command {
-	var redis, group string
-	c := &cobra.Command{
-		Use:   "leases --group GROUP",
+	var f leasesFlags
+	c := a.clientFlags(&cobra.Command{
+		Use:   "leases GROUP",
 		Short: "Show who holds the shards of a group, and how far each was handled",
-		Example: `  shardrun leases --group billing --redis 127.0.0.1:6379
-  shardrun leases --group billing --json | jq -r 'select(.state == "free") | .shard'`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if group == "" {
-				return usagef("leases: --group is required: the consumer's Config.Group")
+		Long: `Show the leases of a group of workers: who holds each shard, and how far it was handled.
+
+STATE is held; silent, when nothing was heard of the owner for half a lease time; lapsed,
+when others may take it; free; waiting, for the shards of WAITS FOR to be handled to their
+end; or finished. POSITION is the last record handled, with its number in an aggregate:
+START and SHARD_END are the ends of a shard, and START@time is where a group began. FLAGS
+are paused, and stopped:VERSION where the handler of a version said Stop.
+
+--lag asks Kinesis how long ago the records behind each position arrived. That takes one
+read of each shard, of the five a second that all its readers have, and the rights
+kinesis:DescribeStreamSummary, kinesis:GetShardIterator and kinesis:GetRecords. Records
+that the owner has handled and not yet saved are in it.
+
+--watch shows the table anew when it changes, and looks at least each second; positions
+alone are not announced. With --json it prints what has changed.`,
+		Example: `  shardrun leases billing --redis 127.0.0.1:6379
+  shardrun leases billing --watch --lag
+  shardrun leases billing --sessions
+  shardrun leases billing --json | jq -r 'select(.state == "free") | .shard'
+  shardrun leases init orders --group billing --at latest`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 && f.group != "" && args[0] != f.group {
+				return usagef("leases: GROUP is given twice, as %s and as %s", args[0], f.group)
 			}
-			return a.leases(c.Context(), redis, group)
+			if len(args) > 0 {
+				f.group = args[0]
+			}
+			if f.group == "" {
+				return usagef("leases: GROUP is required: the consumer's Config.Group")
+			}
+			if f.sessions && f.lag {
+				return usagef("leases: --lag is of shards, which --sessions does not show: use one of them")
+			}
+			return a.leases(c.Context(), f)
 		},
-	}
-	c.Flags().StringVar(&redis, "redis", "127.0.0.1:6379", "address or redis:// URL of the Redis that the workers use")
-	c.Flags().StringVar(&group, "group", "", "the group of workers")
+	})
+	f.addRedis(c)
+	c.Flags().StringVar(&f.group, "group", "", "the group, where it is not an argument")
+	c.Flags().BoolVarP(&f.watch, "watch", "w", false, "go on showing changes, until ctrl-C")
+	c.Flags().BoolVar(&f.sessions, "sessions", false, "show the workers instead")
+	c.Flags().BoolVar(&f.lag, "lag", false, "show how far behind each shard is: one read of each")
+	c.AddCommand(a.leasesInitCommand())
 	return c
 }
 
-func (a *app) leases(ctx context.Context, redis, group string) (err error) {
-	store, err := openRedis(ctx, redis)
+func (a *app) leases(ctx context.Context, f leasesFlags) (err error) {
+	g, err := openGroup(ctx, f.groupFlags)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.close()) }()
-	view, err := store.View(ctx, group)
-	if errors.Is(err, lease.ErrGone) || err == nil && len(view.Leases) == 0 {
-		return fmt.Errorf("group %s has no leases in this Redis: did a worker of it ever start?", group)
-	}
-	if err != nil {
-		return err
-	}
-	infos := leaseInfos(view)
-	if a.json {
-		for _, i := range infos {
-			if err := printJSON(a.out, i); err != nil {
-				return err
-			}
+	defer func() { err = errors.Join(err, g.close()) }()
+	show := &leasesView{app: a, group: g, flags: f}
+	if f.lag {
+		client, err := a.client(ctx)
+		if err != nil {
+			return err
 		}
-		return nil
+		show.lag = &lagReader{client: client, streams: map[string]bool{}}
 	}
-	t := newTable(a.out, "STREAM", "SHARD", "STATE", "OWNER", "EPOCH", "POSITION", "WANTED BY", "WAITS FOR")
-	for _, i := range infos {
-		position := i.Position
-		if i.Subsequence > 0 {
-			position += ":" + strconv.FormatUint(i.Subsequence, 10)
+	if f.watch {
+		return show.watch(ctx)
+	}
+	p, err := show.read(ctx)
+	if err != nil {
+		return err
+	}
+	return p.print(a, a.out)
+}
+
+// leasesView reads a group for the command.
+type leasesView struct {
+	app   *app
+	group *group
+	flags leasesFlags
+	lag   *lagReader // nil without --lag
+}
+
+// picture is a group at one moment, as it is printed.
+type picture struct {
+	group    string
+	paused   bool
+	sync     time.Duration // for how long nothing is granted
+	lag      bool
+	leases   []leaseInfo
+	sessions []sessionInfo // with --sessions, in place of leases
+}
+
+func (w *leasesView) read(ctx context.Context) (*picture, error) {
+	v, err := w.group.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &picture{group: w.group.name, paused: v.Paused, lag: w.lag != nil}
+	if v.SyncUntil > v.Now {
+		p.sync = time.Duration(v.SyncUntil-v.Now) * time.Millisecond
+	}
+	if w.flags.sessions {
+		p.sessions = sessionInfos(v)
+		return p, nil
+	}
+	p.leases = leaseInfos(v)
+	if w.lag != nil {
+		err = w.lag.read(ctx, w.app.err, v.Leases, p.leases)
+	}
+	return p, err
+}
+
+// print prints all of it.
+func (p *picture) print(a *app, out io.Writer) error {
+	switch {
+	case a.json && p.sessions != nil:
+		return printLines(out, p.sessions)
+	case a.json:
+		return printLines(out, p.leases)
+	case p.paused:
+		fmt.Fprintf(out, "group %s is paused (shardrun resume %s)\n", plain(p.group), plain(p.group))
+	case p.sync > 0:
+		fmt.Fprintf(out, "the state of group %s was lost; the workers restore it for %v yet\n", plain(p.group), p.sync)
+	}
+	if p.sessions != nil {
+		return printSessions(out, p.sessions)
+	}
+	return p.printLeases(out)
+}
+
+func printLines[T any](out io.Writer, list []T) error {
+	for _, v := range list {
+		if err := printJSON(out, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *picture) printLeases(out io.Writer) error {
+	flagged := slices.ContainsFunc(p.leases, func(i leaseInfo) bool { return len(i.Flags) > 0 })
+	header := []string{"STREAM", "SHARD", "STATE", "OWNER", "EPOCH", "POSITION"}
+	if p.lag {
+		header = append(header, "LAG")
+	}
+	header = append(header, "WANTED BY", "WAITS FOR")
+	if flagged {
+		header = append(header, "FLAGS")
+	}
+	t := newTable(out, header...)
+	for _, i := range p.leases {
+		row := []string{plain(i.Stream), plain(i.Shard), i.State, plain(cmp.Or(i.Owner, "-")), strconv.FormatUint(i.Epoch, 10), plain(i.position())}
+		if p.lag {
+			row = append(row, i.lagText())
 		}
 		var parents []string
 		for _, p := range i.Parents {
 			parents = append(parents, lease.ShardOf(p))
 		}
-		t.row(plain(i.Stream), plain(i.Shard), i.State, plain(cmp.Or(i.Owner, "-")), strconv.FormatUint(i.Epoch, 10), plain(position),
-			plain(cmp.Or(i.Want, "-")), plain(cmp.Or(strings.Join(parents, ", "), "-")))
+		row = append(row, plain(cmp.Or(i.Want, "-")), plain(cmp.Or(strings.Join(parents, ", "), "-")))
+		if flagged {
+			row = append(row, plain(cmp.Or(strings.Join(i.Flags, ", "), "-")))
+		}
+		t.row(row...)
 	}
 	return t.flush()
+}
+
+// position is the position as text, as --to takes it.
+func (i leaseInfo) position() string {
+	if i.Subsequence == 0 {
+		return i.Position
+	}
+	return i.Position + ":" + strconv.FormatUint(i.Subsequence, 10)
+}
+
+func (i leaseInfo) lagText() string {
+	if i.LagMs == nil {
+		return "-"
+	}
+	lag := time.Duration(*i.LagMs) * time.Millisecond
+	if lag > time.Minute {
+		lag = lag.Round(time.Second)
+	}
+	return lag.String()
 }
 
 // leaseInfos turns a view into what is printed, sorted by stream and shard.
@@ -107,17 +247,20 @@ func leaseInfos(view lease.View) []leaseInfo {
 	for _, l := range view.Leases {
 		info := leaseInfo{
 			Lease: l.Name, Stream: lease.StreamOf(l.Name), Shard: lease.ShardOf(l.Name),
-			Epoch: l.Epoch, Position: l.Position.String(), Parents: []string{},
+			Epoch: l.Epoch, Position: l.Position.String(), Parents: []string{}, Flags: []string{}, GroupPaused: view.Paused,
 		}
 		if l.Position.Rank == checkpoint.RankRecord {
 			info.Position, info.Subsequence = string(l.Position.Sequence), l.Position.Subsequence
+		}
+		if l.Flags != "" {
+			info.Flags = strings.Split(l.Flags, ",")
 		}
 		for _, p := range l.Shard.Parents {
 			if !finished[p] {
 				info.Parents = append(info.Parents, p)
 			}
 		}
-		owner, living := sessions[lease.SessionOf(l.Token)]
+		owner, known := sessions[lease.SessionOf(l.Token)]
 		switch {
 		case l.Finished():
 			info.State = "finished"
@@ -125,8 +268,10 @@ func leaseInfos(view lease.View) []leaseInfo {
 			info.State = "waiting"
 		case l.Free():
 			info.State = "free"
-		case !living || owner.Deadline < view.Now:
+		case !known || owner.Deadline <= view.Now:
 			info.State, info.Owner = "lapsed", name(lease.SessionOf(l.Token))
+		case silent(view, owner):
+			info.State, info.Owner = "silent", owner.Name
 		default:
 			info.State, info.Owner = "held", owner.Name
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/shardrun/shardrun/internal/awsclient"
@@ -28,6 +29,7 @@ type app struct {
 	region   string
 	// connect makes the client, in place of awsclient: for tests.
 	connect func(context.Context) (*kinesis.Client, error)
+	gcTwice time.Duration // when not zero, in place of the constant: for tests
 }
 
 // usageError is an error of the person at the keyboard: exit code 2.
@@ -95,7 +97,8 @@ its own keys only. For a server with --tls set AWS_CA_BUNDLE to the file of its 
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		a.demoCommand(), a.serveCommand(), a.putCommand(), a.tailCommand(),
-		a.streamsCommand(), a.shardsCommand(), a.splitCommand(), a.mergeCommand(), a.scaleCommand(), a.leasesCommand(),
+		a.streamsCommand(), a.shardsCommand(), a.splitCommand(), a.mergeCommand(), a.scaleCommand(),
+		a.leasesCommand(), a.pauseCommand(), a.resumeCommand(), a.resetCommand(), a.gcCommand(),
 		a.verifyCommand(), a.repairCommand(),
 	)
 	for _, c := range root.Commands() {

@@ -62,7 +62,7 @@ type tailed struct {
 var errEnough = errors.New("enough")
 
 func (a *app) tail(ctx context.Context, f tailFlags, stream string) error {
-	start, err := parseStart(f.from, time.Now())
+	start, err := parseStart("--from", f.from, time.Now())
 	if err != nil {
 		return err
 	}
@@ -113,8 +113,8 @@ func knock(ctx context.Context, client *kinesis.Client, stream string) error {
 	return nil
 }
 
-// parseStart reads --from.
-func parseStart(s string, now time.Time) (consumer.StartAt, error) {
+// parseStart reads a flag that says where to begin.
+func parseStart(flag, s string, now time.Time) (consumer.StartAt, error) {
 	switch s {
 	case "latest":
 		return consumer.Latest(), nil
@@ -127,7 +127,7 @@ func parseStart(s string, now time.Time) (consumer.StartAt, error) {
 	if at, err := time.Parse(time.RFC3339Nano, s); err == nil {
 		return consumer.AtTimestamp(at), nil
 	}
-	return consumer.StartAt{}, usagef("--from %q: want latest, trim, a time like 2026-01-02T15:04:05Z, or a duration like 15m", s)
+	return consumer.StartAt{}, usagef("%s %q: want latest, trim, a time like 2026-01-02T15:04:05Z, or a duration like 15m", flag, s)
 }
 
 // tail prints records.

@@ -8,7 +8,7 @@
 //	go run ./examples/flights --redis 127.0.0.1:6399
 //	go run ./examples/flights --redis 127.0.0.1:6399
 //	go run ./cmd/shardrun put flights --key-field origin --file FLIGHTS.ndjson
-//	go run ./cmd/shardrun leases --group flights --redis 127.0.0.1:6399
+//	go run ./cmd/shardrun leases flights --redis 127.0.0.1:6399
 //
 // Watch the shards move when a copy starts, when one gets SIGTERM (it finishes
 // its batches, hands its shards over in milliseconds and prints what it

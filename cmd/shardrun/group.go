@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/spf13/cobra"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
+	"github.com/shardrun/shardrun/internal/streamid"
+	"github.com/shardrun/shardrun/lease"
+)
+
+// groupFlags say which group of workers is meant.
+type groupFlags struct{ redis, group string }
+
+func (f *groupFlags) addRedis(c *cobra.Command) {
+	c.Flags().StringVar(&f.redis, "redis", "127.0.0.1:6379", "address or redis:// URL of the Redis that the workers use")
+}
+
+// addGroup is for commands whose argument is a stream.
+func (f *groupFlags) addGroup(c *cobra.Command) {
+	f.addRedis(c)
+	c.Flags().StringVar(&f.group, "group", "", "the group of workers (required)")
+}
+
+// group is a group of workers in its store.
+type group struct {
+	*redisStore
+	name string
+}
+
+// openGroup reaches the store of a group.
+func openGroup(ctx context.Context, f groupFlags) (*group, error) {
+	if f.group == "" {
+		return nil, usagef("--group is required: the consumer's Config.Group")
+	}
+	store, err := openRedis(ctx, f.redis)
+	if err != nil {
+		return nil, err
+	}
+	return &group{store, f.group}, nil
+}
+
+// view reads the group's table, which may be empty.
+func (g *group) view(ctx context.Context) (lease.View, error) {
+	v, err := g.View(ctx, g.name)
+	if errors.Is(err, lease.ErrGone) {
+		return lease.View{}, nil
+	}
+	return v, err
+}
+
+// known reads the table of a group that has leases.
+func (g *group) known(ctx context.Context) (lease.View, error) {
+	v, err := g.view(ctx)
+	if err == nil && len(v.Leases) == 0 {
+		err = fmt.Errorf("group %s has no leases in this Redis: did a worker of it ever start?", g.name)
+	}
+	return v, err
+}
+
+// scope is the group as a view showed it.
+func (g *group) scope(v lease.View) checkpoint.Scope {
+	return checkpoint.Scope{Group: g.name, Incarnation: v.Incarnation}
+}
+
+// silent reports whether nothing was heard of a session for half a lease time. When
+// nobody beats, session time stands still there, and nobody lapses.
+func silent(v lease.View, s lease.Session) bool {
+	return s.Deadline-v.Now <= v.TTL.Milliseconds()/2
+}
+
+// sessionState is the state of a session as it is shown: as it says, or silent, or
+// lapsed.
+func sessionState(v lease.View, s lease.Session) string {
+	switch {
+	case s.Deadline <= v.Now:
+		return "lapsed"
+	case silent(v, s):
+		return "silent"
+	}
+	return string(s.State)
+}
+
+// running counts the workers that are heard of, and held the leases that they have.
+func running(v lease.View) (workers, held int) {
+	heard := map[string]bool{}
+	for _, s := range v.Sessions {
+		if heard[s.ID] = !silent(v, s); heard[s.ID] {
+			workers++
+		}
+	}
+	for _, l := range v.Leases {
+		if !l.Free() && heard[lease.SessionOf(l.Token)] {
+			held++
+		}
+	}
+	return workers, held
+}
+
+// workersText is how many workers run, in words.
+func workersText(n int) string {
+	switch n {
+	case 0:
+		return "no worker runs"
+	case 1:
+		return "1 worker runs"
+	}
+	return plural.Of(n, "worker", "workers") + " run"
+}
+
+// found is a stream as it is now.
+type found struct {
+	name, arn, id string
+	created       time.Time
+	retention     time.Duration
+	now           time.Time // by the service's clock, or up to a second before
+}
+
+// findStream asks what a stream, a name or an ARN, is now.
+func findStream(ctx context.Context, client *kinesis.Client, stream string) (found, error) {
+	in := &kinesis.DescribeStreamSummaryInput{StreamName: &stream}
+	if strings.HasPrefix(stream, "arn:") {
+		in = &kinesis.DescribeStreamSummaryInput{StreamARN: &stream}
+	}
+	out, err := client.DescribeStreamSummary(ctx, in)
+	if err != nil {
+		return found{}, fmt.Errorf("describe stream %s: %w", stream, err)
+	}
+	d := out.StreamDescriptionSummary
+	f := found{
+		name: aws.ToString(d.StreamName), arn: aws.ToString(d.StreamARN), created: aws.ToTime(d.StreamCreationTimestamp),
+		retention: time.Duration(aws.ToInt32(d.RetentionPeriodHours)) * time.Hour, now: time.Now(),
+	}
+	if server, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+		f.now = server
+	}
+	f.id, err = streamid.Of(f.arn, f.name, f.created)
+	return f, err
+}
+
+// of picks the leases of a stream.
+func of(leases []lease.Lease, id string) []lease.Lease {
+	var out []lease.Lease
+	for _, l := range leases {
+		if lease.StreamOf(l.Name) == id {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// streamName is the name of the stream that an id is of.
+func streamName(id string) string {
+	if name, _, _, ok := streamid.Cut(id); ok {
+		return name
+	}
+	return id
+}

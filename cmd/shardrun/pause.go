@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
+	"github.com/shardrun/shardrun/lease"
+)
+
+type pauseFlags struct {
+	groupFlags
+	shard string
+	wait  bool
+}
+
+func (a *app) pauseCommand() *cobra.Command {
+	var f pauseFlags
+	c := &cobra.Command{
+		Use:   "pause GROUP",
+		Short: "Have the workers of a group give back their shards, and take none",
+		Long: `Pause a group of workers, or one lease of it: they finish what they handle, save its
+position, give the shards back and take none until shardrun resume. The workers go on
+running; what arrives meanwhile waits in the stream, up to its retention.
+
+It returns when the store has it; with --wait when nothing is held any more. A pause
+outlasts workers that stop and start.`,
+		Example: `  shardrun pause billing --wait
+  shardrun pause billing --shard shardId-000000000003
+  shardrun resume billing`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			f.group = args[0]
+			return a.pause(c.Context(), f, true)
+		},
+	}
+	f.add(c)
+	c.Flags().BoolVar(&f.wait, "wait", false, "return when nothing is held any more")
+	return c
+}
+
+func (a *app) resumeCommand() *cobra.Command {
+	var f pauseFlags
+	c := &cobra.Command{
+		Use:   "resume GROUP",
+		Short: "Let a paused group, or a paused lease, go on",
+		Long: `Let a group of workers go on that shardrun pause has paused, where it was. Leases that were
+paused alone stay so until they are resumed alone.`,
+		Example: `  shardrun resume billing
+  shardrun resume billing --shard shardId-000000000003`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			f.group = args[0]
+			return a.pause(c.Context(), f, false)
+		},
+	}
+	f.add(c)
+	return c
+}
+
+func (f *pauseFlags) add(c *cobra.Command) {
+	f.addRedis(c)
+	c.Flags().StringVar(&f.shard, "shard", "", "one lease only: its shard, or its whole name as leases --json shows it")
+}
+
+// pauseInfo is what the commands print.
+type pauseInfo struct {
+	Group   string `json:"group"`
+	Lease   string `json:"lease,omitempty"` // with --shard
+	Paused  bool   `json:"paused"`
+	Workers int    `json:"workers"` // that run
+	Held    int    `json:"held"`    // leases that they have
+}
+
+// pausePoll is how often --wait looks.
+const pausePoll = 100 * time.Millisecond
+
+func (a *app) pause(ctx context.Context, f pauseFlags, on bool) (err error) {
+	g, err := openGroup(ctx, f.groupFlags)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.close()) }()
+	v, err := g.known(ctx)
+	if err != nil {
+		return err
+	}
+	info := pauseInfo{Group: f.group, Paused: on}
+	if f.shard == "" {
+		err = g.Pause(ctx, g.scope(v), on)
+	} else {
+		if info.Lease, err = leaseNamed(f.group, v.Leases, f.shard); err != nil {
+			return err
+		}
+		err = g.Mark(ctx, g.scope(v), lease.Mark{Name: info.Lease, Flag: lease.FlagPaused, Off: !on})
+	}
+	for err == nil {
+		if v, err = g.known(ctx); err != nil {
+			break
+		}
+		if info.Workers, info.Held = running(v); info.Lease != "" {
+			info.Held = heldOf(v, info.Lease)
+		}
+		if !f.wait || info.Held == 0 {
+			return a.printPause(info, v.Paused)
+		}
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-time.After(pausePoll):
+		}
+	}
+	return err
+}
+
+// heldOf is 1 when a worker that is heard of has the lease, else 0.
+func heldOf(v lease.View, name string) int {
+	one := lease.View{Now: v.Now, TTL: v.TTL, Sessions: v.Sessions}
+	for _, l := range v.Leases {
+		if l.Name == name {
+			one.Leases = append(one.Leases, l)
+		}
+	}
+	_, held := running(one)
+	return held
+}
+
+// leaseNamed finds the one lease of a shard, or of a whole name.
+func leaseNamed(group string, leases []lease.Lease, shard string) (string, error) {
+	var names []string
+	for _, l := range leases {
+		if l.Name == shard || lease.ShardOf(l.Name) == shard {
+			names = append(names, l.Name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return "", fmt.Errorf("group %s has no lease of shard %s: shardrun leases %s shows what it has", group, shard, group)
+	case 1:
+		return names[0], nil
+	}
+	return "", usagef("--shard %s: several leases have it; name one of %s", shard, strings.Join(names, ", "))
+}
+
+func (a *app) printPause(i pauseInfo, group bool) error {
+	if a.json {
+		return printJSON(a.out, i)
+	}
+	what, held := "group "+i.Group, plural.Of(i.Held, "lease is", "leases are")+" held"
+	if i.Lease != "" {
+		what = "lease " + i.Lease
+		held = "it is held"
+	}
+	if i.Held == 0 {
+		held = "nothing is held"
+	}
+	switch {
+	case i.Paused && i.Held > 0:
+		_, err := fmt.Fprintf(a.out, "%s is paused: %s, %s yet\n", plain(what), workersText(i.Workers), held)
+		return err
+	case i.Paused:
+		_, err := fmt.Fprintf(a.out, "%s is paused: %s, %s\n", plain(what), workersText(i.Workers), held)
+		return err
+	case i.Lease != "" && group:
+		_, err := fmt.Fprintf(a.out, "%s is not paused any more, but its group is: shardrun resume %s\n", plain(what), plain(i.Group))
+		return err
+	}
+	_, err := fmt.Fprintf(a.out, "%s goes on: %s\n", plain(what), workersText(i.Workers))
+	return err
+}
