@@ -23,7 +23,7 @@ func TestShellsCompleteTheValuesOfFlags(t *testing.T) {
 		{[]string{"serve", "--fault", "op=PutRecords,o"}, ""},
 		{[]string{"serve", "--fault", "count="}, "count=all"},
 		{[]string{"leases", "init", "--at", ""}, "trim latest"},
-		{[]string{"reset", "--to", "t"}, "trim"},
+		{[]string{"reset", "--to", ""}, "trim latest"},
 	} {
 		out := ok(t, "", append([]string{"__complete"}, c.args...)...)
 		var offered []string
