@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/shardrun/shardrun/internal/redistest"
 	"github.com/shardrun/shardrun/localstream"
 )
@@ -392,11 +394,9 @@ func TestEveryCommandHasExamples(t *testing.T) {
 // The help of a command, but for its flags and examples, fits a terminal of 92 columns.
 func TestHelpIsNoWiderThanATerminal(t *testing.T) {
 	root := (&app{}).root()
-	all := append(root.Commands(), root)
-	for i := 0; i < len(all)-1; i++ {
-		if below := all[i].Commands(); len(below) > 0 {
-			all = slices.Insert(all, i+1, below...)
-		}
+	all := []*cobra.Command{root}
+	for _, c := range root.Commands() {
+		all = append(append(all, c), c.Commands()...)
 	}
 	for _, c := range all {
 		for line := range strings.Lines(c.Long) {
