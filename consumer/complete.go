@@ -81,23 +81,12 @@ func (s *shard) childRows(children []types.ChildShard) ([]lease.Row, error) {
 		if err != nil {
 			return nil, err
 		}
-		out, keys = append(out, r), append(keys, within(k, mine))
+		out, keys = append(out, r), append(keys, k.Within(mine))
 	}
-	if err := covers(keys, mine); err != nil {
+	if err := hashkey.Tile(keys, mine); err != nil {
 		return nil, fmt.Errorf("children of %s: %w", s.name, err)
 	}
 	return out, nil
-}
-
-// within cuts a range to the part that lies in another.
-func within(r, whole hashkey.Range) hashkey.Range {
-	if r.Start.Compare(whole.Start) < 0 {
-		r.Start = whole.Start
-	}
-	if r.End.Compare(whole.End) > 0 {
-		r.End = whole.End
-	}
-	return r
 }
 
 // listChildren lists the shards and picks those that follow this one.

@@ -7,12 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"go.uber.org/zap"
 
 	"github.com/shardrun/shardrun/checkpoint"
-	"github.com/shardrun/shardrun/internal/hashkey"
 	"github.com/shardrun/shardrun/lease"
 )
 
@@ -68,104 +66,15 @@ func (s *shard) heirs(ctx context.Context, shards []types.Shard) ([]lease.Row, e
 	if err != nil {
 		return nil, fmt.Errorf("read the leases of group %q: %w", s.c.cfg.Group, err)
 	}
-	return heirs(s.held.Lease(), shards, view.Leases)
-}
-
-// heirs picks, from the shards that are listed, those that follow a shard with
-// all generations between them expired: of the shards that overlap with it, and
-// were not handled already, those that have no parent among them. It fails
-// unless they take over all its hash keys.
-//
-// An heir starts when every shard before it was handled to its end: its listed
-// parents, and every lease of the group that shares a hash key with it and does
-// not descend from it. Of two shards with a common hash key one is an ancestor
-// of the other.
-func heirs(mine lease.Lease, listed []types.Shard, leases []lease.Lease) ([]lease.Row, error) {
-	stream, name := lease.StreamOf(mine.Name), lease.ShardOf(mine.Name)
-	keys, err := hashkey.ParseRange(mine.Shard.StartingHashKey, mine.Shard.EndingHashKey)
-	if err != nil {
-		return nil, fmt.Errorf("lease %s: %w", mine.Name, err)
-	}
-	leases = slices.DeleteFunc(slices.Clone(leases), func(l lease.Lease) bool { return lease.StreamOf(l.Name) != stream })
-	near, err := overlapping(listed, keys, leases)
+	listed, err := rows(s.stream.id, shards, nil)
 	if err != nil {
 		return nil, err
 	}
-	var (
-		known = ids(listed)
-		out   []lease.Row
-		cut   []hashkey.Range
-	)
-	for _, c := range roots(near) {
-		id := aws.ToString(c.ShardId)
-		r, err := rangeOf(c.HashKeyRange)
-		if err != nil {
-			return nil, fmt.Errorf("shard %s: %w", id, err)
-		}
-		older, err := unfinishedBefore(id, r, listed, leases)
-		if err != nil {
-			return nil, err
-		}
-		parents := slices.Concat([]string{name}, parentsOf(c, known), older)
-		slices.Sort(parents)
-		row, err := row(stream, id, c.HashKeyRange, slices.Compact(parents))
-		if err != nil {
-			return nil, err
-		}
-		out, cut = append(out, row), append(cut, within(r, keys))
+	heirs, err := lease.Heirs(s.held.Lease(), listed, view.Leases)
+	if err != nil {
+		return nil, err
 	}
-	if err := covers(cut, keys); err != nil {
-		return nil, fmt.Errorf("%s and its children have expired, and what follows them is not known: %w", name, err)
-	}
-	return out, stuck(out, known, leases)
-}
-
-// overlapping are the listed shards that share hash keys with a range, but for
-// those that were handled to their end.
-func overlapping(listed []types.Shard, keys hashkey.Range, leases []lease.Lease) ([]types.Shard, error) {
-	finished := map[string]bool{}
-	for _, l := range leases {
-		finished[lease.ShardOf(l.Name)] = l.Finished()
-	}
-	var out []types.Shard
-	for _, c := range listed {
-		r, err := rangeOf(c.HashKeyRange)
-		if err != nil {
-			return nil, fmt.Errorf("shard %s: %w", aws.ToString(c.ShardId), err)
-		}
-		if overlap(r, keys) && !finished[aws.ToString(c.ShardId)] {
-			out = append(out, c)
-		}
-	}
-	return out, nil
-}
-
-// unfinishedBefore are the shards, of those that have leases, that were before
-// the shard id of a range and have not been handled to their end.
-func unfinishedBefore(id string, r hashkey.Range, listed []types.Shard, leases []lease.Lease) ([]string, error) {
-	after := map[string]bool{id: true} // id and its descendants
-	for more := true; more; {
-		more = false
-		for _, c := range listed {
-			if child := aws.ToString(c.ShardId); !after[child] && len(parentsOf(c, after)) > 0 {
-				after[child], more = true, true
-			}
-		}
-	}
-	var out []string
-	for _, l := range leases {
-		if l.Finished() || after[lease.ShardOf(l.Name)] {
-			continue
-		}
-		own, err := hashkey.ParseRange(l.Shard.StartingHashKey, l.Shard.EndingHashKey)
-		if err != nil {
-			return nil, fmt.Errorf("lease %s: %w", l.Name, err)
-		}
-		if overlap(own, r) {
-			out = append(out, lease.ShardOf(l.Name))
-		}
-	}
-	return out, nil
+	return heirs, stuck(heirs, ids(shards), view.Leases)
 }
 
 // stuck fails when an heir has a lease already that waits for a shard which has
@@ -189,8 +98,4 @@ func stuck(heirs []lease.Row, listed map[string]bool, leases []lease.Lease) erro
 		}
 	}
 	return nil
-}
-
-func overlap(a, b hashkey.Range) bool {
-	return a.Start.Compare(b.End) <= 0 && b.Start.Compare(a.End) <= 0
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/lease"
@@ -112,104 +111,22 @@ func TestShardWithoutKnownHeirsIsShown(t *testing.T) {
 	})
 }
 
-func TestHeirs(t *testing.T) {
-	// The lease's own shard is S, of the lower half of the hash keys.
+func TestAnHeirThatWouldWaitForEverIsToldOf(t *testing.T) {
 	for name, test := range map[string]struct {
-		listed []string
-		leases []string // "id start end [parents…]", finished with a "!" behind the id, held once with a "+"
-		want   []string // "id parents…"
+		epoch  uint64
+		listed bool
 		err    string
 	}{
-		"one that is listed and still to be read is waited for": {
-			[]string{"x* 0 3 m", "y* 3 8 m", "T 4 8"}, []string{"S+ 0 4", "T+ 4 8"},
-			[]string{"x S", "y S T"}, "",
-		},
-		"what descends from it is not": {
-			[]string{"x 0 4 c", "y* 0 2 x", "z* 2 4 x", "b* 4 8"}, []string{"S+ 0 4", "b+ 4 8", "x 0 4", "y 0 2 x", "z 2 4 x"},
-			[]string{"x S"}, "",
-		},
-		"an ancestor that is listed was handled": {
-			[]string{"a 0 8", "x* 0 4 c", "b* 4 8 a"}, []string{"a!+ 0 8", "S+ 0 4 a", "b+ 4 8 a"},
-			[]string{"x S"}, "",
-		},
-		"grandchildren": {
-			[]string{"e* 0 2 c", "f* 2 4 d", "b* 4 8"}, []string{"S+ 0 4", "b+ 4 8"},
-			[]string{"e S", "f S"}, "",
-		},
-		"children of one side, grandchildren of the other": {
-			[]string{"c 0 2 S", "e* 0 2 c", "f* 2 4 d", "b* 4 8"}, []string{"S+ 0 4", "b+ 4 8"},
-			[]string{"c S", "f S"}, "",
-		},
-		"a shard that reaches over waits for the expired one beside it": {
-			[]string{"x* 0 3 m", "y* 3 8 m"}, []string{"S+ 0 4", "T+ 4 8"},
-			[]string{"x S", "y S T"}, "",
-		},
-		"but not for one that was handled": {
-			[]string{"x* 0 3 m", "y* 3 8 m"}, []string{"S+ 0 4", "T!+ 4 8"},
-			[]string{"x S", "y S"}, "",
-		},
-		"and for a parent that is listed": {
-			[]string{"x* 0 2 c", "y* 2 8 d b", "b 4 8"}, []string{"S+ 0 4", "b+ 4 8"},
-			[]string{"x S", "y S b"}, "",
-		},
-		"a hole": {
-			[]string{"e* 0 2 c", "b* 4 8"}, []string{"S+ 0 4", "b+ 4 8"}, nil, "what follows them is not known",
-		},
-		"none": {
-			[]string{"b* 4 8"}, []string{"S+ 0 4", "b+ 4 8"}, nil, "what follows them is not known",
-		},
-		"one that waits for a shard nobody will have": {
-			[]string{"x* 0 8 m n"}, []string{"S+ 0 4", "T!+ 4 8", "x 0 8 m n", "m! 0 4"}, nil, "waits for stream/n",
-		},
-		"one that is held already": {
-			[]string{"x* 0 8 m n"}, []string{"S+ 0 4", "x+ 0 8 m n"}, []string{"x S"}, "",
-		},
+		"for a shard nobody will have": {err: "waits for stream/n"},
+		"for one that is listed":       {listed: true},
+		"or not any more":              {epoch: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var shards []types.Shard
-			for _, s := range test.listed {
-				shards = append(shards, listed(t, s))
-			}
-			var leases []lease.Lease
-			var mine lease.Lease
-			for _, text := range test.leases {
-				id, rest, _ := strings.Cut(text, " ")
-				s := listed(t, strings.TrimRight(id, "+!")+" "+rest)
-				l := lease.Lease{Name: "stream/" + *s.ShardId}
-				l.Shard.StartingHashKey, l.Shard.EndingHashKey = *s.HashKeyRange.StartingHashKey, *s.HashKeyRange.EndingHashKey
-				for _, p := range parentsOf(s, nil) {
-					l.Shard.Parents = append(l.Shard.Parents, "stream/"+p)
-				}
-				if strings.Contains(id, "!") {
-					l.Position = checkpoint.ShardEnd()
-				}
-				if strings.Contains(id, "+") {
-					l.Epoch = 1
-				}
-				if leases = append(leases, l); *s.ShardId == "S" {
-					mine = l
-				}
-			}
-			rows, err := heirs(mine, shards, leases)
-			if test.err != "" {
-				if err == nil || !strings.Contains(err.Error(), test.err) {
-					t.Errorf("error %v, want one of %q", err, test.err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, r := range rows {
-				text := lease.ShardOf(r.Name)
-				for _, p := range r.Shard.Parents {
-					text += " " + lease.ShardOf(p)
-				}
-				got = append(got, text)
-			}
-			if !slices.Equal(got, test.want) {
-				t.Errorf("heirs %q, want %q", got, test.want)
+			heir := lease.Lease{Name: "stream/x", Epoch: test.epoch, Shard: lease.Shard{Parents: []string{"stream/m", "stream/n"}}}
+			rows := []lease.Lease{heir, {Name: "stream/m", Position: checkpoint.ShardEnd()}}
+			err := stuck([]lease.Row{{Name: "stream/x"}}, map[string]bool{"x": true, "n": test.listed}, rows)
+			if (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
+				t.Errorf("error %v, want %q", err, test.err)
 			}
 		})
 	}

@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,8 +48,12 @@ func (c *Consumer) discover(
 	}
 	// Else some of the oldest shards have expired and left holes, or overlap
 	// with those that followed them: all shards get a lease, and each waits for
-	// those of its parents that are listed.
-	return rows(st.id, shards, start)
+	// those of its parents that are listed. The others have expired.
+	out, err := rows(st.id, shards, ids(shards))
+	for i := range out {
+		out[i].Position = start
+	}
+	return out, err
 }
 
 // filterFrom asks for all shards that may have records from a starting point on.
@@ -122,30 +125,7 @@ func tile(shards []types.Shard) error {
 			return fmt.Errorf("shard %s: %w", aws.ToString(s.ShardId), err)
 		}
 	}
-	return covers(ranges, hashkey.Full)
-}
-
-// covers reports why ranges do not make up the whole range exactly once. It
-// sorts ranges.
-func covers(ranges []hashkey.Range, whole hashkey.Range) error {
-	slices.SortFunc(ranges, func(a, b hashkey.Range) int {
-		return cmp.Or(a.Start.Compare(b.Start), a.End.Compare(b.End))
-	})
-	switch {
-	case len(ranges) == 0:
-		return errors.New("no shards")
-	case ranges[0].Start != whole.Start:
-		return fmt.Errorf("the shards leave hash keys uncovered: they start at %v, not at %v", ranges[0].Start, whole.Start)
-	}
-	for i, r := range ranges[1:] {
-		if before := ranges[i]; !before.Adjacent(r) {
-			return fmt.Errorf("the shards leave hash keys uncovered or cover them twice: %v follows %v", r.Start, before.End)
-		}
-	}
-	if end := ranges[len(ranges)-1].End; end != whole.End {
-		return fmt.Errorf("the shards leave hash keys uncovered: they end at %v, not at %v", end, whole.End)
-	}
-	return nil
+	return hashkey.Tile(ranges, hashkey.Full)
 }
 
 func rangeOf(r *types.HashKeyRange) (hashkey.Range, error) {
@@ -155,17 +135,15 @@ func rangeOf(r *types.HashKeyRange) (hashkey.Range, error) {
 	return hashkey.ParseRange(aws.ToString(r.StartingHashKey), aws.ToString(r.EndingHashKey))
 }
 
-// rows are the leases of listed shards. A parent that is not listed has
-// expired, and is not waited for.
-func rows(streamID string, shards []types.Shard, start checkpoint.Position) ([]lease.Row, error) {
-	listed := ids(shards)
+// rows are the leases of shards, at the start, each with those of its parents
+// that are listed; a nil map means all.
+func rows(streamID string, shards []types.Shard, listed map[string]bool) ([]lease.Row, error) {
 	out := make([]lease.Row, 0, len(shards))
 	for _, s := range shards {
 		r, err := row(streamID, aws.ToString(s.ShardId), s.HashKeyRange, parentsOf(s, listed))
 		if err != nil {
 			return nil, err
 		}
-		r.Position = start
 		out = append(out, r)
 	}
 	return out, nil

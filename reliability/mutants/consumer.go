@@ -63,8 +63,8 @@ func consumerMutants() []Mutant {
 	}, {
 		Name:   "take-half-of-the-children",
 		File:   "consumer/complete.go",
-		Old:    "\tif err := covers(keys, mine); err != nil {\n",
-		New:    "\tif err := covers(keys, mine); err != nil && len(keys) == 0 {\n",
+		Old:    "\tif err := hashkey.Tile(keys, mine); err != nil {\n",
+		New:    "\tif err := hashkey.Tile(keys, mine); err != nil && len(keys) == 0 {\n",
 		Breaks: "what follows a shard is read, all of it",
 		Test:   Test{consumer, "TestShardEnd"},
 	}, {
