@@ -52,6 +52,17 @@ type Config struct {
 	// that Rediscover lists was handled. Otherwise those shards begin where
 	// Rediscover says. Defaults to false.
 	HaltOnLoss bool
+	// List lists all shards that a stream has, from the service and not from a
+	// cache. It fails when the stream is not the one of that name and creation
+	// time. Defaults to none, and then there are no audits.
+	List func(ctx context.Context, stream string) (Listing, error)
+	// AuditInterval is how often, give or take a tenth, the leases of each stream
+	// are compared with its shards: shards that have no lease get one, those that
+	// expired unread are ended, and leases that nobody needs are removed. One of the
+	// workers does it, which lists the shards, and a second time when something
+	// is to be repaired; another one takes its turn when it is late by as much
+	// again. Negative means never. Defaults to 5 min.
+	AuditInterval time.Duration
 
 	// WorkerName is unique among the living workers of a group. A worker that
 	// starts under the name of an older one takes over from it at once.
@@ -104,6 +115,7 @@ func (c Config) withDefaults() Config {
 	c.HandoffTime = cmp.Or(c.HandoffTime, 5*time.Second)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
 	c.JoinTimeout = cmp.Or(c.JoinTimeout, 30*time.Second)
+	c.AuditInterval = cmp.Or(c.AuditInterval, 5*time.Minute)
 	c.Capacity = cmp.Or(c.Capacity, 1)
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()

@@ -10,8 +10,9 @@ import (
 
 // Heirs picks, from the shards that are listed, those that follow one that is gone
 // from its stream, with all generations between them gone as well: of the shards
-// that overlap with it, and were not handled already, those that have no parent
-// among them. It fails unless they take over all its hash keys.
+// that overlap with it, and were not handled already, those that have a hash key
+// which none of their parents among them has. It fails unless they take over all
+// its hash keys.
 //
 // An heir starts when every shard before it was handled to its end: its listed
 // parents, and every lease of the group that shares a hash key with it and does not
@@ -27,7 +28,7 @@ func Heirs(gone Lease, listed []Row, leases []Lease) ([]Row, error) {
 		return nil, err
 	}
 	leases = slices.DeleteFunc(slices.Clone(leases), func(l Lease) bool { return StreamOf(l.Name) != stream })
-	near, err := overlapping(listed, keys, leases)
+	near, mine, err := overlapping(listed, keys, leases)
 	if err != nil {
 		return nil, err
 	}
@@ -36,10 +37,16 @@ func Heirs(gone Lease, listed []Row, leases []Lease) ([]Row, error) {
 		out   []Row
 		cut   []hashkey.Range
 	)
-	for _, heir := range rootsOf(near) {
-		r, err := keysOf(heir.Name, heir.Shard)
-		if err != nil {
-			return nil, err
+	for _, heir := range near {
+		r := mine[heir.Name]
+		var before []hashkey.Range
+		for _, p := range heir.Shard.Parents {
+			if parent, is := mine[p]; is {
+				before = append(before, parent)
+			}
+		}
+		if hashkey.Cover(before, r.Within(keys)) == nil {
+			continue // it gets its lease when they end
 		}
 		older, err := unfinishedBefore(heir.Name, r, listed, leases)
 		if err != nil {
@@ -51,7 +58,7 @@ func Heirs(gone Lease, listed []Row, leases []Lease) ([]Row, error) {
 		heir.Shard.Parents, heir.Position = slices.Compact(parents), checkpoint.Start()
 		out, cut = append(out, heir), append(cut, r.Within(keys))
 	}
-	if err := hashkey.Tile(cut, keys); err != nil {
+	if err := hashkey.Cover(cut, keys); err != nil {
 		return nil, fmt.Errorf("%s and its children have expired, and what follows them is not known: %w", ShardOf(gone.Name), err)
 	}
 	return out, nil
@@ -74,32 +81,26 @@ func namesOf(rows []Row) map[string]bool {
 	return out
 }
 
-// rootsOf are the shards none of whose parents are among them.
-func rootsOf(rows []Row) []Row {
-	names := namesOf(rows)
-	return slices.DeleteFunc(slices.Clone(rows), func(r Row) bool {
-		return slices.ContainsFunc(r.Shard.Parents, func(p string) bool { return names[p] })
-	})
-}
-
-// overlapping are the listed shards that share hash keys with a range, but for
-// those that were handled to their end.
-func overlapping(listed []Row, keys hashkey.Range, leases []Lease) ([]Row, error) {
+// overlapping are the listed shards that share hash keys with a range, and their
+// own, but for those that were handled to their end.
+func overlapping(listed []Row, keys hashkey.Range, leases []Lease) ([]Row, map[string]hashkey.Range, error) {
 	finished := map[string]bool{}
 	for _, l := range leases {
 		finished[l.Name] = l.Finished()
 	}
 	var out []Row
+	mine := map[string]hashkey.Range{}
 	for _, row := range listed {
 		r, err := keysOf(row.Name, row.Shard)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if r.Overlaps(keys) && !finished[row.Name] {
 			out = append(out, row)
+			mine[row.Name] = r
 		}
 	}
-	return out, nil
+	return out, mine, nil
 }
 
 // unfinishedBefore are the shards, of those that have leases, that were before a

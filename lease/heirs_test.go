@@ -50,6 +50,10 @@ func TestHeirs(t *testing.T) {
 			[]string{"x* 0 2 c", "y* 2 8 d b", "b 4 8"}, []string{"S+ 0 4", "b+ 4 8"},
 			[]string{"x S", "y S b"}, "",
 		},
+		"one that follows an expired shard and one that is listed": {
+			[]string{"c 0 2 S", "x* 0 4 c d", "b* 4 8"}, []string{"S+ 0 4", "b+ 4 8"},
+			[]string{"c S", "x S c"}, "",
+		},
 		"a hole": {
 			[]string{"e* 0 2 c", "b* 4 8"}, []string{"S+ 0 4", "b+ 4 8"}, nil, "what follows them is not known",
 		},

@@ -26,6 +26,9 @@ type Hooks struct {
 	Saved func(leases int, took time.Duration, err error)
 	// Fenced is called when the store refused a position, with the reason.
 	Fenced func(lease string, at checkpoint.Position, reason error)
+	// Repaired is called for each lease that an audit by this worker changed, with
+	// the lease as the audit found it.
+	Repaired func(Repair, Lease)
 }
 
 func call[T any](f func(T), v T) {

@@ -66,6 +66,7 @@ type run struct {
 	asking    map[string]uint64    // lease → beats sent when it was asked for, until a later one is applied
 	idle      map[string]time.Time // lease → since when nobody has it
 	streams   map[string]*creation
+	audits    map[string]*audit
 	numbers   uint64    // the last token number used
 	takeDue   time.Time // when leases may be taken again, after a full step
 	askDue    time.Time // when leases of others may be asked for, after an acquire that failed
@@ -100,6 +101,7 @@ func newRun(cfg Config) *run {
 		asking:    map[string]uint64{},
 		idle:      map[string]time.Time{},
 		streams:   map[string]*creation{},
+		audits:    map[string]*audit{},
 		jitter:    entropy.Duration(min(100*time.Millisecond, cfg.TTL/10)),
 	}
 	r.pace, r.term = &pace{}, &term{}
@@ -199,6 +201,7 @@ func (r *run) tick(now time.Time) time.Time {
 	case r.plans():
 		r.createStreams(now)
 		r.viewShards(now)
+		r.auditStreams(now)
 		if !r.planDue.IsZero() && !now.Before(r.planDue) {
 			r.plan(now)
 		}

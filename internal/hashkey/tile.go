@@ -30,6 +30,23 @@ func Tile(ranges []Range, whole Range) error {
 	return nil
 }
 
+// Cover reports why ranges leave keys of the whole range out. It sorts ranges.
+func Cover(ranges []Range, whole Range) error {
+	slices.SortFunc(ranges, func(a, b Range) int { return a.Start.Compare(b.Start) })
+	next := whole.Start
+	for _, r := range ranges {
+		switch {
+		case r.Start.Compare(next) > 0:
+			return fmt.Errorf("hash keys from %v to %v are not covered", next, r.Start.Prev())
+		case r.End.Compare(whole.End) >= 0:
+			return nil
+		case r.End.Compare(next) >= 0:
+			next = r.End.Next()
+		}
+	}
+	return fmt.Errorf("hash keys from %v to %v are not covered", next, whole.End)
+}
+
 // Overlaps reports whether two ranges have a key in common.
 func (r Range) Overlaps(o Range) bool {
 	return r.Start.Compare(o.End) <= 0 && o.Start.Compare(r.End) <= 0
