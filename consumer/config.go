@@ -136,6 +136,12 @@ type Config struct {
 	// active, or credentials for it be missing, and then the store
 	// unreachable, at the start of Run before it fails. Defaults to 30 s.
 	StartTimeout time.Duration
+	// AuditInterval is how often one of the workers compares the group's leases with
+	// the shards that the stream has, with one or two lists of all shards: shards
+	// without a lease get one, those that expired before anyone took them are ended
+	// (Hooks.RecordsExpired), and leases that nobody needs are removed. Negative
+	// means never. Defaults to 5 min.
+	AuditInterval time.Duration
 	// Capacity weighs this worker's share of the shards. Defaults to 1.
 	Capacity float64
 	// MaxLeases bounds the shards held at once. Defaults to 0, no bound.

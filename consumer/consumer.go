@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,7 +30,7 @@ type Consumer struct {
 	running bool
 	began   bool                    // this Run has worked on a shard
 	manager *lease.Manager          // nil before the stream was found
-	cancel  context.CancelCauseFunc // of Run's context
+	cancel  context.CancelCauseFunc // of the context of the work on the stream
 	shards  map[*progress]struct{}
 	failed  map[string]ShardStatus // by lease: the work on it ended with an error
 	refused bool                   // Kinesis refuses to list the shards
@@ -60,54 +61,81 @@ func New(cfg Config) (*Consumer, error) {
 // the stream or the store cannot be reached for Config.StartTimeout, and when
 // Kinesis refuses the credentials or the right to describe the stream or, where
 // the group has no shards yet, to list them. Once it has begun, failures of
-// Kinesis, of the store and of the handler do not end it; it returns an error
-// when the stream is deleted (ErrStreamNotFound), when another worker takes its
-// WorkerName (lease.ErrSuperseded), when the store lost what nobody remembers and
+// Kinesis, of the store and of the handler do not end it. When the stream is
+// deleted, the shards are given back; one of the same name that is made within
+// Config.StartTimeout is read as a new stream, from Config.StartAt, and otherwise
+// Run returns ErrStreamNotFound. It also returns an error when another worker takes
+// its WorkerName (lease.ErrSuperseded), when the store lost what nobody remembers and
 // Config.OnStateLoss is [Halt] (a *lease.UnrestoredError), and when positions could
 // not be saved at the end.
 //
 // A worker may be run again after Run has returned.
 func (c *Consumer) Run(ctx context.Context) error {
-	ctx, quit := context.WithCancelCause(ctx)
-	defer quit(nil)
-	if !c.start(quit) {
+	if !c.start() {
 		return ErrRunning
 	}
 	defer c.stop()
 
 	st, err := c.find(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil // cancelled before it began
+	for {
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil // cancelled before it began
+			}
+			return err
 		}
-		return err
+		err = c.work(ctx, st)
+		ended, gone := errors.AsType[*goneError](err)
+		if !gone {
+			return err
+		}
+		c.log.Error("the stream is gone; one of the same name is waited for", zap.Duration("timeout", c.cfg.StartTimeout), zap.Error(ended))
+		st, err = c.findAgain(ctx, ended)
 	}
-	manager, err := c.join(st)
+}
+
+// work works on a stream until ctx ends, or something else ends the work. It is a
+// goneError when the stream did, and nothing else went wrong.
+func (c *Consumer) work(ctx context.Context, st stream) error {
+	ctx, quit := context.WithCancelCause(ctx)
+	defer quit(nil)
+	manager, err := c.join(st, quit)
 	if err != nil {
 		return err
 	}
 	err = manager.Run(ctx)
-	if cause, ok := errors.AsType[*quitError](context.Cause(ctx)); ok {
-		return errors.Join(cause.err, err)
-	}
 	if _, ok := errors.AsType[*lease.UnrestoredError](err); ok {
-		err = fmt.Errorf("%w; say where they go on with `shardrun leases init` or `shardrun leases reset`, or set OnStateLoss to TrimHorizon", err)
+		err = fmt.Errorf("%w; say where they go on with `shardrun leases init` or `shardrun reset`, or set OnStateLoss to TrimHorizon", err)
 	}
 	if err != nil {
-		return fmt.Errorf("worker %s of group %q: %w", c.cfg.WorkerName, c.cfg.Group, err)
+		err = fmt.Errorf("worker %s of group %q: %w", c.cfg.WorkerName, c.cfg.Group, err)
 	}
-	return nil
+	cause, quitted := errors.AsType[*quitError](context.Cause(ctx))
+	switch {
+	case !quitted:
+		return err
+	case err == nil && cause.again:
+		return &goneError{cause.err}
+	}
+	return errors.Join(cause.err, err)
 }
 
 // start marks the worker as running; false when it is already.
-func (c *Consumer) start(quit context.CancelCauseFunc) bool {
+func (c *Consumer) start() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.running {
 		return false
 	}
-	c.running, c.began, c.cancel = true, false, quit
+	c.running, c.began = true, false
 	return true
+}
+
+// hasBegun reports whether this Run has worked on a shard.
+func (c *Consumer) hasBegun() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.began
 }
 
 func (c *Consumer) stop() {
@@ -117,21 +145,30 @@ func (c *Consumer) stop() {
 	clear(c.failed)
 }
 
-// quitError is the cause of a Run that ends by itself.
-type quitError struct{ err error }
+// quitError is the cause of work that ends by itself.
+type quitError struct {
+	err   error
+	again bool // there may be another stream to work on
+}
 
 func (e *quitError) Error() string { return e.err.Error() }
 
-// quit ends Run as if its context were cancelled, with an error.
-func (c *Consumer) quit(err error) {
+// goneError says how a stream ended that was worked on.
+type goneError struct{ error }
+
+func (e *goneError) Unwrap() error { return e.error }
+
+// quit ends the work as if Run's context were cancelled, with an error. Run goes on
+// with a stream of the same name if again says so, and there is one in time.
+func (c *Consumer) quit(err error, again bool) {
 	c.mu.Lock()
 	cancel := c.cancel
 	c.mu.Unlock()
-	cancel(&quitError{err})
+	cancel(&quitError{err, again})
 }
 
-// join makes the manager of the leases of the stream.
-func (c *Consumer) join(st stream) (*lease.Manager, error) {
+// join makes the manager of the leases of the stream; quit ends the work on it.
+func (c *Consumer) join(st stream, quit context.CancelCauseFunc) (*lease.Manager, error) {
 	cfg := c.cfg
 	manager, err := lease.NewManager(lease.Config{
 		Store: cfg.Store, Group: cfg.Group, WorkerName: cfg.WorkerName, Streams: []string{st.id},
@@ -142,18 +179,22 @@ func (c *Consumer) join(st stream) (*lease.Manager, error) {
 		Discover:   c.discoverFrom(cfg.StartAt, st, roots),
 		Rediscover: c.discoverFrom(cfg.OnStateLoss, st, allShards),
 		HaltOnLoss: cfg.OnStateLoss.halt,
+		List:       c.list(st), AuditInterval: cfg.AuditInterval,
+		Hooks: lease.Hooks{Repaired: c.repaired},
 	})
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.manager, c.totals.Stream = manager, st.name
+	c.manager, c.cancel, c.totals.Stream = manager, quit, st.name
+	clear(c.failed)
 	return manager, nil
 }
 
 // discoverFrom lists the first leases of a stream. Latest becomes a time at the
-// first call, and stays that time when the call is repeated.
+// first call, and stays that time when the call is repeated; but not where the group
+// has read a stream of that name before: all that the new one has arrived since.
 func (c *Consumer) discoverFrom(at StartAt, st stream, pick func([]types.Shard) []types.Shard) func(context.Context, string) ([]lease.Row, error) {
 	var (
 		mu    sync.Mutex // guards start
@@ -166,13 +207,16 @@ func (c *Consumer) discoverFrom(at StartAt, st stream, pick func([]types.Shard) 
 		if known != nil {
 			return *known, nil
 		}
-		var now time.Time
+		at, now := at, time.Time{}
 		if at.latest {
 			d, err := c.describe(ctx)
-			if err != nil {
+			before, err2 := c.readBefore(ctx, st)
+			if err := errors.Join(err, err2); err != nil {
 				return checkpoint.Position{}, err
 			}
-			now = d.now
+			if now = d.now; before {
+				at = TrimHorizon()
+			}
 		}
 		p := at.resolve(now)
 		mu.Lock()
@@ -191,6 +235,18 @@ func (c *Consumer) discoverFrom(at StartAt, st stream, pick func([]types.Shard) 
 	}
 }
 
+// readBefore reports whether the group has leases of a stream of the same name that
+// was there before.
+func (c *Consumer) readBefore(ctx context.Context, st stream) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	view, err := c.cfg.Store.View(ctx, c.cfg.Group)
+	if err != nil {
+		return false, fmt.Errorf("read the leases of group %q: %w", c.cfg.Group, err)
+	}
+	return slices.ContainsFunc(view.Leases, func(l lease.Lease) bool { return st.follows(lease.StreamOf(l.Name)) }), nil
+}
+
 // discovered notes how the listing of the first shards went, which is repeated
 // when it failed. A refusal ends a Run that has not begun, and the end of the
 // stream any.
@@ -201,13 +257,13 @@ func (c *Consumer) discovered(ctx context.Context, st stream, err error) {
 	class := awserr.Classify(err)
 	if err != nil && class == awserr.Gone {
 		if ended := c.confirmGone(ctx, st); ended != nil {
-			c.quit(ended)
+			c.quit(ended, c.hasBegun())
 			return
 		}
 	}
 	refused := err != nil && class == awserr.Fatal
 	if c.listed(refused, err) {
-		c.quit(err)
+		c.quit(err, false)
 	}
 }
 

@@ -24,7 +24,7 @@ const goneTwice = 5 * time.Second
 // start. Anything else is returned, and the shard keeps its position.
 func (s *shard) vanished(ctx context.Context, cause error) error {
 	if err := s.c.confirmGone(ctx, s.stream); err != nil {
-		s.c.quit(err)
+		s.c.quit(err, true)
 		return err
 	}
 	var shards []types.Shard

@@ -26,6 +26,6 @@ func FirstLeases(ctx context.Context, client Kinesis, stream string, at StartAt)
 	case st.status == types.StreamStatusCreating:
 		return "", nil, fmt.Errorf("describe stream %s: it is still being created", c.place())
 	}
-	rows, err = c.discover(ctx, st, at.resolve(st.now))
+	rows, err = c.discover(ctx, st, at.resolve(st.now), roots)
 	return st.id, rows, err
 }

@@ -434,23 +434,51 @@ func TestStreamDeletedWhileItIsRead(t *testing.T) {
 		if !errors.Is(err, ErrStreamNotFound) || !strings.Contains(err.Error(), `stream "orders" was deleted`) {
 			t.Errorf("error %v", err)
 		}
-		if took := time.Since(start); took > 10*time.Second {
-			t.Errorf("noticed after %v", took)
+		if took := time.Since(start); took < 20*time.Second || took > 40*time.Second {
+			t.Errorf("given up after %v, the StartTimeout is 30 s", took)
 		}
 		b.wantPosition("103:0") // not the end
 	})
-	t.Run("and made anew", func(t *testing.T) {
+	for name, start := range map[string]StartAt{"its oldest records": TrimHorizon(), "its oldest records, too, when the group began at the latest": Latest()} {
+		t.Run("and made anew, it is read from "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, 1, 0)
+				b.cfg.StartAt = start
+				r := run(t, b.cfg)
+				time.Sleep(time.Second)
+				b.fake.put(0, "k", []byte("old"))
+				time.Sleep(2 * time.Second)
+				b.fake.setGone()
+				time.Sleep(10 * time.Second)
+				b.fake.mu.Lock()
+				b.fake.gone, b.fake.created = false, b.fake.created.Add(time.Hour)
+				b.fake.shards[0].id, b.fake.shards[0].records = "shardId-other", nil
+				b.fake.mu.Unlock()
+				b.fake.put(0, "k", []byte("new"))
+				time.Sleep(20 * time.Second)
+				b.wantBatches("old | new")
+				if s := r.Status(); !s.Healthy || !s.Ready || len(s.Shards) != 1 {
+					t.Errorf("status %+v", s)
+				}
+				r.stop()
+			})
+		})
+	}
+	t.Run("and made anew, which the audit finds", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(t, 1, 3)
-			r := run(t, b.cfg)
-			time.Sleep(time.Second)
+			b.cfg.AuditInterval = 10 * time.Second
+			idle := b.cfg
+			idle.MaxLeases, idle.WorkerName = 1, "idle"
+			one, two := run(t, b.cfg), run(t, idle)
+			time.Sleep(20 * time.Second)
 			b.fake.mu.Lock()
-			b.fake.created = time.Now()
-			b.fake.shards[0].id = "shardId-other"
+			b.fake.created = b.fake.created.Add(time.Hour) // iterators of the old one go on
 			b.fake.mu.Unlock()
-			if err := <-r.done; !errors.Is(err, ErrStreamNotFound) || !strings.Contains(err.Error(), "made anew") {
-				t.Errorf("error %v", err)
-			}
+			time.Sleep(2 * time.Minute)
+			b.wantBatches("1 2 3 | 1 2 3")
+			one.stop()
+			two.stop()
 		})
 	})
 	t.Run("one wrong answer ends nothing", func(t *testing.T) {

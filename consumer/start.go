@@ -21,7 +21,9 @@ func TrimHorizon() StartAt { return StartAt{} }
 // group's leases are made, by the service's clock, which tells it to the second:
 // records of up to a second before are delivered too, and none after it is
 // missed. It is saved with the leases, and stays the same however often workers
-// restart before their first checkpoint.
+// restart before their first checkpoint. A stream that was deleted and made anew is
+// read from its oldest records by a group that has read the one before: all that it
+// has arrived since.
 func Latest() StartAt { return StartAt{latest: true} }
 
 // AtTimestamp begins with the records that arrived at t or later, to the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,8 @@ type stream struct {
 	id      string
 	created time.Time
 	status  types.StreamStatus
+	// retention is how long it keeps records, 0 when that was not said.
+	retention time.Duration
 	// now is the time by the service's clock when it answered, or up to a
 	// second before.
 	now time.Time
@@ -64,12 +67,21 @@ func readSummary(d *types.StreamDescriptionSummary) (stream, error) {
 	st := stream{
 		name: aws.ToString(d.StreamName), arn: aws.ToString(d.StreamARN),
 		created: aws.ToTime(d.StreamCreationTimestamp), status: d.StreamStatus,
+		retention: time.Duration(aws.ToInt32(d.RetentionPeriodHours)) * time.Hour,
 	}
 	var err error
 	if st.id, err = streamid.Of(st.arn, st.name, st.created); err != nil {
 		return stream{}, err
 	}
 	return st, nil
+}
+
+// follows reports whether id is of a stream of the same name that was there before.
+func (st stream) follows(id string) bool {
+	created := strconv.FormatInt(st.created.UnixMilli(), 10)
+	before, ok := strings.CutPrefix(id, strings.TrimSuffix(st.id, created))
+	ms, err := strconv.ParseInt(before, 10, 64)
+	return ok && err == nil && ms < st.created.UnixMilli()
 }
 
 // serviceTime is what the service's clock shows at least when its answer is
@@ -99,7 +111,21 @@ func (c *Consumer) place() string {
 // find waits until the stream can be read. A stream that does not exist is an
 // error at once; one that is being created or out of reach, or for which there
 // are no credentials, after StartTimeout.
-func (c *Consumer) find(ctx context.Context) (stream, error) {
+func (c *Consumer) find(ctx context.Context) (stream, error) { return c.wait(ctx, false) }
+
+// findAgain waits for a stream to be made in place of one that is gone, for
+// StartTimeout; then it returns how that one ended.
+func (c *Consumer) findAgain(ctx context.Context, ended error) (stream, error) {
+	st, err := c.wait(ctx, true)
+	if err != nil {
+		return stream{}, errors.Join(ended, err)
+	}
+	c.log.Warn("there is a stream of the same name, which is read as a new one", zap.String("id", st.id))
+	return st, nil
+}
+
+// wait is find, which may go on when the stream does not exist.
+func (c *Consumer) wait(ctx context.Context, missing bool) (stream, error) {
 	deadline := time.Now().Add(c.cfg.StartTimeout)
 	for attempt := 1; ; attempt++ {
 		st, err := c.describe(ctx)
@@ -107,15 +133,15 @@ func (c *Consumer) find(ctx context.Context) (stream, error) {
 		case ctx.Err() != nil:
 			return stream{}, context.Cause(ctx)
 		case err == nil && st.status == types.StreamStatusDeleting:
-			return stream{}, fmt.Errorf("describe stream %s: %w: it is being deleted", c.place(), ErrStreamNotFound)
+			err = fmt.Errorf("describe stream %s: %w: it is being deleted", c.place(), ErrStreamNotFound)
 		case err == nil && st.status != types.StreamStatusCreating:
 			return st, nil
 		case err == nil:
 			err = fmt.Errorf("describe stream %s: it is still being created", c.place())
-		default:
-			if class := awserr.Classify(err); class == awserr.Gone || class == awserr.Fatal {
-				return stream{}, err
-			}
+		}
+		gone := errors.Is(err, ErrStreamNotFound)
+		if gone && !missing || !gone && awserr.Classify(err) == awserr.Fatal {
+			return stream{}, err
 		}
 		pause := retryKinesis.Next(attempt, nil)
 		if time.Now().Add(pause).After(deadline) {

@@ -2,10 +2,10 @@ package lease
 
 import "time"
 
-// giveBack asks the runners of leases that are paused by hand, alone or with the
+// releasePaused asks the runners of leases that are paused by hand, alone or with the
 // group, to return: their last positions are saved, and the leases are free until
 // the pause ends. A hand-over that is under way becomes part of that.
-func (r *run) giveBack() {
+func (r *run) releasePaused() {
 	for _, t := range r.inOrder(func(t *tenure) bool { return t.running && r.holdsBack(t.lease.Name) }) {
 		t.handoffBy, t.keep = time.Time{}, false
 		if !t.asked {

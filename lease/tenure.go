@@ -176,7 +176,7 @@ func (r *run) running() bool {
 
 // checkTenures acts on what takes too long.
 func (r *run) checkTenures(now time.Time) {
-	r.giveBack()
+	r.releasePaused()
 	if r.draining && !r.drainBy.IsZero() && !now.Before(r.drainBy) {
 		r.drainBy = time.Time{}
 		for _, t := range r.inOrder(func(t *tenure) bool { return t.running }) {
