@@ -175,8 +175,8 @@ func TestAuditEndsAShardThatIsWaitedForAndNeverWas(t *testing.T) {
 
 func TestAuditBelievesNoListingAlone(t *testing.T) {
 	for name, wrong := range map[string]func() (lease.Listing, error){
-		"that lacks a shard": func() (lease.Listing, error) {
-			return lease.Listing{Shards: []lease.Row{half("T", 1), quarter("x", 0), quarter("y", 1)}}, nil
+		"that lacks shards": func() (lease.Listing, error) {
+			return lease.Listing{Shards: []lease.Row{quarter("w", 0), quarter("x", 1), quarter("y", 2), quarter("z", 3)}}, nil
 		},
 		"that is empty": func() (lease.Listing, error) { return lease.Listing{}, nil },
 		"that failed":   func() (lease.Listing, error) { return lease.Listing{}, errors.New("throttled") },
@@ -192,7 +192,7 @@ func TestAuditBelievesNoListingAlone(t *testing.T) {
 					a := newAudits(t)
 					n := 0
 					gone := func() (lease.Listing, error) {
-						return lease.Listing{Shards: []lease.Row{half("T", 1), quarter("x", 0), quarter("y", 1)}}, nil
+						return lease.Listing{Shards: []lease.Row{quarter("w", 0), quarter("x", 1), quarter("y", 2), quarter("z", 3)}}, nil
 					}
 					a.says(func() (lease.Listing, error) {
 						n++
