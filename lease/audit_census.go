@@ -66,9 +66,7 @@ func (c *census) add(l Lease) {
 	for _, parent := range l.Shard.Parents {
 		c.waiting[parent] = append(c.waiting[parent], l.Name)
 	}
-	for _, child := range l.Shard.Children {
-		c.children[l.Name] = append(c.children[l.Name], child)
-	}
+	c.children[l.Name] = append(c.children[l.Name], l.Shard.Children...)
 	if l.Finished() {
 		return
 	}
