@@ -2,10 +2,8 @@ package rediskeys
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +36,9 @@ type Options struct {
 	// Edit changes the text of a script before it is used, for tests that set the
 	// clock. Nil leaves it.
 	Edit func(source string) string
+	// ReplicaAcks are the replicas that must have what an acquire, a completion
+	// or a creation wrote before it counts, see [ErrReplicas]. Defaults to 0.
+	ReplicaAcks int
 }
 
 // DB calls the scripts. It has connections of its own: by default go-redis
@@ -45,8 +46,11 @@ type Options struct {
 // is right for calls by which a lease is kept.
 type DB struct {
 	beats, calls *conns
-	scripts      []*redis.Script
-	publish      string
+	scripts      []program
+	timeout      time.Duration
+	acks         int
+	// channels is how changes are announced, a channels.
+	channels atomic.Int32
 }
 
 // Open derives the connections; it dials nothing.
@@ -54,6 +58,9 @@ func Open(o Options) (*DB, error) {
 	timeout := cmp.Or(o.Timeout, time.Second)
 	if timeout < 0 {
 		return nil, fmt.Errorf("redis: Timeout is %v, it must be positive", o.Timeout)
+	}
+	if o.ReplicaAcks < 0 {
+		return nil, fmt.Errorf("redis: ReplicaAcks is %d, it must be 0 or the number of replicas", o.ReplicaAcks)
 	}
 	switch {
 	case o.Client == nil && o.Addr == "":
@@ -69,12 +76,14 @@ func Open(o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{beats: beats, calls: calls, scripts: compile(o.Edit), publish: "PUBLISH"}, nil
+	return &DB{beats: beats, calls: calls, scripts: compile(o.Edit), timeout: timeout, acks: o.ReplicaAcks}, nil
 }
 
 // conns are connections of one kind of call.
 type conns struct {
 	client redis.UniversalClient
+	// primary follows the primary of a Sentinel set, nil without one.
+	primary *primary
 	// limit is how long the latest call may take. go-redis dials outside of the
 	// context of the call that needs a connection, and a dial that hangs keeps
 	// its place in the pool: without the limit, dials of a server that was away
@@ -82,33 +91,9 @@ type conns struct {
 	limit atomic.Int64
 }
 
-// within notes how long a call may take.
-func (c *conns) within(ctx context.Context) {
-	if deadline, ok := ctx.Deadline(); ok {
-		c.limit.Store(int64(time.Until(deadline)))
-	}
-}
-
-type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
-
-// bound is a dialer that takes no longer than a call.
-func (c *conns) bound(dial dialer) dialer {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if limit := time.Duration(c.limit.Load()); limit > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, limit)
-			defer cancel()
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err // a watch that ends is not connected again
-		}
-		conn, err := dial(ctx, network, addr)
-		if l, watches := ctx.Value(lineKey{}).(*line); watches && err == nil {
-			l.takes(conn)
-		}
-		return conn, err
-	}
-}
+// sentinelAddr is what go-redis has for an address in the options of a client of
+// a Sentinel set, whose dialer asks the sentinels where the primary is.
+const sentinelAddr = "FailoverClient"
 
 // derive makes a client like the caller's that sends every call once and within
 // its context.
@@ -118,20 +103,12 @@ func derive(from Options, timeout time.Duration, size int) (*conns, error) {
 	case nil:
 		out.single(redis.Options{Addr: from.Addr}, timeout, size)
 	case *redis.Client:
+		if c.Options().Addr == sentinelAddr {
+			out.primary = &primary{}
+		}
 		out.single(*c.Options(), timeout, size)
 	case *redis.ClusterClient:
-		o := *c.Options()
-		o.MaxRetries, o.ContextTimeoutEnabled, o.DialerRetries = -1, true, 1
-		o.DialTimeout, o.ReadTimeout, o.WriteTimeout = timeout, timeout, timeout
-		o.PoolSize, o.PoolTimeout = size, timeout
-		o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns = 0, 0, 0
-		o.ReadOnly, o.RouteByLatency, o.RouteRandomly = false, false, false
-		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-		if o.Dialer == nil {
-			o.Dialer = redis.NewDialer(&redis.Options{DialTimeout: timeout, TLSConfig: o.TLSConfig})
-		}
-		o.Dialer = out.bound(o.Dialer)
-		out.client = redis.NewClusterClient(&o)
+		out.cluster(*c.Options(), timeout, size)
 	default:
 		return nil, fmt.Errorf("redis: a %T is not supported, use a *redis.Client (Sentinel too) or a *redis.ClusterClient", c)
 	}
@@ -141,8 +118,9 @@ func derive(from Options, timeout time.Duration, size int) (*conns, error) {
 func (c *conns) single(o redis.Options, timeout time.Duration, size int) {
 	o.MaxRetries, o.ContextTimeoutEnabled, o.DialerRetries = -1, true, 1
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = timeout, timeout, timeout
-	o.PoolSize, o.PoolTimeout = size, timeout
+	o.PoolSize, o.PoolTimeout, o.PipelinePoolSize = size, timeout, -1
 	o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns = 0, 0, 0
+	o.DisableIdentity = true // else each connection asks for what a user of least rights may not
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	if o.Dialer == nil {
 		o.Dialer = redis.NewDialer(&o)
@@ -151,23 +129,21 @@ func (c *conns) single(o redis.Options, timeout time.Duration, size int) {
 	c.client = redis.NewClient(&o)
 }
 
+func (c *conns) cluster(o redis.ClusterOptions, timeout time.Duration, size int) {
+	o.MaxRetries, o.ContextTimeoutEnabled, o.DialerRetries = -1, true, 1
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = timeout, timeout, timeout
+	o.PoolSize, o.PoolTimeout, o.PipelinePoolSize = size, timeout, -1
+	o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns = 0, 0, 0
+	o.ReadOnly, o.RouteByLatency, o.RouteRandomly = false, false, false
+	o.DisableRoutingPolicies = true // they ask for COMMAND, with each call where it is not allowed
+	o.DisableIdentity = true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	if o.Dialer == nil {
+		o.Dialer = redis.NewDialer(&redis.Options{DialTimeout: timeout, TLSConfig: o.TLSConfig})
+	}
+	o.Dialer = c.bound(o.Dialer)
+	c.client = redis.NewClusterClient(&o)
+}
+
 // Close closes the connections.
 func (db *DB) Close() error { return errors.Join(db.beats.client.Close(), db.calls.client.Close()) }
-
-// Run calls a script. The incarnation is checked unless it is empty.
-func (db *DB) Run(ctx context.Context, s Script, group, incarnation string, args ...any) (Reply, error) {
-	if err := ValidateGroup(group); err != nil {
-		return Reply{}, err
-	}
-	c := db.calls
-	if s == Beat {
-		c = db.beats
-	}
-	c.within(ctx)
-	argv := append(make([]any, 0, 3+len(args)), db.publish, Channel(group), incarnation)
-	v, err := db.scripts[s].Run(ctx, c.client, Keys(group), append(argv, args...)...).Result()
-	if err != nil {
-		return Reply{}, err
-	}
-	return ParseReply(v)
-}

@@ -82,14 +82,18 @@ func Sources() []string {
 	return out
 }
 
+// program is a script as it is sent: by its hash, and by its text to a server
+// that does not know the hash.
+type program struct{ hash, text string }
+
 // compile makes the scripts callable, by their number, after an edit of each.
-func compile(edit func(source string) string) []*redis.Script {
-	var out []*redis.Script
+func compile(edit func(source string) string) []program {
+	var out []program
 	for _, source := range Sources() {
 		if edit != nil {
 			source = edit(source)
 		}
-		out = append(out, redis.NewScript(source))
+		out = append(out, program{redis.NewScript(source).Hash(), source})
 	}
 	return out
 }

@@ -23,9 +23,11 @@ func (db *DB) Watch(ctx context.Context, group string, notify func()) error {
 		l.end()
 	})
 	lined := context.WithValue(ctx, lineKey{}, l)
-	sub := db.calls.client.Subscribe(lined, Channel(group))
-	err := receive(lined, sub, notify)
-	_ = sub.Close() // the end of the watch either way
+	sub, err := db.subscribe(lined, group)
+	if err == nil {
+		err = receive(lined, sub, notify)
+		_ = sub.Close() // the end of the watch either way
+	}
 	if !stop() {
 		<-ended
 	}
@@ -66,6 +68,10 @@ func (l *line) end() {
 	}
 }
 
+// errMoved is the end of a subscription by the server: it has the slot of the
+// channel no more.
+var errMoved = errors.New("watch: the server ended the subscription, as its slot moved")
+
 func receive(ctx context.Context, sub *redis.PubSub, notify func()) error {
 	for pinged := false; ; {
 		msg, err := sub.ReceiveTimeout(ctx, silence)
@@ -80,8 +86,14 @@ func receive(ctx context.Context, sub *redis.PubSub, notify func()) error {
 			return fmt.Errorf("watch: %w", err)
 		}
 		pinged = false
-		if _, pong := msg.(*redis.Pong); !pong {
-			notify()
+		switch m := msg.(type) {
+		case *redis.Pong:
+			continue
+		case *redis.Subscription:
+			if m.Count == 0 {
+				return errMoved
+			}
 		}
+		notify()
 	}
 }

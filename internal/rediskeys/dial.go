@@ -1,0 +1,108 @@
+package rediskeys
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// within notes how long a call may take.
+func (c *conns) within(ctx context.Context) {
+	if deadline, ok := ctx.Deadline(); ok {
+		c.limit.Store(int64(time.Until(deadline)))
+	}
+}
+
+// bound is a dialer that takes no longer than a call.
+func (c *conns) bound(dial dialer) dialer {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if limit := time.Duration(c.limit.Load()); limit > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, limit)
+			defer cancel()
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err // a watch that ends is not connected again
+		}
+		conn, err := await(ctx, dial, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		if l, watches := ctx.Value(lineKey{}).(*line); watches {
+			l.takes(conn)
+		}
+		if c.primary != nil {
+			conn = c.primary.opened(conn)
+		}
+		return conn, nil
+	}
+}
+
+// await dials until ctx ends. The dialers of go-redis go on after it: through a
+// TLS handshake, and through questions to a sentinel that gives no answer.
+func await(ctx context.Context, dial dialer, network, addr string) (net.Conn, error) {
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	done := make(chan result)
+	go func() {
+		conn, err := dial(ctx, network, addr)
+		select {
+		case done <- result{conn, err}:
+		case <-ctx.Done():
+			if err == nil {
+				_ = conn.Close() // it came too late
+			}
+		}
+	}()
+	select {
+	case r := <-done:
+		return r.conn, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// primary follows the primary of a Sentinel set: once a connection leads to
+// another server than those before, they are closed. The former primary may go
+// on to answer, cut off from the sentinels, and what it is told is lost.
+type primary struct {
+	mu    sync.Mutex // guards all below
+	addr  string
+	conns map[*followed]struct{} // open ones, all to addr
+}
+
+// followed is a connection to the primary.
+type followed struct {
+	net.Conn
+	of *primary
+}
+
+// opened takes a new connection.
+func (p *primary) opened(conn net.Conn) net.Conn {
+	f, addr := &followed{Conn: conn, of: p}, conn.RemoteAddr().String()
+	p.mu.Lock()
+	var former map[*followed]struct{}
+	if p.addr != addr || p.conns == nil {
+		former = p.conns
+		p.addr, p.conns = addr, map[*followed]struct{}{}
+	}
+	p.conns[f] = struct{}{}
+	p.mu.Unlock()
+	for old := range former {
+		_ = old.Conn.Close() // whatever it says, it is not used again
+	}
+	return f
+}
+
+// Close closes the connection.
+func (f *followed) Close() error {
+	f.of.mu.Lock()
+	delete(f.of.conns, f)
+	f.of.mu.Unlock()
+	return f.Conn.Close()
+}
