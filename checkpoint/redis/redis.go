@@ -32,7 +32,8 @@ var ErrUnavailable = errors.New("group state is not there, or not the caller's")
 type Config struct {
 	// Client is a *redis.Client, also of a Sentinel set, or a
 	// *redis.ClusterClient. The store takes its options and makes connections
-	// of its own; the client stays the caller's.
+	// of its own; the client stays the caller's. One of a Sentinel set must stay
+	// open as long as the store.
 	Client redis.UniversalClient
 	// Addr is host:port of a server without a password.
 	Addr string

@@ -43,7 +43,7 @@ func (db *DB) ask(ctx context.Context, group string) error {
 		return err
 	}
 	hello, err := node.Do(ctx, "HELLO").Result()
-	if err != nil {
+	if db.calls.seen(ctx, err) != nil {
 		return fmt.Errorf("hello: %w", err)
 	}
 	mode, version := field(hello, "mode"), field(hello, "version")

@@ -74,8 +74,8 @@ func (once) NoRetry() bool { return true }
 func (c *conns) send(ctx context.Context, args []any, key string, acks int, timeout time.Duration) (any, error) {
 	cmd := redis.NewCmd(ctx, args...)
 	if acks == 0 {
-		_ = c.client.Process(ctx, once{cmd}) // the command has the error too
-		return cmd.Result()
+		err := c.seen(ctx, c.client.Process(ctx, once{cmd}))
+		return cmd.Val(), err
 	}
 	node, err := c.node(ctx, key)
 	if err != nil {
@@ -90,10 +90,7 @@ func (c *conns) send(ctx context.Context, args []any, key string, acks int, time
 	wait := pipe.Do(ctx, "wait", acks, max(1, (timeout/2).Milliseconds())) // 0 would be without end
 	_, _ = pipe.Exec(ctx)                                                  // the commands have the errors too
 	v, err := cmd.Result()
-	if err != nil {
-		if _, moved := redis.IsMovedError(err); moved {
-			c.client.(*redis.ClusterClient).ReloadState(ctx)
-		}
+	if c.seen(ctx, err) != nil {
 		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 			err = fmt.Errorf("no answer in time, to wait for %d replicas may have taken it: %w", acks, err)
 		}
@@ -107,6 +104,22 @@ func (c *conns) send(ctx context.Context, args []any, key string, acks int, time
 		return nil, fmt.Errorf("%w: %d have it after %v, want %d", ErrReplicas, have, (timeout / 2).Round(time.Millisecond), acks)
 	}
 	return v, nil
+}
+
+// seen returns the error of a call. One that says that the server is not what it
+// was, or is not there, has the client of a cluster look for the nodes and their
+// slots, before the next call: by itself it would do so after a minute.
+func (c *conns) seen(ctx context.Context, err error) error {
+	cluster, ok := c.client.(*redis.ClusterClient)
+	if !ok || err == nil {
+		return err
+	}
+	_, answer := errors.AsType[redis.Error](err)
+	_, moved := redis.IsMovedError(err)
+	if !answer || moved || redis.IsClusterDownError(err) || redis.IsReadOnlyError(err) {
+		cluster.ReloadState(ctx)
+	}
+	return err
 }
 
 // node is the client of the server that has a key.

@@ -25,7 +25,7 @@ func (db *DB) Watch(ctx context.Context, group string, notify func()) error {
 	lined := context.WithValue(ctx, lineKey{}, l)
 	sub, err := db.subscribe(lined, group)
 	if err == nil {
-		err = receive(lined, sub, notify)
+		err = db.calls.seen(ctx, receive(lined, sub, notify))
 		_ = sub.Close() // the end of the watch either way
 	}
 	if !stop() {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -67,6 +68,19 @@ func program(t testing.TB) string {
 			name, err, ProgramEnv)
 	}
 	return path
+}
+
+// Version is the major version of the Redis that the server is, or is
+// compatible with.
+func Version(t testing.TB) int {
+	t.Helper()
+	info := Start(t).Do("INFO", "server").String()
+	_, text, _ := strings.Cut(info, "redis_version:")
+	major, err := strconv.Atoi(text[:strings.Index(text+".", ".")])
+	if err != nil {
+		t.Fatalf("%v: %s", err, info)
+	}
+	return major
 }
 
 // start starts a server that speaks TLS alone when it has a configuration for

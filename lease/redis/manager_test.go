@@ -17,10 +17,11 @@ import (
 	"github.com/shardrun/shardrun/lease/redis"
 )
 
-// crew is a few managers on one redis-server, in real time.
+// crew is a few managers on one Redis, in real time.
 type crew struct {
-	t    *testing.T
-	addr string
+	t      *testing.T
+	config redis.Config // of their stores
+	ttl    time.Duration
 
 	mu     sync.Mutex // guards all below
 	owners map[string]string
@@ -28,11 +29,10 @@ type crew struct {
 	change chan struct{}        // closed and made anew at every start and end
 }
 
-func newCrew(t *testing.T) *crew {
-	return &crew{
-		t: t, addr: redistest.Server(t),
-		owners: map[string]string{}, times: map[string]time.Time{}, change: make(chan struct{}),
-	}
+func newCrew(t *testing.T) *crew { return newCrewOn(t, redis.Config{Addr: redistest.Server(t)}) }
+
+func newCrewOn(t *testing.T, cfg redis.Config) *crew {
+	return &crew{t: t, config: cfg, ttl: time.Second, owners: map[string]string{}, times: map[string]time.Time{}, change: make(chan struct{})}
 }
 
 // member is one of them.
@@ -44,9 +44,9 @@ type member struct {
 func (c *crew) start(name string, rows []lease.Row, run func(context.Context, *lease.Held) error) *member {
 	c.t.Helper()
 	ctx, stop := context.WithCancel(c.t.Context())
-	store := newStore(c.t, redis.Config{Addr: c.addr})
+	store := newStore(c.t, c.config)
 	m, err := lease.NewManager(lease.Config{
-		Store: store, Group: group, WorkerName: name, TTL: time.Second, Streams: []string{stream},
+		Store: store, Group: group, WorkerName: name, TTL: c.ttl, Streams: []string{stream},
 		Discover: func(context.Context, string) ([]lease.Row, error) { return rows, nil },
 		Run: func(ctx context.Context, h *lease.Held) error {
 			c.set(h.Lease().Name, name)
@@ -217,7 +217,7 @@ func TestAServerThatLosesEverythingIsStartedFromAnew(t *testing.T) {
 	c.start("a", rows, untilDrained)
 	c.start("b", rows, untilDrained)
 	c.until("start", 5*time.Second, func(o map[string]string) bool { return len(o) == 6 })
-	client := goredis.NewClient(&goredis.Options{Addr: c.addr})
+	client := goredis.NewClient(&goredis.Options{Addr: c.config.Addr})
 	defer func() { _ = client.Close() }() // the test is over
 	c.mu.Lock()
 	before := time.Now()

@@ -37,16 +37,32 @@ const (
 // Config says how to reach Redis. One of Client and Addr is required.
 type Config struct {
 	// Client is a *redis.Client, also of a Sentinel set, or a
-	// *redis.ClusterClient. The store takes its options and makes connections
-	// of its own; the client stays the caller's.
+	// *redis.ClusterClient. The store takes its options (address, user, TLS,
+	// database, OnConnect) and makes connections of its own, with time-outs of
+	// its own; hooks are not taken. The client stays the caller's. One of a
+	// Sentinel set must stay open as long as the store: by it the store finds
+	// the primary.
 	Client redis.UniversalClient
 	// Addr is host:port of a server without a password.
 	Addr string
 	// Timeout bounds dialing, reading and writing of each call. Defaults to 1 s.
 	Timeout time.Duration
-	// Logger gets rows that cannot be read, at Warn. Defaults to none.
+	// ReplicaAcks are the replicas that must have what an acquire, a completion
+	// or a creation wrote: with fewer in time (half of what the call has left)
+	// it fails with [ErrReplicas], and nothing that was granted is used. Redis
+	// replicates what it has answered later, so without it a failover may forget
+	// a grant; that costs records handled twice. As long as fewer replicas are
+	// there, leases that are held go on, but none is acquired or completed.
+	// Defaults to 0, to wait for none.
+	ReplicaAcks int
+	// Logger gets rows that cannot be read and settings of the server that can
+	// lose state, at Warn. Defaults to none.
 	Logger *zap.Logger
 }
+
+// ErrReplicas means that a call did what it should, but that fewer replicas than
+// Config.ReplicaAcks had it in time. The call may be repeated.
+var ErrReplicas = rediskeys.ErrReplicas
 
 // Store is a [lease.Store] in Redis. Its methods may be called concurrently.
 type Store struct {
@@ -61,7 +77,9 @@ var _ lease.Store = (*Store)(nil)
 // New checks cfg; it dials nothing, so a server that is away is reported by the
 // first call.
 func New(cfg Config) (*Store, error) {
-	db, err := rediskeys.Open(rediskeys.Options{Client: cfg.Client, Addr: cfg.Addr, Timeout: cfg.Timeout})
+	db, err := rediskeys.Open(rediskeys.Options{
+		Client: cfg.Client, Addr: cfg.Addr, Timeout: cfg.Timeout, ReplicaAcks: cfg.ReplicaAcks,
+	})
 	if err != nil {
 		return nil, err
 	}
