@@ -68,11 +68,12 @@ func Open(o Options) (*DB, error) {
 	case o.Client != nil && o.Addr != "":
 		return nil, errors.New("redis: Client and Addr are both set, one is enough")
 	}
-	beats, err := derive(o, timeout, beatConns)
+	p := &primary{} // one for all connections
+	beats, err := derive(o, p, timeout, beatConns)
 	if err != nil {
 		return nil, err
 	}
-	calls, err := derive(o, timeout, callConns)
+	calls, err := derive(o, p, timeout, callConns)
 	if err != nil {
 		return nil, err
 	}
@@ -97,14 +98,14 @@ const sentinelAddr = "FailoverClient"
 
 // derive makes a client like the caller's that sends every call once and within
 // its context.
-func derive(from Options, timeout time.Duration, size int) (*conns, error) {
+func derive(from Options, p *primary, timeout time.Duration, size int) (*conns, error) {
 	out := &conns{}
 	switch c := from.Client.(type) {
 	case nil:
 		out.single(redis.Options{Addr: from.Addr}, timeout, size)
 	case *redis.Client:
 		if c.Options().Addr == sentinelAddr {
-			out.primary = &primary{}
+			out.primary = p
 		}
 		out.single(*c.Options(), timeout, size)
 	case *redis.ClusterClient:

@@ -23,17 +23,18 @@ type Sentinels struct {
 	Addrs []string
 	// Primary is where it starts, Replica what takes over.
 	Primary, Replica *Process
+
+	sentinels []*Process
 }
 
 // StartSentinels starts the set; it returns when the sentinels know of each
 // other and of the replica.
 func StartSentinels(t testing.TB) *Sentinels {
 	t.Helper()
-	s := &Sentinels{Primary: Start(t)}
-	s.Replica = StartReplica(t, s.Primary)
-	for range 3 {
-		s.Addrs = append(s.Addrs, s.sentinel(t).Addr)
-	}
+	primary := Start(t)
+	replica := StartReplica(t, primary)
+	s := StartSentinelsOf(t, primary)
+	s.Replica = replica
 	for _, addr := range s.Addrs {
 		c := redis.NewSentinelClient(&redis.Options{Addr: addr})
 		within(t, "sentinel "+addr+" to know the set", func(ctx context.Context) error {
@@ -46,6 +47,26 @@ func StartSentinels(t testing.TB) *Sentinels {
 		_ = c.Close() // it was only for this
 	}
 	return s
+}
+
+// StartSentinelsOf starts three sentinels that watch a server.
+func StartSentinelsOf(t testing.TB, primary *Process) *Sentinels {
+	t.Helper()
+	s := &Sentinels{Primary: primary}
+	for range 3 {
+		p := s.sentinel(t)
+		s.sentinels, s.Addrs = append(s.sentinels, p), append(s.Addrs, p.Addr)
+	}
+	return s
+}
+
+// Point has the sentinels take another server for the primary, and leave the
+// former one alone.
+func (s *Sentinels) Point(p *Process) {
+	for _, sentinel := range s.sentinels {
+		sentinel.Do("SENTINEL", "REMOVE", MasterName)
+		sentinel.Do("SENTINEL", "MONITOR", MasterName, "127.0.0.1", p.port, 2)
+	}
 }
 
 func (s *Sentinels) sentinel(t testing.TB) *Process {
