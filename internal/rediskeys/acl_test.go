@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,5 +210,53 @@ func TestAUserOfOneGroupCannotTouchAnother(t *testing.T) {
 		if err := client.Do(t.Context(), args...).Err(); !denied(err) {
 			t.Errorf("%v: %v", args, err)
 		}
+	}
+}
+
+// TestEachPermissionIsNeededOnACluster holds the same of the permissions that a
+// cluster wants besides. +asking is for the time in which a slot moves, and
+// +publish and +subscribe for servers before 7.0, which have no other.
+func TestEachPermissionIsNeededOnACluster(t *testing.T) {
+	t.Parallel()
+	if redistest.Version(t) < 7 {
+		t.Skip("Redis before 7.0 has no announcements within a slot")
+	}
+	everywhere, cluster := rules(t)
+	c := redistest.StartCluster(t, false)
+	try := func(t *testing.T, user string, rules []string) error {
+		for _, p := range c.Primaries {
+			allow(p, user, rules)
+		}
+		c.Primaries[c.Owner("{"+group+"}:m")].Do("FLUSHALL")
+		client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), Username: user, Password: "secret"})
+		defer func() { _ = client.Close() }() // the test is over
+		db, err := rediskeys.Open(rediskeys.Options{Client: client})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = db.Close() }() // the test is over
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		return exercise(ctx, db, false)
+	}
+	if err := try(t, "billing", cluster); err != nil {
+		t.Error(err)
+	}
+	var more []string
+	for _, r := range cluster {
+		if !slices.Contains(everywhere, r) {
+			more = append(more, r)
+		}
+	}
+	if got := strings.Join(more, " "); got != "+cluster|slots +asking +spublish +ssubscribe" {
+		t.Errorf("a cluster wants %s besides", got)
+	}
+	for i, r := range []string{"+cluster|slots", "+spublish", "+ssubscribe"} {
+		if err := try(t, fmt.Sprint("billing", i), without(cluster, r)); !denied(err) {
+			t.Errorf("without %s: %v", r, err)
+		}
+	}
+	if err := try(t, "modern", without(without(cluster, "+publish"), "+subscribe")); err != nil {
+		t.Errorf("without +publish and +subscribe: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package redis_test
 import (
 	"crypto/tls"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,19 +16,48 @@ import (
 	"github.com/shardrun/shardrun/lease/redis"
 )
 
-// conform runs both conformance suites on a server of some kind.
+// conform runs both conformance suites on a server of some kind, and returns
+// when they are over.
 func conform(t *testing.T, client goredis.UniversalClient) {
 	t.Helper()
-	store := newStore(t, redis.Config{Client: client})
-	t.Cleanup(func() { _ = client.Close() }) // the test is over
-	leasetest.Run(t, func(t *testing.T, test func(*testing.T, lease.Store)) {
-		t.Parallel()
-		test(t, store)
+	defer func() { _ = client.Close() }() // the suites are over
+	t.Run("conformance", func(t *testing.T) {
+		store := newStore(t, redis.Config{Client: client})
+		leasetest.Run(t, func(t *testing.T, test func(*testing.T, lease.Store)) {
+			t.Parallel()
+			test(t, store)
+		})
+		checkpointtest.Run(t, func(t *testing.T, test func(*testing.T, checkpointtest.Backend)) {
+			t.Parallel()
+			test(t, checkpointtest.Backend{Store: store, Grant: leasetest.Checkpoints(store).Grant})
+		})
 	})
-	checkpointtest.Run(t, func(t *testing.T, test func(*testing.T, checkpointtest.Backend)) {
-		t.Parallel()
-		test(t, checkpointtest.Backend{Store: store, Grant: leasetest.Checkpoints(store).Grant})
-	})
+}
+
+// commands of Redis 6.2 are all that is sent, by scripts and around them.
+var commands62 = strings.Fields(`hello auth ping info eval evalsha wait subscribe publish time exists unlink
+	hget hmget hset hsetnx hincrby hdel hgetall zadd zscore zrem zrangebyscore`)
+
+func TestOnlyCommandsOfRedis62AreUsed(t *testing.T) {
+	t.Parallel()
+	p := redistest.Start(t)
+	conform(t, goredis.NewClient(&goredis.Options{Addr: p.Addr}))
+	m := p.Do("INFO", "commandstats").String()
+	used := 0
+	for line := range strings.Lines(m) {
+		_, name, ok := strings.Cut(line, "cmdstat_")
+		if !ok {
+			continue
+		}
+		name, _, _ = strings.Cut(name, ":")
+		used++
+		if !slices.Contains(commands62, name) {
+			t.Errorf("%s is used", name)
+		}
+	}
+	if used < 15 {
+		t.Errorf("%d commands seen: %s", used, m)
+	}
 }
 
 func TestOnAUserOfLeastRights(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -70,6 +71,9 @@ type Store struct {
 
 	db  *rediskeys.DB
 	log *zap.Logger
+
+	mu    sync.Mutex // guards all below
+	notes []note     // that were logged of the server
 }
 
 var _ lease.Store = (*Store)(nil)
@@ -306,7 +310,8 @@ func (s *Store) Bye(ctx context.Context, scope checkpoint.Scope, session string)
 	return err
 }
 
-// Watch implements [lease.Store].
+// Watch implements [lease.Store]. It begins with a look at the server's settings.
 func (s *Store) Watch(ctx context.Context, group string, notify func()) error {
+	s.inspect(ctx, group)
 	return s.db.Watch(ctx, group, notify)
 }
