@@ -13,6 +13,7 @@ import (
 
 	"github.com/shardrun/shardrun/cmd/shardrun/internal/demo"
 	"github.com/shardrun/shardrun/internal/flights"
+	"github.com/shardrun/shardrun/internal/redisurl"
 )
 
 func (a *app) demoCommand() *cobra.Command {
@@ -49,7 +50,7 @@ and leases in memory. --redis and --endpoint put the one or the other elsewhere.
 	flags.Float64Var(&cfg.Rate, "rate", 2_000, "records per second, 0 for full speed")
 	flags.IntVar(&cfg.Shards, "shards", 2, "shards at the start")
 	flags.IntVar(&cfg.Workers, "workers", 2, "workers at the start")
-	flags.StringVar(&redis, "redis", "", "address or redis:// URL of a Redis for the leases (default: in memory)")
+	flags.StringVar(&redis, "redis", "", redisurl.Usage+" (default: in memory)")
 	flags.StringVar(&cfg.Stream, "stream", "", "name of the stream to create (default: shardrun-demo-UUID)")
 	flags.BoolVar(&cfg.Keep, "keep", false, "leave the stream there at the end")
 	flags.StringVar(&data, "data", "", "file of flights, one JSON object a line (default: the embedded ones)")
@@ -88,7 +89,7 @@ func (a *app) demo(ctx context.Context, cfg demo.Config, redis string) (err erro
 			}
 			err = errors.Join(err, store.close())
 		}()
-		cfg.Store, leases = store, "in Redis at "+store.client.Options().Addr
+		cfg.Store, leases = store, "in Redis at "+store.addr
 	}
 	cfg.Where = fmt.Sprintf("%s; leases %s", stream, leases)
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
+	"github.com/shardrun/shardrun/internal/redisurl"
 	"github.com/shardrun/shardrun/internal/streamid"
 	"github.com/shardrun/shardrun/lease"
 )
@@ -22,7 +23,7 @@ import (
 type groupFlags struct{ redis, group string }
 
 func (f *groupFlags) addRedis(c *cobra.Command) {
-	c.Flags().StringVar(&f.redis, "redis", "127.0.0.1:6379", "address or redis:// URL of the Redis that the workers use")
+	c.Flags().StringVar(&f.redis, "redis", "127.0.0.1:6379", redisurl.Usage)
 }
 
 // addGroup is for commands whose argument is a stream.

@@ -61,6 +61,7 @@ that the owner has handled and not yet saved are in it.
 alone are not announced. With --json it prints what has changed.`,
 		Example: `  shardrun leases billing --redis 127.0.0.1:6379
   shardrun leases billing --watch --lag
+  shardrun leases billing --redis "rediss+sentinel://ann@s1,s2,s3?master=leases"    # password in $REDISCLI_AUTH
   shardrun leases billing --sessions
   shardrun leases billing --json | jq -r 'select(.state == "free") | .shard'
   shardrun leases init orders --group billing --at latest`,

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/shardrun/shardrun/internal/rediskeys"
+	"github.com/shardrun/shardrun/internal/redisurl"
 	"github.com/shardrun/shardrun/lease"
 	leaseredis "github.com/shardrun/shardrun/lease/redis"
 )
@@ -18,7 +17,8 @@ import (
 type redisStore struct {
 	lease.Store
 	store  *leaseredis.Store
-	client *redis.Client
+	client redis.UniversalClient
+	addr   string // without secrets
 }
 
 // redisError is a Redis that cannot be used.
@@ -39,27 +39,21 @@ type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
-// openRedis reaches the Redis at host:port or at a redis:// URL.
+// openRedis reaches the Redis at host:port or at a URL.
 func openRedis(ctx context.Context, address string) (*redisStore, error) {
-	options := &redis.Options{Addr: address}
-	if strings.Contains(address, "://") {
-		var err error
-		if options, err = redis.ParseURL(address); err != nil {
-			return nil, usageError{errors.New("--redis: not a URL like redis://user:password@host:6379/0")} // the cause would show the password
-		}
-	} else if _, _, err := net.SplitHostPort(address); err != nil {
-		return nil, usagef("--redis %q: want host:port, or a URL like redis://host:6379/0", address)
+	parsed, err := redisurl.Parse(address)
+	if err != nil {
+		return nil, usagef("--redis: %w", err)
 	}
-	options.MaxRetries, options.DialerRetries = -1, 1 // a person waits
-	client := redis.NewClient(options)
+	client := parsed.Client()
 	if err := client.Ping(ctx).Err(); err != nil {
-		return nil, errors.Join(&redisError{options.Addr, err}, client.Close())
+		return nil, errors.Join(&redisError{parsed.String(), err}, client.Close())
 	}
 	store, err := leaseredis.New(leaseredis.Config{Client: client})
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	return &redisStore{store, store, client}, nil
+	return &redisStore{store, store, client, parsed.String()}, nil
 }
 
 // forget removes a group.

@@ -37,13 +37,14 @@ import (
 	"github.com/shardrun/shardrun/consumer"
 	"github.com/shardrun/shardrun/internal/awsclient"
 	"github.com/shardrun/shardrun/internal/flights"
+	"github.com/shardrun/shardrun/internal/redisurl"
 	leaseredis "github.com/shardrun/shardrun/lease/redis"
 )
 
 func main() {
 	endpoint := flag.String("endpoint", "", "URL of the Kinesis API (else $AWS_ENDPOINT_URL_KINESIS, or AWS)")
 	region := flag.String("region", "", "AWS region")
-	redis := flag.String("redis", "127.0.0.1:6379", "address or redis:// URL of Redis")
+	redis := flag.String("redis", "127.0.0.1:6379", redisurl.Usage)
 	stream := flag.String("stream", "flights", "name or ARN of the stream")
 	group := flag.String("group", "flights", "group of workers that share the stream")
 	name := flag.String("name", "", "name of this worker (default: host, process and a random part)")
@@ -58,7 +59,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	store, err := leaseredis.New(leaseredis.Config{Addr: *redis})
+	at, err := redisurl.Parse(*redis)
+	if err != nil {
+		log.Fatal("-redis: ", err)
+	}
+	store, err := leaseredis.New(leaseredis.Config{Client: at.Client()})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -19,8 +19,9 @@ import (
 
 // Authority makes the certificates of a test.
 type Authority struct {
-	// Pool has the certificate of the authority alone.
+	// Pool has the certificate of the authority alone, and File is a file of it.
 	Pool *x509.CertPool
+	File string
 
 	t    testing.TB
 	dir  string
@@ -49,14 +50,14 @@ func NewAuthority(t testing.TB) *Authority {
 		t.Fatal(err)
 	}
 	a.Pool.AddCert(a.cert)
-	a.write("ca.pem", "CERTIFICATE", der)
+	a.File = a.write("ca.pem", "CERTIFICATE", der)
 	return a
 }
 
 // Certificate is a new certificate for 127.0.0.1, of a server and of a client.
 func (a *Authority) Certificate() tls.Certificate {
 	a.t.Helper()
-	certFile, keyFile := a.issue("client")
+	certFile, keyFile := a.Issue("client")
 	out, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		a.t.Fatal(err)
@@ -64,8 +65,8 @@ func (a *Authority) Certificate() tls.Certificate {
 	return out
 }
 
-// issue writes a new certificate and its key to files.
-func (a *Authority) issue(name string) (certFile, keyFile string) {
+// Issue writes a new certificate for 127.0.0.1 and its key to files.
+func (a *Authority) Issue(name string) (certFile, keyFile string) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -99,10 +100,10 @@ func (a *Authority) write(name, kind string, der []byte) string {
 // authority from its clients. A server that was built without TLS skips the test.
 func (a *Authority) StartTLS(settings ...string) *Process {
 	a.t.Helper()
-	certFile, keyFile := a.issue("server")
+	certFile, keyFile := a.Issue("server")
 	secure := &tls.Config{RootCAs: a.Pool, Certificates: []tls.Certificate{a.Certificate()}, MinVersion: tls.VersionTLS12}
 	p, err := start(a.t, secure, append([]string{
-		"--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-ca-cert-file", filepath.Join(a.dir, "ca.pem"), "--tls-auth-clients", "yes",
+		"--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-ca-cert-file", a.File, "--tls-auth-clients", "yes",
 	}, settings...))
 	if err != nil && noTLS.MatchString(err.Error()) {
 		a.t.Skipf("%s was built without TLS; install one that has it (Debian, Ubuntu: apt-get install redis-server)", program(a.t))
