@@ -27,8 +27,11 @@ func TestDemo(t *testing.T) {
 			return []string{"--redis", addr}
 		},
 		"a server on the network": func(t *testing.T) []string { return append(local(t), "--redis", "redis://"+redistest.Server(t)+"/1") },
-		"more of everything":      func(*testing.T) []string { return []string{"--workers", "4", "--shards", "5", "--records", "5000"} },
-		"one shard":               func(*testing.T) []string { return []string{"--shards", "1"} },
+		"leases in a cluster": func(t *testing.T) []string {
+			return []string{"--redis", "redis+cluster://" + strings.Join(redistest.StartCluster(t, false).Addrs(), ",")}
+		},
+		"more of everything": func(*testing.T) []string { return []string{"--workers", "4", "--shards", "5", "--records", "5000"} },
+		"one shard":          func(*testing.T) []string { return []string{"--shards", "1"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"demo", "--rate", "0", "--records", "2500", "--json"}, where(t)...)

@@ -3,6 +3,7 @@ package rediskeys_test
 import (
 	"context"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -113,5 +114,59 @@ func TestAClientOfTheWrongKindIsTold(t *testing.T) {
 	_, err = db.Run(t.Context(), rediskeys.View, group, "", 0, 1)
 	if err == nil || !strings.Contains(err.Error(), "use a *redis.ClusterClient") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// lossy is a connection over which no answer of a script comes, once answers are
+// lost.
+type lossy struct {
+	net.Conn
+	lose    *atomic.Bool
+	scripts *atomic.Int32 // that were sent since
+	lost    atomic.Bool
+}
+
+func (c *lossy) Write(b []byte) (int, error) {
+	if c.lose.Load() && strings.Contains(strings.ToLower(string(b)), "evalsha") {
+		c.lost.Store(true)
+		c.scripts.Add(1)
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *lossy) Read(b []byte) (int, error) {
+	if c.lost.Load() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return c.Conn.Read(b)
+}
+
+// By itself a client of a cluster sends what is not answered up to four times.
+func TestACallOfAClusterIsSentOnce(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, false)
+	lose, scripts := atomic.Bool{}, atomic.Int32{}
+	client := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: c.Addrs(),
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+			return &lossy{Conn: conn, lose: &lose, scripts: &scripts}, err
+		},
+	})
+	defer func() { _ = client.Close() }() // the test is over
+	db, err := rediskeys.Open(rediskeys.Options{Client: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }() // the test is over
+	if _, err := db.Run(t.Context(), rediskeys.View, group, "", 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	lose.Store(true)
+	if _, err := db.Run(t.Context(), rediskeys.View, group, "", 0, 1); err == nil {
+		t.Error("a lost answer came")
+	}
+	if n := scripts.Load(); n != 1 {
+		t.Errorf("sent %d times", n)
 	}
 }
