@@ -19,7 +19,7 @@ import (
 // rules are what SECURITY.md tells an operator to set for a user of the group
 // billing, behind its name: those for any server, and those that a cluster needs
 // besides.
-func rules(t *testing.T) (any, cluster []string) {
+func rules(t *testing.T) (server, cluster []string) {
 	t.Helper()
 	text, err := os.ReadFile("../../SECURITY.md")
 	if err != nil {

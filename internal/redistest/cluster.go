@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,7 +90,7 @@ func (c *Cluster) meet(p *Process) {
 func (c *Cluster) agreed() {
 	c.t.Helper()
 	want := fmt.Sprintf("cluster_known_nodes:%d\r", len(c.Primaries)+len(c.Replicas))
-	for _, p := range append(c.Replicas[:len(c.Replicas):len(c.Replicas)], c.Primaries...) {
+	for _, p := range slices.Concat(c.Replicas, c.Primaries) {
 		within(c.t, "the nodes to agree", func(context.Context) error {
 			if info := p.Do("CLUSTER", "INFO").String(); !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, want) {
 				return fmt.Errorf("%s", info)
@@ -102,7 +103,7 @@ func (c *Cluster) agreed() {
 // Addrs are those of all nodes.
 func (c *Cluster) Addrs() []string {
 	var out []string
-	for _, p := range append(c.Replicas[:len(c.Replicas):len(c.Replicas)], c.Primaries...) {
+	for _, p := range slices.Concat(c.Replicas, c.Primaries) {
 		out = append(out, p.Addr)
 	}
 	return out
