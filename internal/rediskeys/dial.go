@@ -2,8 +2,10 @@ package rediskeys
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -29,7 +31,7 @@ func (c *conns) bound(dial dialer) dialer {
 		}
 		conn, err := await(ctx, dial, network, addr)
 		if err != nil {
-			return nil, err
+			return failed{fmt.Errorf("%w", err)}, nil // go-redis takes one error off
 		}
 		if l, watches := ctx.Value(lineKey{}).(*line); watches {
 			l.takes(conn)
@@ -40,6 +42,25 @@ func (c *conns) bound(dial dialer) dialer {
 		return conn, nil
 	}
 }
+
+// failed is a connection that was not made: what is done with it first fails with
+// the error of the dial. When as many dials as a pool has connections return
+// errors, go-redis dials once a second only; but workers must all be back within
+// a fraction of a lease time when the store is.
+type failed struct{ err error }
+
+// SyscallConn fails, by which a pool that kept the connection, as who wanted it
+// did not wait, sees that it is broken.
+func (f failed) SyscallConn() (syscall.RawConn, error) { return nil, f.err }
+
+func (f failed) Read([]byte) (int, error)         { return 0, f.err }
+func (f failed) Write([]byte) (int, error)        { return 0, f.err }
+func (f failed) Close() error                     { return nil }
+func (f failed) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (f failed) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (f failed) SetDeadline(time.Time) error      { return nil }
+func (f failed) SetReadDeadline(time.Time) error  { return nil }
+func (f failed) SetWriteDeadline(time.Time) error { return nil }
 
 // await dials until ctx ends. The dialers of go-redis go on after it: through a
 // TLS handshake, and through questions to a sentinel that gives no answer.

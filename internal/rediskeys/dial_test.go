@@ -2,6 +2,8 @@ package rediskeys_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -55,6 +57,41 @@ func TestDialsThatHangKeepNobodyWaiting(t *testing.T) {
 		}
 		if time.Since(back) > 2*time.Second {
 			t.Fatalf("the server is there again: %v", err)
+		}
+	}
+}
+
+// By itself a pool that has failed to dial as often as it has connections dials
+// once a second only, which is an age for leases of half a second.
+func TestAServerIsFoundAtOnceWhenItIsBack(t *testing.T) {
+	t.Parallel()
+	p := redistest.Start(t)
+	db, err := rediskeys.Open(rediskeys.Options{Addr: p.Addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }() // the test is over
+	join(t, db, "a", 1)
+	for range 3 {
+		p.Kill()
+		for range 100 {
+			if _, err := db.Run(t.Context(), rediskeys.Beat, group, "", "inc", "a", "a", 1, 0, "{}", 0, 1000, 200); err == nil {
+				t.Fatal("a server that was killed answers")
+			} else if !strings.Contains(err.Error(), p.Addr) && !errors.Is(err, io.EOF) {
+				t.Fatalf("the error does not say which server: %v", err)
+			}
+		}
+		p.Restart()
+		start := time.Now()
+		for {
+			_, err := db.Run(t.Context(), rediskeys.Beat, group, "", "inc", "a", "a", 1, 0, "{}", 0, 1000, 200)
+			if err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond) // between two tries
+		}
+		if took := time.Since(start); took > 300*time.Millisecond {
+			t.Errorf("found after %v", took)
 		}
 	}
 }

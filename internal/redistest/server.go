@@ -181,7 +181,7 @@ func (p *Process) run() error {
 // Client is a client without a user, which the caller closes.
 func (p *Process) Client() *redis.Client {
 	return redis.NewClient(&redis.Options{
-		Addr: p.Addr, TLSConfig: p.tls, DialerRetries: 1,
+		Addr: p.Addr, TLSConfig: p.tls, DialerRetries: 1, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/zap/zaptest"
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/internal/redistest"
@@ -46,7 +47,7 @@ func (c *crew) start(name string, rows []lease.Row, run func(context.Context, *l
 	ctx, stop := context.WithCancel(c.t.Context())
 	store := newStore(c.t, c.config)
 	m, err := lease.NewManager(lease.Config{
-		Store: store, Group: group, WorkerName: name, TTL: c.ttl, Streams: []string{stream},
+		Store: store, Group: group, Logger: zaptest.NewLogger(c.t).Named(name), WorkerName: name, TTL: c.ttl, Streams: []string{stream},
 		Discover: func(context.Context, string) ([]lease.Row, error) { return rows, nil },
 		Run: func(ctx context.Context, h *lease.Held) error {
 			c.set(h.Lease().Name, name)

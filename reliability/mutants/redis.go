@@ -58,6 +58,13 @@ func redisMutants() []Mutant {
 		Breaks: "a call ends in time, whatever a dialer does",
 		Test:   Test{keys, "TestDialsThatHangKeepNobodyWaiting"},
 	}, {
+		Name:   "dial-once-a-second",
+		File:   dir + "dial.go",
+		Old:    "\t\t\treturn failed{fmt.Errorf(\"%w\", err)}, nil // go-redis takes one error off\n",
+		New:    "\t\t\treturn nil, fmt.Errorf(\"%w\", err)\n",
+		Breaks: "workers are back as soon as the store is",
+		Test:   Test{keys, "TestAServerIsFoundAtOnceWhenItIsBack"},
+	}, {
 		Name:   "talk-to-two-primaries",
 		File:   dir + "dial.go",
 		Old:    "\t\tformer = p.conns\n",
