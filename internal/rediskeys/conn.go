@@ -13,8 +13,8 @@ import (
 
 const (
 	// beatConns are the connections that only beats use, so that nothing
-	// makes them wait.
-	beatConns = 2
+	// makes them wait: one as a rule, and room for dials that hang.
+	beatConns = 8
 	// silence is after what time without a message a subscription is tried
 	// with a ping; after as much again it is given up.
 	silence = 3 * time.Second

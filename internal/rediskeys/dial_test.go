@@ -26,7 +26,7 @@ func TestDialsThatHangKeepNobodyWaiting(t *testing.T) {
 	hung, dials := make(chan struct{}), atomic.Int32{}
 	defer close(hung)
 	client := redis.NewClient(&redis.Options{Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		if dials.Add(1) <= 2 { // as many as there are connections for beats
+		if dials.Add(1) <= 8 { // as many as there are connections for beats
 			<-hung
 			return nil, net.ErrClosed
 		}
@@ -44,7 +44,7 @@ func TestDialsThatHangKeepNobodyWaiting(t *testing.T) {
 		_, err := db.Run(ctx, rediskeys.Beat, group, "", "inc", "a", "a", 1, 0, "{}", 0, 1000, 200)
 		return err
 	}
-	for range 2 {
+	for range 8 {
 		if err := beat(50 * time.Millisecond); err == nil {
 			t.Error("a beat without a connection")
 		}
