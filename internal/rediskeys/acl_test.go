@@ -77,7 +77,7 @@ func exercise(ctx context.Context, db *rediskeys.DB, quiet bool) error {
 	for _, step := range []func() error{
 		func() error { _, err := beat("a", 1); return err },
 		func() error {
-			_, err := call("OK", rediskeys.Create, "a", "S", "a#1", 1, 0, "S/1", "{}", "0|0|0|0|0|0")
+			_, err := call("OK", rediskeys.Create, "a", "S", "a#1", 1, 0, "S/1", "{}", "0|0|0|0|0|0", "")
 			return err
 		},
 		func() error { _, err := call("OK", rediskeys.Bye, "a"); return err },
@@ -99,7 +99,7 @@ func exercise(ctx context.Context, db *rediskeys.DB, quiet bool) error {
 					return ctx.Err()
 				}
 			}
-			_, err := call("OK", rediskeys.Create, "b", "S", "b#1", 1, 1, "S/1", "{}", "0|0|0|0|0|0")
+			_, err := call("OK", rediskeys.Create, "b", "S", "b#1", 1, 1, "S/1", "{}", "0|0|0|0|0|0", "")
 			return err
 		},
 		func() error { _, err := call("OK", rediskeys.Acquire, "b", 1, "S/1"); return err },
@@ -107,7 +107,7 @@ func exercise(ctx context.Context, db *rediskeys.DB, quiet bool) error {
 			_, err := call("OK", rediskeys.Checkpoint, "S/1", "b#1", 1, "5", 0, 0, 1, 1, "state", 0)
 			return err
 		},
-		func() error { _, err := call("OK", rediskeys.View, 0, 100); return err },
+		func() error { _, err := call("OK", rediskeys.View, 0, 100, ""); return err },
 		func() error { _, err := call("OK", rediskeys.Load, "S/1"); return err },
 		func() error { return hears(ctx, db, quiet) },
 	} {

@@ -36,8 +36,8 @@ type Options struct {
 	// Edit changes the text of a script before it is used, for tests that set the
 	// clock. Nil leaves it.
 	Edit func(source string) string
-	// ReplicaAcks are the replicas that must have what an acquire, a completion
-	// or a creation wrote before it counts, see [ErrReplicas]. Defaults to 0.
+	// ReplicaAcks are the replicas that must have what an acquire, a completion,
+	// a creation or a seed wrote before it counts, see [ErrReplicas]. Defaults to 0.
 	ReplicaAcks int
 }
 

@@ -110,7 +110,7 @@ func TestAWorkerTalksToOnePrimary(t *testing.T) {
 	}
 	defer func() { _ = db.Close() }() // the test is over
 	join(t, db, "a", 1)
-	run(t, db, "OK", rediskeys.View, 0, 1) // other connections than a beat's
+	run(t, db, "OK", rediskeys.View, 0, 1, "") // other connections than a beat's
 	s.Point(next)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -125,7 +125,7 @@ func TestAWorkerTalksToOnePrimary(t *testing.T) {
 	}()
 	<-subscribed // it asked where the primary is now
 	for name, s := range map[string]rediskeys.Script{"beat": rediskeys.Beat, "view": rediskeys.View} {
-		args := []any{0, 1}
+		args := []any{0, 1, ""}
 		if s == rediskeys.Beat {
 			args = []any{"inc", "b", "b", 1, 0, `{"name":"b"}`, 0, 1000, 200}
 		}
@@ -148,7 +148,7 @@ func TestAClientOfTheWrongKindIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }() // the test is over
-	_, err = db.Run(t.Context(), rediskeys.View, group, "", 0, 1)
+	_, err = db.Run(t.Context(), rediskeys.View, group, "", 0, 1, "")
 	if err == nil || !strings.Contains(err.Error(), "use a *redis.ClusterClient") {
 		t.Errorf("error %v", err)
 	}
@@ -196,11 +196,11 @@ func TestACallOfAClusterIsSentOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }() // the test is over
-	if _, err := db.Run(t.Context(), rediskeys.View, group, "", 0, 1); err != nil {
+	if _, err := db.Run(t.Context(), rediskeys.View, group, "", 0, 1, ""); err != nil {
 		t.Fatal(err)
 	}
 	lose.Store(true)
-	if _, err := db.Run(t.Context(), rediskeys.View, group, "", 0, 1); err == nil {
+	if _, err := db.Run(t.Context(), rediskeys.View, group, "", 0, 1, ""); err == nil {
 		t.Error("a lost answer came")
 	}
 	if n := scripts.Load(); n != 1 {

@@ -28,7 +28,7 @@ func (db *DB) Run(ctx context.Context, s Script, group, incarnation string, args
 	argv := append(make([]any, 0, 3+len(args)), db.publisher(ctx, group), Channel(group), incarnation)
 	argv = append(argv, args...)
 	acks := 0
-	if s == Acquire || s == Complete || s == Create {
+	if s == Acquire || s == Complete || s == Create || s == Seed {
 		acks = db.acks
 	}
 	v, err := c.run(ctx, db.scripts[s], Keys(group), argv, acks, db.timeout)

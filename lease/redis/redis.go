@@ -48,8 +48,8 @@ type Config struct {
 	Addr string
 	// Timeout bounds dialing, reading and writing of each call. Defaults to 1 s.
 	Timeout time.Duration
-	// ReplicaAcks are the replicas that must have what an acquire, a completion
-	// or a creation wrote: with fewer in time (half of what the call has left)
+	// ReplicaAcks are the replicas that must have what an acquire, a completion,
+	// a creation or a seed wrote: with fewer in time (half of what the call has left)
 	// it fails with [ErrReplicas], and nothing that was granted is used. Redis
 	// replicates what it has answered later, so without it a failover may forget
 	// a grant; that costs records handled twice. As long as fewer replicas are
