@@ -12,14 +12,15 @@ import (
 // cover judges H7: unfinished leases cover every hash key, and so do the open
 // shards, each key once. Of two unfinished leases that hold one key, one is an
 // ancestor of the other: the child of a merge has a lease when one of its
-// parents has ended, and waits for the other.
+// parents has ended, and waits for the other. Tables that are being restored after
+// a loss are not judged: they have what workers gave back, until one made the rest.
 func (j *judge) cover() {
 	if len(j.t.tables) == 0 {
 		j.broken(H7, "no lease table was recorded")
 	}
-	ancestors := j.lineage()
+	ancestors, lost := j.lineage(), restoring{j: j}
 	for e, ev := range j.t.events {
-		if ev.kind == kindOwners {
+		if lost.event(ev); ev.kind == kindOwners && !lost.now {
 			j.tableCovers(e, j.t.tables[ev.i], ancestors)
 		}
 	}

@@ -50,9 +50,9 @@
 //     outcome counts when the child was granted after it began, or a table shows
 //     that the parent has ended.
 //   - H7: in each table of leases the unfinished ones cover all hash keys, each
-//     once unless one of its two holders is the other's ancestor. The open
-//     shards cover them once. A record that was acknowledged is in a shard that
-//     has its hash key.
+//     once unless one of its two holders is the other's ancestor; after a loss from
+//     when a worker made those that none gave back. The open shards cover them once.
+//     A record that was acknowledged is in a shard that has its hash key.
 //   - H8: sequence numbers rise in a shard; a child's are above its parents';
 //     of two acknowledged puts of a shard of which one ended before the other
 //     began, the later has the higher number.

@@ -9,6 +9,43 @@ import (
 	"github.com/shardrun/shardrun/checkpoint"
 )
 
+// restored is a run in which a store that lost everything has half of the table
+// again, and goes on from there by steps.
+func restored(steps ...string) func(l *tale) {
+	return plain(func(l *tale) {
+		l.shard("h", low)
+		half := []Owner{l.owner("h", "one", checkpoint.Start())}
+		l.stream.Shards = l.stream.Shards[:len(l.stream.Shards)-1]
+		l.Joined("one", "first")
+		before := time.Now()
+		time.Sleep(time.Second)
+		l.StoreLost("all", time.Time{})
+		l.Joined("one", "second")
+		lost := time.Now()
+		l.Owners(half)
+		time.Sleep(time.Second)
+		for _, step := range steps {
+			switch step {
+			case "then the rest":
+				l.makes("one", checkpoint.Start())("")
+				l.Owners([]Owner{l.owner("a", "one", checkpoint.Start())})
+			case "refused":
+				l.makes("one", checkpoint.Start())("being restored")
+				l.Owners(half)
+			case "back":
+				l.StoreLost("suffix", lost)
+			case "long back":
+				l.StoreLost("suffix", before)
+			case "half":
+				l.Owners(half)
+			}
+			time.Sleep(time.Second)
+		}
+		l.makes("one", checkpoint.Start())("")
+		l.acquires("one", "a", l.after(1))
+	})
+}
+
 func TestCover(t *testing.T) {
 	table := func(owners func(l *tale) []Owner) func(l *tale) {
 		return merged(func(l *tale) {
@@ -42,6 +79,11 @@ func TestCover(t *testing.T) {
 			o.EndHashKey = "x"
 			return []Owner{o}
 		})},
+		{"a half that is given back after a loss, and then the other is made", "", restored("then the rest")},
+		{"a half that is given back, and the other is refused to be made", "", restored("refused")},
+		{"a half that is given back, and the other is missing though the rest was made", H7, restored("then the rest", "half")},
+		{"the store falls back to before the rest was made", "", restored("then the rest", "back", "half")},
+		{"the store falls back to the table before the loss, and that has a half", H7, restored("long back", "half")},
 		{"an open shard is missing", H7, resharded(func(l *tale) {
 			l.completes("one", "a", "b", "c")
 			begin(l)

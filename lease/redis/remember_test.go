@@ -63,7 +63,7 @@ func TestWorkersGiveBackWhatRedisLoses(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		c.start(name, someRows(12), n.run)
 	}
-	client := goredis.NewClient(&goredis.Options{Addr: c.addr})
+	client := goredis.NewClient(&goredis.Options{Addr: c.config.Addr})
 	defer func() { _ = client.Close() }() // the test is over
 	shared := share(map[string]int{"a": 4, "b": 4, "c": 4})
 	for _, key := range append(strings.Fields("m s i o c d g w"), "all") {
