@@ -17,10 +17,6 @@ func Rows(full bool) []harness.Row {
 	if full {
 		ttl, processes, legs, reshardings, runs = 10*time.Second, 30, 40, 5, 20
 	}
-	var killedElsewhere []harness.Contestant
-	if full { // the figures are for its lease time
-		killedElsewhere = elsewhere(20_700, 50_000)
-	}
 	rows := []harness.Row{
 		{
 			Name: "failover/sigterm", Rounds: processes, Note: of(processes * shardsOf),
@@ -35,13 +31,8 @@ func Rows(full bool) []harness.Row {
 			Target: "< 300 ms at p99", Percentile: 99, Met: under(300),
 			Contestants: ours(relay(legs, ttl, within, terminate)),
 		},
-		{
-			Name: "failover/sigkill", Rounds: processes, Note: of(processes * shardsOf),
-			Work:   fmt.Sprintf("SIGKILL of a worker process, lease time %v: to the first record of each shard elsewhere", ttl),
-			Target: "≤ lease time + 1 s", Percentile: 100, Met: harness.AtMost(ms(int64(ttl + time.Second))),
-			Contestants: slices.Concat(ours(relay(1, ttl, process, kill)),
-				[]harness.Contestant{vmware(relay(1, ttl, vmwareProcess, kill))}, killedElsewhere),
-		},
+		killed("failover/sigkill", 3*time.Second, processes, vmware(relay(1, 3*time.Second, vmwareProcess, kill))),
+		killed("failover/sigkill-10s", 10*time.Second, processes, elsewhere(20_700, 50_000)...),
 		{
 			Name: "failover/sigstop", Rounds: processes, Unit: "positions",
 			Work:   fmt.Sprintf("SIGSTOP of a worker process for 3 × the lease time of %v, then SIGCONT: stale positions accepted", ttl),
@@ -79,6 +70,16 @@ func Rows(full bool) []harness.Row {
 		}
 	}
 	return append(firstRows(), rows...)
+}
+
+// killed is the row of workers that die, for one lease time.
+func killed(name string, ttl time.Duration, runs int, peers ...harness.Contestant) harness.Row {
+	return harness.Row{
+		Name: name, Rounds: runs, Note: of(runs * shardsOf),
+		Work:   fmt.Sprintf("SIGKILL of a worker process, lease time %v: to the first record of each shard elsewhere", ttl),
+		Target: "≤ lease time + 1 s", Percentile: 100, Met: harness.AtMost(ms(int64(ttl + time.Second))),
+		Contestants: append(ours(relay(1, ttl, process, kill)), peers...),
+	}
 }
 
 // of tells how many values a percentile is of.

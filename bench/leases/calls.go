@@ -2,6 +2,7 @@ package leases
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -141,6 +142,48 @@ func passOn(ctx context.Context, t *table) (func(context.Context) error, error) 
 		there[0], there[1] = there[1], there[0]
 		return err
 	}, nil
+}
+
+// beatCost is how long Redis works on a beat of one of many workers, in
+// microseconds, when each of them has a lease at most.
+func beatCost(workers, n int) []harness.Contestant {
+	return []harness.Contestant{{Name: "shardrun", Setup: func(ctx context.Context, env *harness.Env) (harness.Bench, error) {
+		t, err := newTable(ctx, env)
+		if err != nil {
+			return harness.Bench{}, err
+		}
+		if err := t.create(ctx, many); err != nil {
+			return harness.Bench{}, err
+		}
+		for i := range workers {
+			b, err := t.join(ctx)
+			if err != nil {
+				return harness.Bench{}, err
+			}
+			if _, err := t.acquire(ctx, b.Session.ID, t.names[i%many]); err != nil {
+				return harness.Bench{}, err
+			}
+		}
+		client := goredis.NewClient(&goredis.Options{Addr: t.addr})
+		return harness.Bench{
+			Close: func() error { return errors.Join(t.store.Close(), client.Close()) },
+			Warm:  t.renew,
+			Run: func(ctx context.Context) (harness.Sample, error) {
+				before, err := Sent(ctx, client)
+				if err != nil {
+					return harness.Sample{}, err
+				}
+				for range n {
+					if err := t.renew(ctx); err != nil {
+						return harness.Sample{}, err
+					}
+				}
+				after, err := Sent(ctx, client)
+				took := float64(after.Took-before.Took) / float64(time.Microsecond)
+				return harness.Sample{Value: took / float64(after.Scripts-before.Scripts)}, err
+			},
+		}, nil
+	}}}
 }
 
 // memory is what Redis keeps for many leases, in units of 1,000 bytes.

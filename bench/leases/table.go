@@ -19,6 +19,9 @@ import (
 
 const stream = "000000000000:us-east-1:orders:1700000000000"
 
+// leaseTime is longer than any row takes: nobody lapses, and nobody is near to it.
+const leaseTime = 5 * time.Minute
+
 // table is a group with leases, and one worker of it.
 type table struct {
 	addr   string
@@ -58,7 +61,7 @@ func (t *table) begin(ctx context.Context) error {
 func (t *table) join(ctx context.Context) (lease.Beat, error) {
 	id := uuid.NewString()
 	b := lease.Beat{
-		Incarnation: t.scope.Incarnation, NewIncarnation: uuid.NewString(), Count: 1, TTL: time.Minute,
+		Incarnation: t.scope.Incarnation, NewIncarnation: uuid.NewString(), Count: 1, TTL: leaseTime,
 		Session: lease.Session{ID: id, Name: id, State: lease.StateUp, Streams: []string{stream}},
 	}
 	v, err := t.store.Beat(ctx, t.scope.Group, b)
