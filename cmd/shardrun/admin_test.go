@@ -193,6 +193,23 @@ func TestGcRemovesWhatIsGoneFromTheStream(t *testing.T) {
 	if out, _, code := gc("billing", "orders"); code != exitOK || out != "nothing is to be removed\n" {
 		t.Errorf("exit %d: %s", code, out)
 	}
+	for _, c := range []struct{ args, want string }{
+		{"billing --deleted", "--deleted needs STREAM"},
+		{"billing orders --deleted --yes", "stream orders is there"},
+		{"billing flights --deleted", "no leases of a stream flights"},
+	} {
+		if _, errOut, code := gc(strings.Fields(c.args)...); code == exitOK || !strings.Contains(errOut, c.want) {
+			t.Errorf("gc %s: exit %d: %s", c.args, code, errOut)
+		}
+	}
+	elsewhere := strings.Replace(other, ":us-east-1:", ":eu-west-1:", 1)
+	f.finished(elsewhere, "shardId-000000000003")
+	if out, errOut, code := gc("billing", "invoices", "--deleted", "--yes"); code != exitOK || errOut != "" || strings.Count(out, "its stream was deleted") != 1 {
+		t.Errorf("exit %d: %s%s", code, out, errOut)
+	}
+	if l := f.leases(); len(l) != 2 || l["9"].State != "" || l["3"].State != "finished" {
+		t.Errorf("left are %+v", l)
+	}
 	if _, errOut, code := gc("billing", "flights"); code != exitFail || !strings.Contains(errOut, "no leases of a stream flights, but of invoices, orders") {
 		t.Errorf("exit %d: %s", code, errOut)
 	}

@@ -23,8 +23,8 @@ const gcTwice = 5 * time.Second
 
 func (a *app) gcCommand() *cobra.Command {
 	var (
-		f   groupFlags
-		yes bool
+		f            groupFlags
+		yes, deleted bool
 	)
 	c := a.clientFlags(&cobra.Command{
 		Use:   "gc GROUP [STREAM]",
@@ -35,16 +35,22 @@ that were deleted and made anew under the same name, once the new one is older t
 retention. Without --yes it says which those are.
 
 A lease that a worker holds, or another shard waits for, stays. Streams that are not at the
-endpoint are left alone.`,
+endpoint are left alone: they may be in another account. With --deleted all leases of STREAM
+in the region go, when Kinesis says twice, five seconds apart, that there is no such stream.`,
 		Example: `  shardrun gc billing            # what it would do
-  shardrun gc billing orders --yes`,
+  shardrun gc billing orders --yes
+  shardrun gc billing invoices --deleted --yes`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			f.group = args[0]
-			return a.gc(c.Context(), f, strings.Join(args[1:], ""), yes)
+			if deleted && len(args) < 2 {
+				return usagef("gc: --deleted needs STREAM: which of the streams was deleted")
+			}
+			return a.gc(c.Context(), f, strings.Join(args[1:], ""), deleted, yes)
 		},
 	})
 	f.addRedis(c)
+	c.Flags().BoolVar(&deleted, "deleted", false, "STREAM was deleted, for good: remove all of its leases")
 	c.Flags().BoolVar(&yes, "yes", false, "do it")
 	return c
 }
@@ -59,7 +65,7 @@ type gcLine struct {
 	deleted bool // with its stream
 }
 
-func (a *app) gc(ctx context.Context, f groupFlags, stream string, yes bool) (err error) {
+func (a *app) gc(ctx context.Context, f groupFlags, stream string, deleted, yes bool) (err error) {
 	g, err := openGroup(ctx, f)
 	if err != nil {
 		return err
@@ -73,7 +79,11 @@ func (a *app) gc(ctx context.Context, f groupFlags, stream string, yes bool) (er
 	if err != nil {
 		return err
 	}
-	lines, err := a.garbage(ctx, client, v.Leases, stream)
+	find := func() ([]gcLine, error) { return a.garbage(ctx, client, v.Leases, stream) }
+	if deleted {
+		find = func() ([]gcLine, error) { return a.ofDeleted(ctx, client, v.Leases, stream) }
+	}
+	lines, err := find()
 	if err != nil {
 		return err
 	}
@@ -120,10 +130,8 @@ func (a *app) garbage(ctx context.Context, client *kinesis.Client, leases []leas
 		}
 	}
 	if len(listed) > 0 {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(cmp.Or(a.gcTwice, gcTwice)):
+		if err := a.beforeAskingAgain(ctx); err != nil {
+			return nil, err
 		}
 	}
 	for _, name := range names {
@@ -142,6 +150,46 @@ func (a *app) garbage(ctx context.Context, client *kinesis.Client, leases []leas
 	}
 	slices.SortFunc(lines, func(x, y gcLine) int { return cmp.Compare(x.Lease, y.Lease) })
 	return lines, nil
+}
+
+// ofDeleted are the leases of a stream that is not there, and will not be again.
+func (a *app) ofDeleted(ctx context.Context, client *kinesis.Client, leases []lease.Lease, name string) ([]gcLine, error) {
+	if _, err := streamsOf(leases, name); err != nil {
+		return nil, err
+	}
+	for again := range 2 {
+		if again > 0 {
+			if err := a.beforeAskingAgain(ctx); err != nil {
+				return nil, err
+			}
+		}
+		_, err := findStream(ctx, client, name)
+		if _, gone := errors.AsType[*types.ResourceNotFoundException](err); gone {
+			continue
+		}
+		if err == nil {
+			err = fmt.Errorf("stream %s is there: without --deleted its leases that nobody needs are removed", name)
+		}
+		return nil, err
+	}
+	var lines []gcLine
+	for _, l := range leases {
+		was, place, _, ok := streamid.Cut(lease.StreamOf(l.Name))
+		if ok && was == name && strings.HasSuffix(place, ":"+client.Options().Region+":"+name) {
+			lines = append(lines, gcLine{Lease: l.Name, Why: "its stream was deleted", deleted: true})
+		}
+	}
+	return lines, nil
+}
+
+// beforeAskingAgain waits for what one answer may have missed.
+func (a *app) beforeAskingAgain(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(cmp.Or(a.gcTwice, gcTwice)):
+		return nil
+	}
 }
 
 // streamsOf are the names of the streams that leases are of, or only the one.
