@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -19,6 +20,9 @@ const (
 	takeAtLeast = 64
 	takePart    = 4
 	takePause   = 250 * time.Millisecond
+	// planPause is for how many times as long as the last plan took the next one
+	// waits, so that planning has a fifth of a processor at most.
+	planPause = 4
 	// idleTurns is how many thirds of the lease time a lease may be without
 	// an owner before other workers than the planned one take it, in turn.
 	idleTurns = 3
@@ -27,41 +31,70 @@ const (
 	askAgain = 5
 	// drainWait is for how many lease times a draining worker puts off moves.
 	drainWait = 10
+	// keptFor is for how many lease times a lease stays that changed hands, and
+	// freshFor for how many it does not move for its load.
+	keptFor, freshFor = 1, 10
 )
 
-// fleet is what the plan is made from.
+// fleet is what the plan is made from. Its leases are good until the next call.
 func (r *run) fleet(now time.Time) Fleet {
 	at := r.table.time(now.Add(-r.jitter))
-	f := Fleet{Sessions: r.table.living(at), Now: r.table.time(now), Keep: map[string]bool{}}
-	whole := true // every lease is in somebody's count, or free
-	for name, l := range r.table.leases {
-		if l.Epoch == 0 {
-			shard, known := r.table.shards[name]
-			if !known {
-				whole = false
-				continue // its parents are on their way
-			}
-			l.Shard = shard
+	f := Fleet{Leases: r.rows[:0], Sessions: r.table.living(at), Now: r.table.time(now)}
+	r.table.meet(f.Sessions, now)
+	for _, l := range r.table.order() {
+		if l.Epoch > 0 || l.Finished() || l.Shard.known() { // else what it waits for cannot be read
+			f.Leases = append(f.Leases, *l)
 		}
-		if t := r.tenures[name]; t != nil {
-			l.Token = t.lease.Token
-		} else if r.acquiring[name] {
-			l.Token = checkpoint.Token(r.session) // it counts before it is granted
-		}
-		if _, sent := r.asking[name]; sent {
-			l.Want, l.WantUntil = r.session, f.Now+r.wishTime().Milliseconds()
-		}
-		f.Leases = append(f.Leases, l)
 	}
+	r.rows = f.Leases
+	r.overlay(f)
+	r.rest(&f, now)
+	f.Rebalance = r.quiet(now, f.Sessions) && !now.Before(r.askDue)
+	return f
+}
+
+// overlay adds what this worker has done since the last beat.
+func (r *run) overlay(f Fleet) {
+	of := func(name string) *Lease {
+		i, known := slices.BinarySearchFunc(f.Leases, name, func(l Lease, name string) int { return cmp.Compare(l.Name, name) })
+		if !known {
+			return &Lease{} // not planned
+		}
+		return &f.Leases[i]
+	}
+	for name := range r.acquiring {
+		of(name).Token = checkpoint.Token(r.session) // it counts before it is granted
+	}
+	for name, t := range r.tenures {
+		of(name).Token = t.lease.Token
+	}
+	for name := range r.asking {
+		l := of(name)
+		l.Want, l.WantUntil = r.session, f.Now+r.wishTime().Milliseconds()
+	}
+}
+
+// rest says which leases are not to be asked for: those that were, and those
+// that changed hands lately.
+func (r *run) rest(f *Fleet, now time.Time) {
+	f.Keep, f.Fresh, f.Refused, f.Self = map[string]bool{}, map[string]bool{}, map[string]bool{}, r.session
 	for name, until := range r.asked {
 		if now.Before(until) {
-			f.Keep[name] = true
+			f.Refused[name] = true
 		} else {
 			delete(r.asked, name)
 		}
 	}
-	f.Rebalance = whole && r.quiet(now, f.Sessions) && !now.Before(r.askDue)
-	return f
+	for name, at := range r.table.moved {
+		switch age := now.Sub(at); {
+		case age < keptFor*r.ttl:
+			f.Keep[name] = true
+		case age < freshFor*r.ttl:
+			f.Fresh[name] = true
+		default:
+			delete(r.table.moved, name)
+		}
+	}
 }
 
 // quiet reports whether leases of the living may be moved: nobody came or went
@@ -76,25 +109,27 @@ func (r *run) quiet(now time.Time, sessions []Session) bool {
 func (r *run) plan(now time.Time) {
 	r.planDue = time.Time{}
 	f := r.fleet(now)
-	a := Plan(f)
-	r.answerWishes(f, now)
-	if r.hold {
-		return
+	p := newPlanner(f)
+	r.answerWishes(p, now)
+	if !r.hold {
+		a := p.plan()
+		r.take(r.wanted(p, a, now), a.Shares[r.session], now)
+		r.ask(a, now)
+		if wait := r.ttl - now.Sub(r.table.quiet); wait > 0 {
+			r.planSoon(now.Add(wait))
+		}
+		for _, t := range r.table.lapses(now, r.jitter) {
+			r.planSoon(t)
+		}
 	}
-	r.take(r.wanted(f, a, now), a.Share, now)
-	r.ask(a, now)
-	if wait := r.ttl - now.Sub(r.table.quiet); wait > 0 {
-		r.planSoon(now.Add(wait))
-	}
-	for _, t := range r.table.lapses(now, r.jitter) {
-		r.planSoon(t)
-	}
+	end := time.Now()
+	r.planRest = end.Add(min(planPause*end.Sub(now), r.ttl/10))
 }
 
 // wanted are the leases that this worker should acquire: those that the plan
 // gives it, its own without a runner, and those that nobody takes.
-func (r *run) wanted(f Fleet, a Assignment, now time.Time) []string {
-	mine, again, planned := map[string]bool{}, map[string]bool{}, map[string]bool{}
+func (r *run) wanted(p *planner, a Assignment, now time.Time) []string {
+	mine, again, planned := map[string]bool{}, map[string]bool{}, make(map[string]bool, len(a.Take))
 	for _, s := range a.Take {
 		planned[s.Lease] = true
 		if s.Session == r.session {
@@ -102,18 +137,21 @@ func (r *run) wanted(f Fleet, a Assignment, now time.Time) []string {
 		}
 	}
 	held := 0
-	for _, l := range f.Leases {
+	for i := range p.f.Leases {
+		l := &p.f.Leases[i]
 		switch {
-		case SessionOf(l.Token) == r.session && !l.Finished():
+		case l.Token != "" && SessionOf(l.Token) == r.session && !l.Finished():
 			held++
 			if r.orphan(l.Name, r.applied) {
 				again[l.Name] = true
 			}
-		case planned[l.Name] && r.overdue(f, l, now):
+		case len(planned) > 0 && planned[l.Name] && r.overdue(p, l.Name, now):
 			mine[l.Name] = true
 		}
-		if !planned[l.Name] && !r.acquiring[l.Name] {
-			delete(r.idle, l.Name)
+	}
+	for name := range r.idle {
+		if !planned[name] && !r.acquiring[name] {
+			delete(r.idle, name)
 		}
 	}
 	out := r.due(mine, now)
@@ -141,31 +179,33 @@ func (r *run) due(names map[string]bool, now time.Time) []string {
 
 // overdue reports whether it is this worker's turn to take a lease that its
 // planned owner leaves alone.
-func (r *run) overdue(f Fleet, l Lease, now time.Time) bool {
-	since, known := r.idle[l.Name]
+func (r *run) overdue(p *planner, name string, now time.Time) bool {
+	since, known := r.idle[name]
 	if !known {
-		r.idle[l.Name] = now
+		r.idle[name] = now
 		return false
 	}
 	turns := int(now.Sub(since) / max(r.ttl/3, 1))
-	return turns >= idleTurns && turn(f, l, turns-idleTurns) == r.session
+	return turns >= idleTurns && p.turn(name, turns-idleTurns) == r.session
 }
 
 // take acquires leases, so many at a time that workers that start together
 // share.
-func (r *run) take(names []string, share int, now time.Time) {
-	if now.Before(r.takeDue) {
-		r.planSoon(r.takeDue)
+func (r *run) take(names []string, share float64, now time.Time) {
+	if len(names) == 0 {
 		return
 	}
-	if most := max(takeAtLeast, share/takePart); len(names) > most {
-		names = names[:most]
-		r.takeDue = now.Add(takePause)
-		r.planSoon(r.takeDue)
+	if !now.Before(r.takeEnd) {
+		r.taken, r.takeEnd = 0, now.Add(takePause)
+	}
+	if left := max(takeAtLeast, int(share/takePart)) - r.taken; len(names) > left {
+		names = names[:max(left, 0)]
+		r.planSoon(r.takeEnd)
 	}
 	if len(names) == 0 {
 		return
 	}
+	r.taken += len(names)
 	a := Acquire{Session: r.session, First: r.numbers + 1, Names: names}
 	r.numbers += uint64(len(names))
 	for _, name := range names {
@@ -195,9 +235,11 @@ func (r *run) acquired(a Acquire, grants []Grant, err error, now time.Time) {
 		r.touched[name] = r.sent
 		if err == nil && grants[i].Err == nil {
 			delete(r.idle, name)
-			l := r.table.leases[name]
-			l.Name = name
-			r.table.learn(name, grants[i].Shard)
+			l := Lease{Name: name}
+			if row := r.table.leases[name]; row != nil {
+				l = *row
+			}
+			r.table.learn(Lease{Name: name, Epoch: grants[i].Epoch, Shard: grants[i].Shard})
 			r.begin(l, grants[i], now)
 		} else if err == nil {
 			r.denied(name, grants[i].Err, now)
@@ -268,15 +310,15 @@ func (r *run) wishTime() time.Duration { return r.cfg.HandoffTime + r.ttl }
 
 // answerWishes begins the hand-over of leases that others asked for, or refuses.
 // A refused wish does not count against the next.
-func (r *run) answerWishes(f Fleet, now time.Time) {
-	var p *planner
-	for _, l := range f.Leases {
-		t := r.tenures[l.Name]
-		if t == nil || !t.running || t.asked || l.Want == "" || l.Want == r.session || l.WantUntil <= f.Now {
+func (r *run) answerWishes(p *planner, now time.Time) {
+	for i := range p.f.Leases {
+		l := &p.f.Leases[i]
+		if l.Want == "" || l.Want == r.session || l.WantUntil <= p.f.Now {
 			continue
 		}
-		if p == nil {
-			p = newPlanner(f)
+		t := r.tenures[l.Name]
+		if t == nil || !t.running || t.asked {
+			continue
 		}
 		if !p.agrees(l) {
 			r.refuse(t, l.Want)

@@ -57,8 +57,8 @@ func (r *run) describe() Session {
 		state = StateDrain
 	}
 	return Session{
-		ID: r.session, Name: r.cfg.WorkerName, Host: r.cfg.Host, Plan: PlanVersion, Streams: r.cfg.Streams,
-		Capacity: r.cfg.Capacity, MaxLeases: r.cfg.MaxLeases, State: state,
+		ID: r.session, Name: r.cfg.WorkerName, Host: r.cfg.Host, Plan: PlanVersion, Version: r.cfg.Version,
+		Streams: r.cfg.Streams, Capacity: r.cfg.Capacity, MaxLeases: r.cfg.MaxLeases, State: state,
 	}
 }
 
@@ -91,7 +91,7 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 	case errors.Is(err, ErrGone):
 		r.log.Warn("the session was removed; joining with a new one")
 		r.cancelAll()
-		r.session, r.count = uuid.NewString(), 0
+		r.session, r.count, r.partly = uuid.NewString(), 0, nil
 		r.beatDue = now
 	case errors.Is(err, ErrSuperseded):
 		r.supersede(b, err, now)
@@ -118,21 +118,49 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 	r.count++
 	r.seen = v.Through
 	r.table.apply(v, now)
-	if v.More {
+	for _, name := range v.Gone {
+		r.forget(name)
+	}
+	r.partly = append(r.partly, goodAnswer{no, r.beatStart, v.Head})
+	switch {
+	case v.More:
 		r.beatDue = now // the next page
+	case r.hinted:
+		r.beatDue = later(now, r.beatStart.Add(coalesce))
+	default:
+		r.beatDue = r.beatStart.Add(r.ttl / 3)
+	}
+	r.applyWhole(v.Through, now)
+}
+
+// goodAnswer is an answered beat of which not all changes are applied yet.
+type goodAnswer struct {
+	no    uint64
+	start time.Time
+	head  uint64 // the last change that there was
+}
+
+// applyWhole takes the last of the beats whose changes are all applied. Where
+// changes come faster than pages are read that is not the last one answered, but
+// the worker knows all that was true at its start, which is what its leases
+// depend on.
+func (r *run) applyWhole(through uint64, now time.Time) {
+	n := 0
+	for n < len(r.partly) && r.partly[n].head <= through {
+		n++
+	}
+	if n == 0 {
 		return
 	}
-	r.synced, r.applied, r.former = true, no, nil
-	r.term.renew(r.beatStart, r.ttl)
-	if r.paused {
+	whole := r.partly[n-1]
+	r.partly = r.partly[n:]
+	r.synced, r.applied, r.former = true, whole.no, nil
+	r.term.renew(whole.start, r.ttl)
+	if _, over := r.term.over(now); r.paused && !over {
 		r.paused = false
 		r.log.Info("leases are good again")
 	}
-	r.beatDue = r.beatStart.Add(r.ttl / 3)
-	if r.hinted {
-		r.beatDue = later(now, r.beatStart.Add(coalesce))
-	}
-	r.reconcile(no, v.Gone)
+	r.reconcile(whole.no)
 	r.planSoon(now)
 }
 
@@ -141,7 +169,7 @@ func (r *run) reread() {
 	if r.synced {
 		r.former = r.table
 	}
-	r.seen, r.synced, r.table = 0, false, newMirror()
+	r.seen, r.synced, r.table, r.partly = 0, false, newMirror(), nil
 }
 
 // restart joins the state that was made anew, and has what was in the old given
@@ -156,7 +184,7 @@ func (r *run) restart(incarnation string, err error, now time.Time) {
 	if !r.superseded.IsZero() {
 		r.count = 1 // the first beat of a session takes the name from whoever has it
 	}
-	r.table, r.former = newMirror(), nil
+	r.table, r.former, r.partly = newMirror(), nil, nil
 	for _, c := range r.streams {
 		*c = creation{busy: c.busy}
 	}

@@ -70,6 +70,9 @@ type Config struct {
 	WorkerName string
 	// Host is shown to operators. Defaults to os.Hostname.
 	Host string
+	// Version is the version of the program, by which leases are left alone that
+	// a handler of the same version stopped at. Defaults to none.
+	Version string
 	// TTL is how long a worker that fell silent keeps its leases; 300 ms to 5
 	// minutes. A group that exists keeps the one it was made with. Defaults to
 	// 10 s.

@@ -127,11 +127,6 @@ func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 	switch {
 	case err == nil:
 		r.log.Info("leases created", zap.String("stream", stream), zap.Int("leases", len(rows)))
-		for _, row := range rows {
-			if _, known := r.table.leases[row.Name]; !known {
-				r.table.learn(row.Name, row.Shard)
-			}
-		}
 		c.tries, c.due = 0, now.Add(r.ttl/3)
 		r.beatSoon(now)
 	case errors.Is(err, ErrExists):
@@ -151,19 +146,16 @@ func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 }
 
 const (
-	// shardsWait and shardsRest are for how many lease times the table is not
-	// read for ranges again, after it was, and after that told nothing new.
-	shardsWait = 3
-	shardsRest = 30
+	// viewWait and viewRest are for how many lease times the table is not read
+	// again, after it was, and after that told nothing new.
+	viewWait = 3
+	viewRest = 30
 )
 
-// viewShards reads the shards of leases that were made by others: the parents, to
-// know what can be acquired, and the ranges, to be able to give them back.
+// viewShards reads the shards of leases that others had acquired before this worker
+// heard of them, to be able to give them back when state is lost.
 func (r *run) viewShards(now time.Time) {
-	if r.viewing || now.Before(r.viewDue) {
-		return
-	}
-	if !r.table.unknown() && (now.Before(r.shardsDue) || !r.table.vague()) {
+	if r.viewing || now.Before(r.viewDue) || !r.table.vague() {
 		return
 	}
 	r.viewing = true
@@ -172,37 +164,24 @@ func (r *run) viewShards(now time.Time) {
 		v, err := r.cfg.Store.View(ctx, r.cfg.Group)
 		return func() {
 			r.viewing = false
-			r.viewDue = time.Now().Add(r.ttl / 10) // if that told nothing new
+			now := time.Now()
 			switch {
 			case err != nil:
+				r.viewDue = now.Add(r.ttl / 10)
 				r.log.Warn("read the shards of the group, will try again", zap.Error(err))
 				return
 			case v.Incarnation != incarnation || incarnation != r.scope.Incarnation:
+				r.viewDue = now.Add(r.ttl / 10)
 				return // the next beat tells
 			}
-			behind, rest := false, time.Duration(shardsRest)
+			rest := time.Duration(viewRest)
 			for _, l := range v.Leases {
-				_, known := r.table.shards[l.Name]
-				switch seen, ok := r.table.leases[l.Name]; {
-				case l.Epoch == 0 && !known:
-					r.table.learn(l.Name, l.Shard)
-					r.viewDue, rest = time.Time{}, shardsWait
-				case ok && seen.Epoch == 0 && l.Epoch > 0:
-					behind = true
-				case ok:
-					r.table.learn(l.Name, l.Shard)
-					if !known {
-						rest = shardsWait
-					}
+				if row := r.table.leases[l.Name]; row != nil && !row.Shard.known() {
+					rest = viewWait
 				}
+				r.table.learn(l)
 			}
-			r.shardsDue = time.Now().Add(rest*r.ttl + r.jitter)
-			r.planSoon(time.Now())
-			if behind {
-				// Somebody has taken a lease since the last beat. A plan without
-				// it gives him another one, which he may not take.
-				r.beatSoon(time.Now())
-			}
+			r.viewDue = now.Add(rest*r.ttl + r.jitter)
 		}
 	})
 }

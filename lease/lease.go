@@ -32,7 +32,8 @@ type Lease struct {
 	// Stateful says that a state was saved with the position, or left by the
 	// shards before: it is no place to go on from without.
 	Stateful bool
-	// Shard describes the shard; beats leave it out, [Store.View] fills it.
+	// Shard describes the shard; beats tell it of leases that were never
+	// acquired, [Store.View] of all.
 	Shard Shard
 	// Seq is the number of the row's last change in the group's log.
 	Seq uint64
@@ -60,6 +61,9 @@ type Shard struct {
 	// Created is when the row was made, by the store's clock.
 	Created time.Time `json:"created,omitzero"`
 }
+
+// known reports whether the shard of a lease was told.
+func (s Shard) known() bool { return s.StartingHashKey != "" || !s.Created.IsZero() }
 
 // Row is a lease to be created.
 type Row struct {
@@ -89,6 +93,9 @@ type Session struct {
 	Host string `json:"host,omitempty"`
 	// Plan is the version of the assignment function that the session runs.
 	Plan int `json:"plan"`
+	// Version is the version of the program. A handler that stops at a lease
+	// stops it for all workers of its version; empty is no version.
+	Version string `json:"version,omitempty"`
 	// Streams are the streams whose leases it can take,
 	// account:region:stream:creationEpochMs.
 	Streams []string `json:"streams,omitempty"`

@@ -413,6 +413,7 @@ func TestARestartUnderTheSameNameTakesOverAtOnce(t *testing.T) {
 		old := w.start("a")
 		wait(2 * time.Second)
 		old.kill()
+		synctest.Wait() // its runners have stopped
 		w.start("a")
 		wait(150 * time.Millisecond) // up to a tenth of the lease time to spread
 		expectCounts(t, w, map[string]int{"a": 5})

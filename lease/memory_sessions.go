@@ -78,7 +78,7 @@ func (t *table) trim() {
 
 // sameInfo compares what is logged of a session.
 func sameInfo(a, b Session) bool {
-	return a.ID == b.ID && a.Name == b.Name && a.Host == b.Host && a.Plan == b.Plan && a.State == b.State &&
+	return a.ID == b.ID && a.Name == b.Name && a.Host == b.Host && a.Plan == b.Plan && a.Version == b.Version && a.State == b.State &&
 		a.Capacity == b.Capacity && a.MaxLeases == b.MaxLeases && slices.Equal(a.Streams, b.Streams)
 }
 
@@ -115,6 +115,7 @@ func (t *table) changes(seen uint64, n int) View {
 		Now:         t.now,
 		TTL:         time.Duration(t.ttl) * time.Millisecond,
 		Through:     t.seq,
+		Head:        t.seq,
 		Late:        map[string]int64{},
 	}
 	at, _ := slices.BinarySearchFunc(t.log, seen+1, func(c change, seq uint64) int { return cmp.Compare(c.seq, seq) })
@@ -160,10 +161,14 @@ func (t *table) addTo(v *View, c change) {
 		v.Gone = append(v.Gone, c.subject)
 		return
 	}
-	v.Leases = append(v.Leases, Lease{
+	l := Lease{
 		Name: c.subject, Token: r.token, Epoch: r.epoch, Want: r.want, WantUntil: r.wantUntil,
 		Position: r.entry.Position, Stateful: r.stateful(), Weight: r.weight, Flags: r.flags, Seq: c.seq,
-	})
+	}
+	if r.epoch == 0 {
+		l.Shard = r.shard.clone()
+	}
+	v.Leases = append(v.Leases, l)
 }
 
 func (t *table) bye(session string) {

@@ -1,27 +1,31 @@
 package lease
 
 import (
+	"cmp"
 	"maps"
+	"slices"
 	"time"
 )
 
 // mirror is a worker's copy of the group's table, made of beats only. One
 // goroutine uses it.
 type mirror struct {
-	leases   map[string]Lease
-	shards   map[string]Shard // as far as they are known; beats do not tell them
+	leases   map[string]*Lease    // with the shard, as far as it is known
+	rows     []*Lease             // all leases by name, nil when they are to be sorted anew
+	moved    map[string]time.Time // when leases changed hands, of those that did lately
 	sessions map[string]Session
 	late     map[string]int64 // sessions near their deadline, or past it
 	now      int64            // session time of the last beat
 	at       time.Time        // when it was answered
 	ttl      time.Duration
-	quiet    time.Time // when the set of workers last changed
+	members  []string  // the living at the last plan, with their states
+	quiet    time.Time // when they last changed
 }
 
 func newMirror() *mirror {
 	return &mirror{
-		leases:   map[string]Lease{},
-		shards:   map[string]Shard{},
+		leases:   map[string]*Lease{},
+		moved:    map[string]time.Time{},
 		sessions: map[string]Session{},
 		late:     map[string]int64{},
 	}
@@ -30,70 +34,96 @@ func newMirror() *mirror {
 // apply takes a beat's answer.
 func (m *mirror) apply(v View, at time.Time) {
 	for _, l := range v.Leases {
-		m.leases[l.Name] = l
+		m.put(l, at)
 	}
 	for _, name := range v.Gone {
-		delete(m.leases, name)
-		delete(m.shards, name)
+		m.drop(name)
 	}
 	for _, s := range v.Sessions {
-		old, known := m.sessions[s.ID]
-		if !known || old.State != s.State {
-			m.quiet = at
-		}
 		m.sessions[s.ID] = s
 	}
 	for _, id := range v.Left {
-		if _, known := m.sessions[id]; known {
-			m.quiet = at
-		}
 		delete(m.sessions, id)
 	}
 	m.late, m.now, m.at, m.ttl = maps.Clone(v.Late), v.Now, at, v.TTL
 }
 
-// learn notes the shard of a lease: its range, and what it waits for if it was
-// never acquired. The parents of one that was are known no more to the store.
-func (m *mirror) learn(name string, s Shard) {
-	if old, known := m.shards[name]; known && len(s.Parents) == 0 {
-		s.Parents = old.Parents
+// put takes a row.
+func (m *mirror) put(l Lease, at time.Time) {
+	old, known := m.leases[l.Name]
+	switch {
+	case !known:
+		m.leases[l.Name], m.rows = &l, nil
+		return
+	case l.Token != "" && old.Token != l.Token:
+		m.moved[l.Name] = at
 	}
-	m.shards[name] = s
+	told := l
+	l.Shard = old.Shard
+	*old = l
+	m.learn(told)
+}
+
+// learn notes the shard of a lease, if it is told: beats do of leases that were never
+// acquired. What one that was acquired, or ended, had waited for is known no more to
+// the store.
+func (m *mirror) learn(l Lease) {
+	row := m.leases[l.Name]
+	if row == nil || !l.Shard.known() {
+		return
+	}
+	parents := row.Shard.Parents
+	row.Shard = l.Shard
+	if len(l.Shard.Parents) == 0 && (l.Epoch > 0 || l.Finished()) {
+		row.Shard.Parents = parents
+	}
 }
 
 // followed notes the shards that follow one that ended here.
 func (m *mirror) followed(name string, children []Row) {
-	s, known := m.shards[name]
-	if !known {
+	row := m.leases[name]
+	if row == nil {
 		return
 	}
-	s.Children = nil
+	row.Shard.Children = nil
 	for _, c := range children {
-		s.Children = append(s.Children, c.Name)
+		row.Shard.Children = append(row.Shard.Children, c.Name)
 	}
-	m.shards[name] = s
 }
 
-// vague reports whether there are leases of which the shard is not known.
+// vague reports whether there are leases of which the shard is not known: they were
+// acquired before this worker heard of them.
 func (m *mirror) vague() bool {
-	for name := range m.leases {
-		if _, ok := m.shards[name]; !ok {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.order(), func(l *Lease) bool { return !l.Shard.known() })
 }
 
-// unknown reports whether there are leases of which the parents are not known.
-func (m *mirror) unknown() bool {
-	for name, l := range m.leases {
-		if l.Epoch == 0 {
-			if _, ok := m.shards[name]; !ok {
-				return true
-			}
-		}
+// drop forgets a row.
+func (m *mirror) drop(name string) {
+	m.rows = nil
+	delete(m.leases, name)
+	delete(m.moved, name)
+}
+
+// order are all leases, in the order of their names.
+func (m *mirror) order() []*Lease {
+	if m.rows == nil {
+		m.rows = slices.SortedFunc(maps.Values(m.leases), byName)
 	}
-	return false
+	return m.rows
+}
+
+func byName(a, b *Lease) int { return cmp.Compare(a.Name, b.Name) }
+
+// meet notes who lives at a plan, and when that changed. A session that lapses
+// is missing from then on, and not from when its row is removed.
+func (m *mirror) meet(living []Session, now time.Time) {
+	members := make([]string, 0, len(living))
+	for _, s := range living {
+		members = append(members, s.ID+"|"+string(s.State))
+	}
+	if !slices.Equal(members, m.members) {
+		m.members, m.quiet = members, now
+	}
 }
 
 // time is the session time now, as far as it can be told without asking: the
@@ -128,10 +158,7 @@ func (m *mirror) lapses(now time.Time, grace time.Duration) []time.Time {
 
 // has reports whether any lease of the stream is known.
 func (m *mirror) has(stream string) bool {
-	for name := range m.leases {
-		if StreamOf(name) == stream {
-			return true
-		}
-	}
-	return false
+	rows := m.order()
+	i, _ := slices.BinarySearchFunc(rows, &Lease{Name: stream + "/"}, byName)
+	return i < len(rows) && StreamOf(rows[i].Name) == stream
 }

@@ -1,36 +1,18 @@
 package lease
 
-import (
-	"cmp"
-	"hash/fnv"
-	"math"
-	"math/bits"
-	"slices"
-)
-
 // PlanVersion is the version of [Plan]; workers announce it with their
-// sessions.
+// sessions. It rises when two versions would divide the same fleet in ways that
+// undo one another.
 const PlanVersion = 1
 
-const (
-	// movesAtLeast and movesPart bound the wishes of one worker that stand at
-	// a time: the larger of 8 and a tenth of its leases.
-	movesAtLeast = 8
-	movesPart    = 10
-	// idleWeight is the load, as log2 of bytes per second, under which a lease
-	// is not moved for its load: 64 KiB/s.
-	idleWeight = 16
-	// lightenBand and lightenLeast are the dead-band of moves for load: the
-	// busier worker must have 5/4 of the other's load and 1 MiB/s more.
-	lightenBand  = 1.25
-	lightenLeast = 1 << 20
-)
+// oldestPlan is the oldest version that this build can plan by.
+const oldestPlan = 1
 
 // Fleet is what a plan is made from: the same for every worker that has applied
 // the same changes.
 type Fleet struct {
-	// Leases are all leases, in any order. Those that were never acquired have
-	// their Shard.Parents.
+	// Leases are all leases; in the order of their names they cost least. Those
+	// that were never acquired have their Shard.Parents.
 	Leases []Lease
 	// Sessions are the living ones; a lease of another session has lapsed.
 	Sessions []Session
@@ -38,8 +20,16 @@ type Fleet struct {
 	Now int64
 	// Rebalance says whether leases of living workers may be asked for.
 	Rebalance bool
-	// Keep are leases that are not to be asked for, for now.
+	// Keep are leases that are not to be asked for: they changed hands a moment
+	// ago.
 	Keep map[string]bool
+	// Fresh are leases that changed hands lately. They move to even out the
+	// number of leases, and not for their load.
+	Fresh map[string]bool
+	// Refused are leases that the session Self is not to ask for, for now: it has
+	// asked for them lately. They count in the plans of others as they did.
+	Refused map[string]bool
+	Self    string
 }
 
 // Assignment is what is to be done.
@@ -49,8 +39,9 @@ type Assignment struct {
 	// Move are leases of living workers with the sessions that should ask for
 	// them; wishes that stand already are not repeated.
 	Move []Step
-	// Share is the number of leases that one worker of average capacity has.
-	Share int
+	// Shares are the exact shares of the sessions that leases are planned for,
+	// in leases.
+	Shares map[string]float64
 }
 
 // Step is one lease and the session that it should go to.
@@ -61,141 +52,60 @@ type Step struct{ Lease, Session string }
 //
 //   - leases stay where they are;
 //   - free and lapsed ones go to the worker that asked for them, or to the one
-//     with the fewest for its capacity, then with the least load;
-//   - leases of the living move only to even out: by number when two workers
-//     differ by more than one, by load outside of a dead-band.
+//     that is the furthest below its share, then to the one with the least load;
+//   - leases of the living move only to even out: by number when two workers'
+//     distances from their shares differ by more than one lease, by load
+//     outside of a dead-band.
 //
-// A shard whose parents are not finished is not planned, and a worker gets only
-// leases of the streams it declared, up to its MaxLeases.
-func Plan(f Fleet) Assignment {
-	p := newPlanner(f)
+// A worker's share is in proportion to its capacity, among the workers that may
+// take the same leases, and no more than its MaxLeases. A worker may take
+// leases of the streams it declared, but for those that a handler of its
+// version stopped at. A shard whose parents are not finished is not planned,
+// nor is one that is paused by hand.
+//
+// The lowest version among the living counts: while one lives whose version
+// this build cannot plan by, nothing is asked of the living.
+func Plan(f Fleet) Assignment { return newPlanner(f).plan() }
+
+func (p *planner) plan() Assignment {
 	p.place()
-	if f.Rebalance {
-		p.level()
-		p.lighten()
+	if p.f.Rebalance && p.f.version() >= oldestPlan {
+		if !p.level() {
+			p.lighten()
+		}
+	}
+	p.out.Shares = make(map[string]float64, len(p.seats))
+	for _, st := range p.seats {
+		p.out.Shares[st.session.ID] = st.share
 	}
 	return p.out
 }
 
-// seat is a worker in a plan.
-type seat struct {
-	session Session
-	hash    uint64  // of the session's id
-	count   int     // leases that it has after the plan
-	load    float64 // their bytes per second
-	wishes  int     // moves to it that stand or are planned
-	held    []*item // leases that can be asked of it
-	full    bool    // nothing more can be moved to it
-}
-
-// item is a lease in a plan.
-type item struct {
-	Lease
-	load float64
-	hash uint64 // of the name, 0 before the first rank
-}
-
-// rank is the rendezvous of the lease and a worker.
-func (it *item) rank(st *seat) uint64 {
-	if it.hash == 0 {
-		it.hash = hashOf(it.Name)
-	}
-	return rendezvous(it.hash, st.hash)
-}
-
-func newItem(l Lease) *item {
-	it := &item{Lease: l}
-	if l.Weight > 0 {
-		it.load = math.Ldexp(1, int(min(l.Weight, 40)))
-	}
-	return it
-}
-
-type planner struct {
-	f     Fleet
-	seats []*seat // by session
-	free  []*item
-	out   Assignment
-}
-
-func newPlanner(f Fleet) *planner {
-	p := &planner{f: f}
-	seats, living := map[string]*seat{}, map[string]bool{}
+// version is the version by which the fleet plans.
+func (f Fleet) version() int {
+	lowest := PlanVersion
 	for _, s := range f.Sessions {
-		living[s.ID] = true
-		if s.State == StateUp {
-			st := &seat{session: s, hash: hashOf(s.ID)}
-			seats[s.ID] = st
-			p.seats = append(p.seats, st)
-		}
+		lowest = min(lowest, s.Plan)
 	}
-	slices.SortFunc(p.seats, func(a, b *seat) int { return cmp.Compare(a.session.ID, b.session.ID) })
-
-	finished := map[string]bool{}
-	for _, l := range f.Leases {
-		finished[l.Name] = l.Finished()
-	}
-	planned := 0
-	for _, l := range f.Leases {
-		if l.Finished() || waits(l, finished) {
-			continue
-		}
-		planned++
-		p.seat(newItem(l), seats, living)
-	}
-	for _, st := range p.seats {
-		slices.SortFunc(st.held, byName)
-	}
-	slices.SortFunc(p.free, byName)
-	if n := len(p.seats); n > 0 {
-		p.out.Share = (planned + n - 1) / n
-	}
-	return p
+	return lowest
 }
 
-func byName(a, b *item) int { return cmp.Compare(a.Name, b.Name) }
-
-// waits reports whether a lease that was never acquired has a parent that is
-// not finished; a parent without a row is not.
-func waits(l Lease, finished map[string]bool) bool {
-	return l.Epoch == 0 && slices.ContainsFunc(l.Shard.Parents, func(p string) bool { return !finished[p] })
-}
-
-// seat puts a lease where it is, or where a standing wish will bring it.
-func (p *planner) seat(it *item, seats map[string]*seat, living map[string]bool) {
-	owner := SessionOf(it.Token)
-	wished := seats[it.Want]
-	if it.WantUntil <= p.f.Now {
-		wished = nil
-	}
-	switch {
-	case !living[owner]: // free or lapsed
-		p.free = append(p.free, it)
-	case wished != nil && it.Want != owner:
-		wished.count++
-		wished.load += it.load
-		wished.wishes++
-	case seats[owner] != nil:
-		st := seats[owner]
-		st.count++
-		st.load += it.load
-		st.held = append(st.held, it)
-	}
-}
-
-// place gives free leases to workers.
+// place gives free leases to workers, those first that the fewest may take.
 func (p *planner) place() {
-	for _, it := range p.free {
-		st := p.wishedBy(it)
-		if st == nil {
-			st = p.lightest(it)
+	for _, k := range p.kinds {
+		for _, it := range k.free {
+			st := p.wishedBy(it)
+			if st == nil {
+				st = k.neediest(it)
+			}
+			if st == nil {
+				continue // nobody can take it
+			}
+			st.count++
+			st.taking++
+			st.load += it.load
+			p.out.Take = append(p.out.Take, Step{it.Name, st.session.ID})
 		}
-		if st == nil {
-			continue // nobody can take it
-		}
-		st.count++
-		st.load += it.load
-		p.out.Take = append(p.out.Take, Step{it.Name, st.session.ID})
 	}
 }
 
@@ -204,20 +114,18 @@ func (p *planner) wishedBy(it *item) *seat {
 	if it.Want == "" || it.WantUntil <= p.f.Now {
 		return nil
 	}
-	for _, st := range p.seats {
-		if st.session.ID == it.Want && st.takes(it) {
-			return st
-		}
+	if st := p.living[it.Want]; st != nil && st.takes(it.kind) && st.spare() {
+		return st
 	}
 	return nil
 }
 
-// lightest is the worker that should get a lease: the one with the fewest for
-// its capacity, then with the least load, then by rendezvous hash.
-func (p *planner) lightest(it *item) *seat {
+// neediest is the worker that should get a lease: the furthest below its share,
+// then the one with the least load, then by rendezvous hash.
+func (k *kind) neediest(it *item) *seat {
 	var best *seat
-	for _, st := range p.seats {
-		if st.takes(it) && (best == nil || st.before(best, it)) {
+	for _, st := range k.seats {
+		if st.room() && st.spare() && (best == nil || st.before(best, it)) {
 			best = st
 		}
 	}
@@ -225,72 +133,16 @@ func (p *planner) lightest(it *item) *seat {
 }
 
 // before tells whether st should rather have a lease than o. It is asked for
-// each lease and worker: the hashes are of whole names only once.
+// each free lease and worker.
 func (st *seat) before(o *seat, it *item) bool {
-	if c := cmp.Compare(st.per(st.count+1), o.per(o.count+1)); c != 0 {
-		return c < 0
+	if a, b := st.above(), o.above(); a != b {
+		return a < b
 	}
-	if c := cmp.Compare(st.load/st.capacity(), o.load/o.capacity()); c != 0 {
-		return c < 0
+	if a, b := st.burden(), o.burden(); a != b {
+		return a < b
 	}
-	if c := cmp.Compare(it.rank(o), it.rank(st)); c != 0 {
-		return c < 0
+	if a, b := it.rank(st), it.rank(o); a != b {
+		return a > b
 	}
 	return st.session.ID < o.session.ID
-}
-
-func (st *seat) capacity() float64 {
-	if st.session.Capacity <= 0 {
-		return 1
-	}
-	return st.session.Capacity
-}
-
-// per is a number of leases for the worker's capacity.
-func (st *seat) per(count int) float64 { return float64(count) / st.capacity() }
-
-// takes reports whether the worker can have one more lease of that stream.
-func (st *seat) takes(it *item) bool {
-	return (st.session.MaxLeases == 0 || st.count < st.session.MaxLeases) &&
-		slices.Contains(st.session.Streams, StreamOf(it.Name))
-}
-
-// hashOf is the hash of a name, for [rendezvous].
-func hashOf(name string) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(name)) // a hash never fails
-	return mix(h.Sum64())
-}
-
-// rendezvous is the weight of a lease and a session, given by their hashes, by
-// which all workers order the candidates for a lease alike.
-func rendezvous(lease, session uint64) uint64 { return mix(lease ^ bits.RotateLeft64(session, 32)) }
-
-// mix lets each bit reach all others.
-func mix(x uint64) uint64 {
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	x ^= x >> 33
-	x *= 0xc4ceb9fe1a85ec53
-	x ^= x >> 33
-	return x
-}
-
-// turn is the session whose turn it is, at the k-th asking, to take a lease
-// that nobody takes: the candidates in the order of their rendezvous hash.
-func turn(f Fleet, l Lease, k int) string {
-	var candidates []string
-	for _, s := range f.Sessions {
-		if s.State == StateUp && slices.Contains(s.Streams, StreamOf(l.Name)) {
-			candidates = append(candidates, s.ID)
-		}
-	}
-	if len(candidates) == 0 {
-		return ""
-	}
-	hash := hashOf(l.Name)
-	slices.SortFunc(candidates, func(a, b string) int {
-		return cmp.Compare(rendezvous(hash, hashOf(b)), rendezvous(hash, hashOf(a)))
-	})
-	return candidates[k%len(candidates)]
 }

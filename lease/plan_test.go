@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/shardrun/shardrun/checkpoint"
@@ -16,7 +15,7 @@ func fleetOf(workers, leases int) lease.Fleet {
 	f := lease.Fleet{Now: 1000, Rebalance: true}
 	for i := range workers {
 		f.Sessions = append(f.Sessions, lease.Session{
-			ID: fmt.Sprintf("w%03d", i), Name: fmt.Sprintf("w%03d", i), Streams: []string{stream}, Capacity: 1, State: lease.StateUp,
+			ID: fmt.Sprintf("w%03d", i), Name: fmt.Sprintf("w%03d", i), Streams: []string{stream}, Capacity: 1, State: lease.StateUp, Plan: lease.PlanVersion,
 		})
 	}
 	for i := range leases {
@@ -266,7 +265,7 @@ func TestPlanBoundsTheWishesOfAWorker(t *testing.T) {
 	f := fleetOf(10, 1000)
 	f = carry(f, lease.Plan(f))
 	joined := f
-	joined.Sessions = append(slices.Clone(f.Sessions), lease.Session{ID: "w999", Streams: []string{stream}, Capacity: 1, State: lease.StateUp})
+	joined.Sessions = append(slices.Clone(f.Sessions), lease.Session{ID: "w999", Streams: []string{stream}, Capacity: 1, State: lease.StateUp, Plan: lease.PlanVersion})
 	rounds := 0
 	for ; spread(joined) > 1 && rounds < 50; rounds++ {
 		a := lease.Plan(joined)
@@ -379,14 +378,25 @@ func TestPlanWithLoadsEnds(t *testing.T) {
 	}
 }
 
+// BenchmarkPlan times a plan: of a fleet that is settled, of one in which all
+// leases are free, and of one in which a worker has just joined.
 func BenchmarkPlan(b *testing.B) {
-	for _, leases := range []int{100, 10000} {
-		b.Run(strconv.Itoa(leases)+" leases of 20 workers", func(b *testing.B) {
-			f := fleetOf(20, leases)
-			f = carry(f, lease.Plan(f))
-			for b.Loop() {
-				lease.Plan(f)
-			}
+	for _, size := range []struct{ leases, workers int }{{100, 20}, {10000, 20}, {5000, 100}} {
+		free := fleetOf(size.workers, size.leases)
+		settled := carry(free, lease.Plan(free))
+		joined := settled
+		joined.Sessions = append(slices.Clone(settled.Sessions), lease.Session{
+			ID: "w999", Streams: []string{stream}, Capacity: 1, State: lease.StateUp, Plan: lease.PlanVersion,
 		})
+		for _, c := range []struct {
+			name  string
+			fleet lease.Fleet
+		}{{"settled", settled}, {"all free", free}, {"one joined", joined}} {
+			b.Run(fmt.Sprintf("%d leases of %d workers, %s", size.leases, size.workers, c.name), func(b *testing.B) {
+				for b.Loop() {
+					lease.Plan(c.fleet)
+				}
+			})
+		}
 	}
 }

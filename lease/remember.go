@@ -105,8 +105,8 @@ func (m *mirror) remembered(past map[string]Remembered) map[string]Remembered {
 		default:
 			own = Remembered{Name: name, Epoch: l.Epoch, Weight: l.Weight, Flags: l.Flags, Entry: checkpoint.Entry{Position: l.Position}}
 		}
-		if s, known := m.shards[name]; known {
-			own.Shard = s
+		if l.Shard.known() {
+			own.Shard = l.Shard
 		}
 		out[name] = own
 	}
@@ -153,9 +153,9 @@ func (m *mirror) unfollowed(out map[string]Remembered, children []string) bool {
 // children are the shards that follow each shard, as far as the table tells.
 func (m *mirror) children() map[string][]string {
 	out := map[string][]string{}
-	for name, s := range m.shards {
-		out[name] = append(out[name], s.Children...)
-		for _, p := range s.Parents {
+	for name, l := range m.leases {
+		out[name] = append(out[name], l.Shard.Children...)
+		for _, p := range l.Shard.Parents {
 			out[p] = append(out[p], name)
 		}
 	}

@@ -23,14 +23,14 @@ func known(leases ...string) *mirror {
 		if strings.Contains(marks, "e") {
 			row.Epoch, row.Position = 7, checkpoint.ShardEnd()
 		}
-		m.leases[row.Name] = row
 		s := Shard{StartingHashKey: "0", EndingHashKey: "1"}
 		for p := range strings.FieldsFuncSeq(parents, func(r rune) bool { return r == '+' }) {
 			s.Parents = append(s.Parents, "s/"+p)
 		}
 		if !strings.Contains(marks, "?") {
-			m.shards[row.Name] = s
+			row.Shard = s
 		}
+		m.leases[row.Name] = &row
 	}
 	return m
 }

@@ -29,13 +29,14 @@ type run struct {
 	session    string
 	scope      checkpoint.Scope
 	ttl        time.Duration
-	count      uint64 // answered beats
-	sent       uint64 // beats sent
-	applied    uint64 // the number of the last beat that was fully applied
-	heard      uint64 // the number of the last beat that was answered, or failed
-	seen       uint64 // the change up to which table is complete
-	beating    bool   // a beat is in flight
-	hinted     bool   // something changed while it was
+	count      uint64       // answered beats
+	sent       uint64       // beats sent
+	applied    uint64       // the number of the last beat that was fully applied
+	partly     []goodAnswer // those after it
+	heard      uint64       // the number of the last beat that was answered, or failed
+	seen       uint64       // the change up to which table is complete
+	beating    bool         // a beat is in flight
+	hinted     bool         // something changed while it was
 	beatStart  time.Time
 	beatDue    time.Time
 	beatErr    error
@@ -51,7 +52,6 @@ type run struct {
 	table      *mirror
 	former     *mirror   // the table before it was begun to be read anew, nil when it is whole
 	recall     *recall   // what is remembered of state that was lost, nil when there is nothing to restore
-	shardsDue  time.Time // when the table may be read for ranges
 	viewing    bool      // a view is being read
 	viewDue    time.Time // when the next may be
 
@@ -68,9 +68,12 @@ type run struct {
 	streams   map[string]*creation
 	audits    map[string]*audit
 	numbers   uint64    // the last token number used
-	takeDue   time.Time // when leases may be taken again, after a full step
+	taken     int       // leases taken in the present step
+	takeEnd   time.Time // when that ends
 	askDue    time.Time // when leases of others may be asked for, after an acquire that failed
 	planDue   time.Time // zero when no plan is due
+	planRest  time.Time // until when the last plan lets others have the processor
+	rows      []Lease   // what the last plan was made from, used again
 	jitter    time.Duration
 
 	// The end.
@@ -202,7 +205,7 @@ func (r *run) tick(now time.Time) time.Time {
 		r.createStreams(now)
 		r.viewShards(now)
 		r.auditStreams(now)
-		if !r.planDue.IsZero() && !now.Before(r.planDue) {
+		if !r.planDue.IsZero() && !now.Before(r.planDue) && !now.Before(r.planRest) {
 			r.plan(now)
 		}
 	}
@@ -232,8 +235,8 @@ func (r *run) next(now time.Time) time.Time {
 	if !r.paused {
 		earlier(r.term.end())
 	}
-	if r.plans() {
-		earlier(r.planDue)
+	if r.plans() && !r.planDue.IsZero() {
+		earlier(later(r.planDue, r.planRest))
 	}
 	if r.recall.pending() && !r.recall.busy {
 		earlier(r.recall.due)

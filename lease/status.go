@@ -42,14 +42,14 @@ func (r *run) status() Status {
 	for _, name := range sortedKeys(r.tenures) {
 		s.Held = append(s.Held, r.tenures[name].lease)
 	}
-	for _, l := range r.table.leases {
-		l.Shard = r.table.shards[l.Name].clone()
+	for _, row := range r.table.order() {
+		l := *row
+		l.Shard = l.Shard.clone()
 		if l.Epoch > 0 {
 			l.Shard.Parents = nil
 		}
 		s.Leases = append(s.Leases, l)
 	}
-	slices.SortFunc(s.Leases, func(a, b Lease) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Sessions, func(a, b Session) int { return strings.Compare(a.Name, b.Name) })
 	return s
 }

@@ -165,9 +165,10 @@ type View struct {
 	Sessions []Session
 	Gone     []string
 	Left     []string
-	// Through is the change up to which the rows above are complete, and More
-	// says that the table has later ones.
+	// Through is the change up to which the rows above are complete, Head the
+	// last one that there is, and More says that the table has rows in between.
 	Through uint64
+	Head    uint64
 	More    bool
 	// Late are the sessions whose deadline is near, with it.
 	Late map[string]int64

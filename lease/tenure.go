@@ -128,11 +128,6 @@ func (r *run) settled(t *tenure, released bool, err error, now time.Time) {
 
 // completed has the children planned at once, without waiting for the runner.
 func (r *run) completed(t *tenure, children []Row) {
-	for _, c := range children {
-		if r.table.leases[c.Name].Epoch == 0 { // a beat may have told of it already
-			r.table.learn(c.Name, c.Shard)
-		}
-	}
 	r.table.followed(t.lease.Name, children)
 	r.touched[t.lease.Name] = r.sent
 	r.beatSoon(time.Now())
@@ -209,21 +204,19 @@ func (r *run) stuck(t *tenure, now time.Time) bool {
 
 // reconcile compares what this worker runs with what beat number no said, as
 // far as it was sent after the last call about each lease, and drops what is
-// over or gone.
-func (r *run) reconcile(no uint64, gone []string) {
+// over.
+func (r *run) reconcile(no uint64) {
 	for _, t := range r.inOrder(func(t *tenure) bool { return r.lacks(t, no) }) {
 		t.lose(ErrLost)
 	}
-	for name, row := range r.table.leases {
-		if row.Epoch > r.past[name].Epoch {
-			delete(r.past, name) // somebody has it, and what it was left
-		}
-		if row.Finished() && r.tenures[name] == nil && r.touched[name] < no {
+	maps.DeleteFunc(r.past, func(name string, n Remembered) bool {
+		row := r.table.leases[name]
+		return row != nil && row.Epoch > n.Epoch // somebody has it, and what it was left
+	})
+	for name, sent := range r.touched {
+		if row := r.table.leases[name]; row != nil && row.Finished() && r.tenures[name] == nil && sent < no {
 			r.forget(name)
 		}
-	}
-	for _, name := range gone {
-		r.forget(name)
 	}
 	maps.DeleteFunc(r.asking, func(_ string, sent uint64) bool { return sent < no })
 }
@@ -232,8 +225,8 @@ func (r *run) reconcile(no uint64, gone []string) {
 // runs here as ours. While it is being completed, the call that is on its way tells
 // what became of it.
 func (r *run) lacks(t *tenure, no uint64) bool {
-	row, known := r.table.leases[t.lease.Name]
-	return !t.completing.Load() && t.since < no && t.running && t.over() == nil && (!known || row.Token != t.lease.Token)
+	row := r.table.leases[t.lease.Name]
+	return !t.completing.Load() && t.since < no && t.running && t.over() == nil && (row == nil || row.Token != t.lease.Token)
 }
 
 // forget drops what is known of a lease that will not be taken again.

@@ -35,7 +35,7 @@ func TestWhatNobodyRemembersOfAListing(t *testing.T) {
 				if _, parents, waits := strings.Cut(text, ":"); waits {
 					l.Shard.Parents = []string{parents}
 				}
-				table = append(table, l)
+				table = append(table, *l)
 			}
 		}
 		if got := strings.Join(unrestored(rows, table), " "); got != test.want {

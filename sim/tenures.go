@@ -128,23 +128,18 @@ func seats(v lease.View) (living []lease.Session, count map[string]int) {
 }
 
 // uneven says which two workers do not share as they should, "" when all do: no
-// lease could go from one to another that has room, so that the other would then
-// have fewer for its capacity than the one had.
+// lease could go from one to another that has room, so that the two would be
+// nearer to their exact shares.
 func uneven(v lease.View) string {
 	living, count := seats(v)
-	per := func(s lease.Session, n int) float64 {
-		if s.Capacity > 0 {
-			return float64(n) / s.Capacity
-		}
-		return float64(n)
-	}
+	share := lease.Plan(lease.Fleet{Leases: v.Leases, Sessions: living, Now: v.Now}).Shares
+	above := func(s lease.Session) float64 { return float64(count[s.ID]) - share[s.ID] }
 	for _, to := range living {
-		n := count[to.ID]
-		if to.State != lease.StateUp || to.MaxLeases > 0 && n >= to.MaxLeases {
+		if to.State != lease.StateUp || to.MaxLeases > 0 && count[to.ID] >= to.MaxLeases {
 			continue
 		}
 		for _, from := range living {
-			if from.State == lease.StateUp && per(to, n+1) < per(from, count[from.ID]) {
+			if from.State == lease.StateUp && above(from)-above(to) > 1.001 {
 				return from.Name + " has more than its share, and " + to.Name + " less"
 			}
 		}

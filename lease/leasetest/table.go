@@ -15,6 +15,8 @@ var tableCases = []testCase{
 	{"the first beat makes the group, and its lease time stands", testFirstBeat},
 	{"a beat returns only what changed", testDelta},
 	{"many changes come in pages", testPages},
+	{"a page tells how far the log goes", testHead},
+	{"a beat tells what a new lease waits for", testParentsInBeats},
 	{"a view has the shards", testView},
 	{"the first set is made once", testCreate},
 	{"a set with a parent outside of it is refused", testCreateInvalid},

@@ -157,7 +157,7 @@ func (s *Store) View(ctx context.Context, group string) (lease.View, error) {
 			return lease.View{}, fmt.Errorf("view group %q: %w", group, lease.ErrReset)
 		}
 		if base == "" {
-			base = reply.Text(10)
+			base = reply.Text(11)
 		}
 		merge(leases, sessions, page)
 		whole = page

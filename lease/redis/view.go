@@ -16,14 +16,15 @@ import (
 	"github.com/shardrun/shardrun/lease"
 )
 
-// view reads inc, now, ttl, through, more, paused, rows, late, lost, sync. A row that cannot
-// be read is left out and logged: it fails nothing else.
+// view reads inc, now, ttl, through, more, paused, rows, late, lost, sync, head. A
+// row that cannot be read is left out and logged: it fails nothing else.
 func (s *Store) view(r rediskeys.Reply) (lease.View, error) {
 	now, err := strconv.ParseInt(r.Text(1), 10, 64)
 	ttl, err2 := strconv.ParseInt(r.Text(2), 10, 64)
 	through, err3 := strconv.ParseUint(r.Text(3), 10, 64)
 	sync, err4 := strconv.ParseInt(r.Text(9), 10, 64)
-	if err := errors.Join(err, err2, err3, err4); err != nil {
+	head, err5 := strconv.ParseUint(r.Text(10), 10, 64)
+	if err := errors.Join(err, err2, err3, err4, err5); err != nil {
 		return lease.View{}, fmt.Errorf("unreadable answer: %w", err)
 	}
 	v := lease.View{
@@ -31,6 +32,7 @@ func (s *Store) view(r rediskeys.Reply) (lease.View, error) {
 		Now:         now,
 		TTL:         time.Duration(ttl) * time.Millisecond,
 		Through:     through,
+		Head:        head,
 		More:        r.Text(4) == "1",
 		Paused:      r.Text(5) == "1",
 		Lost:        r.Text(8) == "1",

@@ -2,7 +2,7 @@
 -- ARGV 4 incarnation of state that this call makes, 5 session, 6 worker name,
 --      7 count of the beat, 8 seen, 9 info, 10 load, 11 ttl ms of a new group,
 --      12 rows at most
--- reply OK inc now ttl through more paused rows late lost sync | LOST inc | RESET inc |
+-- reply OK inc now ttl through more paused rows late lost sync head | LOST inc | RESET inc |
 --      GONE | SUPERSEDED | REGRESSED k seen | RESYNC | VERSION v
 local LAPSED_A_BEAT = 20   -- long lapsed sessions that one beat removes
 local TRIMMED_A_BEAT = 100 -- removals of long ago that one beat forgets
@@ -84,7 +84,7 @@ for _, id in ipairs(lapsed) do
 end
 
 if news then announce() end
-local rows, through, more = changes(seen, limit, false)
+local rows, through, more, head = changes(seen, limit, false)
 
 -- Removals that every living worker has been told of. One that has not, because
 -- its view comes in pages, begins it again.
@@ -99,4 +99,4 @@ for _, tomb in ipairs(redis.call('ZRANGEBYSCORE', G, num(REMOVED), old, 'LIMIT',
   end
 end
 if floor > group.floor then redis.call('HSET', M, 'floor', num(floor)) end
-return { 'OK', group.inc, num(group.now), num(group.ttl), through, more and '1' or '0', group.paused and '1' or '0', rows, near(), lost(), group.syncing and group.sync or '0' }
+return { 'OK', group.inc, num(group.now), num(group.ttl), through, more and '1' or '0', group.paused and '1' or '0', rows, near(), lost(), group.syncing and group.sync or '0', head }

@@ -313,17 +313,33 @@ end
 -- names_of reads a list of names, in which no bar stands.
 local function names_of(v) return v == '' and {} or fields(v) end
 
+-- unused are those of names whose leases were never acquired, by their o.
+local function unused(names, o)
+  local out = {}
+  for k, name in ipairs(names) do
+    if o[k] and string.find(o[k], '^[^|]*|0|') then out[#out + 1] = name end
+  end
+  return out
+end
+
 -- changes lists up to limit rows above seen, in order: {name, seq, o, c, d} or
 -- {@session, seq, load, info, deadline}, with '' for what is gone. It returns
--- the rows, the change up to which they are complete, and whether there are more.
+-- the rows, the change up to which they are complete, whether there are more,
+-- and the last change of all. Of leases that were acquired d is listed only if
+-- shards says so.
 local function changes(seen, limit, shards)
   local found = redis.call('ZRANGEBYSCORE', G, '(' .. seen, '+inf', 'WITHSCORES', 'LIMIT', 0, limit + 1)
   local more = #found > 2 * limit
   local names, out = {}, {}
   for k = 1, math.min(#found, 2 * limit), 2 do names[#names + 1] = found[k] end
-  if #names == 0 then return out, redis.call('HGET', M, 'seq'), false end
+  local head = redis.call('HGET', M, 'seq')
+  if #names == 0 then return out, head, false, head end
   local o, c = redis.call('HMGET', O, unpack(names)), redis.call('HMGET', C, unpack(names))
-  local d = shards and redis.call('HMGET', D, unpack(names)) or {}
+  local d = {}
+  local asked = shards and names or unused(names, o)
+  if #asked > 0 then
+    for k, v in ipairs(redis.call('HMGET', D, unpack(asked))) do d[asked[k]] = v end
+  end
   for k, name in ipairs(names) do
     local seq = found[2 * k]
     if string.sub(name, 1, 1) == '@' then
@@ -335,11 +351,11 @@ local function changes(seen, limit, shards)
         out[k] = { name, seq, m.load, m.info, redis.call('ZSCORE', S, id) or '0' }
       end
     else
-      out[k] = { name, seq, o[k] or '', c[k] or '', d[k] or '' }
+      out[k] = { name, seq, o[k] or '', c[k] or '', d[name] or '' }
     end
   end
-  if more then return out, found[2 * #names], true end
-  return out, redis.call('HGET', M, 'seq'), false
+  if more then return out, found[2 * #names], true, head end
+  return out, head, false, head
 end
 
 -- near lists the sessions whose deadline is near or past: {session, deadline, …}.

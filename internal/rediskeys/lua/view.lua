@@ -1,11 +1,11 @@
 -- Reads the table page by page; it writes nothing.
 -- ARGV 4 the change after which to begin, 5 rows at most, 6 the floor when the
 --      first page was read, '' for the first
--- reply OK inc now ttl through more paused rows late lost sync floor | RESYNC | NONE |
+-- reply OK inc now ttl through more paused rows late lost sync head floor | RESYNC | NONE |
 --      LOST | RESET inc | VERSION v
 local refused = enter()
 if refused then return refused end
 if ARGV[6] ~= '' and math.max(tonumber(ARGV[4]), tonumber(ARGV[6])) < group.floor then return { 'RESYNC' } end
-local rows, through, more = changes(ARGV[4], tonumber(ARGV[5]), true)
+local rows, through, more, head = changes(ARGV[4], tonumber(ARGV[5]), true)
 return { 'OK', group.inc, num(group.now), num(group.ttl), through, more and '1' or '0', group.paused and '1' or '0', rows, near(), lost(),
-  group.syncing and group.sync or '0', num(group.floor) }
+  group.syncing and group.sync or '0', head, num(group.floor) }

@@ -22,9 +22,9 @@ func (s lateCompletions) Complete(ctx context.Context, in checkpoint.Scope, c le
 	return err
 }
 
-// A worker whose only shard has ended, and that knows of its children no more than
-// their names, seems to have too little; it asks nobody for more.
-func TestNothingIsAskedForBeforeChildrenAreKnown(t *testing.T) {
+// A worker whose only shard has ended seems to have too little before it has the
+// children; it asks nobody for more.
+func TestNothingIsAskedForWhileChildrenAreOnTheirWay(t *testing.T) {
 	bubble(t, 3, func(t *testing.T, w *world) {
 		late := func(c *lease.Config) { c.Store = lateCompletions{c.Store, 100 * time.Millisecond} }
 		a, b := w.start("a", late), w.start("b", late)

@@ -1,0 +1,607 @@
+package lease_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/lease"
+)
+
+var planSeeds = flag.Int("plan.seeds", 200, "random fleets in each test of plans")
+
+// round is a round of a fleet in session time, about a beat.
+const round = int64(1000)
+
+// fleet is workers that plan, each from a table that may be a few rounds old,
+// and a table that decides as a store does.
+type fleet struct {
+	t        *testing.T
+	seed     uint64
+	rng      *rand.Rand
+	now      int64
+	leases   []lease.Lease
+	index    map[string]int // of leases, by name
+	sessions []lease.Session
+	past     [][]lease.Lease     // what the table was, round by round
+	lag      int                 // how many rounds old a table may be
+	calm     bool                // leases of the living may be asked for
+	asked    map[[2]string]int64 // session, lease → when it may ask again
+	moved    map[string]int64    // lease → when it changed hands
+	takes    int                 // leases that were acquired
+	moves    int                 // wishes that were granted
+	names    int                 // of sessions
+}
+
+func newFleet(t *testing.T, seed uint64) *fleet {
+	return &fleet{
+		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), now: round, calm: true, index: map[string]int{},
+		asked: map[[2]string]int64{}, moved: map[string]int64{},
+	}
+}
+
+func (f *fleet) fatalf(format string, args ...any) {
+	f.t.Helper()
+	f.t.Fatalf("seed %d: "+format, append([]any{f.seed}, args...)...)
+}
+
+// join adds a worker.
+func (f *fleet) join(change ...func(*lease.Session)) string {
+	s := lease.Session{
+		ID: fmt.Sprintf("w%03d-%d", f.names, f.rng.IntN(1000)), Streams: []string{stream}, Capacity: 1,
+		State: lease.StateUp, Plan: lease.PlanVersion,
+	}
+	f.names++
+	for _, c := range change {
+		c(&s)
+	}
+	f.sessions = append(f.sessions, s)
+	return s.ID
+}
+
+// die takes a session away.
+func (f *fleet) die(id string) {
+	f.sessions = slices.DeleteFunc(f.sessions, func(s lease.Session) bool { return s.ID == id })
+}
+
+func (f *fleet) session(id string) *lease.Session {
+	if i := slices.IndexFunc(f.sessions, func(s lease.Session) bool { return s.ID == id }); i >= 0 {
+		return &f.sessions[i]
+	}
+	return nil
+}
+
+func (f *fleet) lease(name string) *lease.Lease {
+	i, known := f.index[name]
+	if !known {
+		f.fatalf("%s is planned, and there is none", name)
+	}
+	return &f.leases[i]
+}
+
+// add makes leases of a stream that nobody has.
+func (f *fleet) add(of string, n int) {
+	for i := range n {
+		f.index[lease.Name(of, fmt.Sprintf("s%05d", i))] = len(f.leases)
+		f.leases = append(f.leases, lease.Lease{Name: lease.Name(of, fmt.Sprintf("s%05d", i)), Epoch: 1})
+	}
+}
+
+// held are the leases of a session.
+func (f *fleet) held(id string) int {
+	n := 0
+	for _, l := range f.leases {
+		if l.Token != "" && lease.SessionOf(l.Token) == id && !l.Finished() {
+			n++
+		}
+	}
+	return n
+}
+
+func (f *fleet) counts() map[string]int {
+	out := map[string]int{}
+	for _, s := range f.sessions {
+		out[s.ID] = f.held(s.ID)
+	}
+	return out
+}
+
+// view is what a worker plans from: a table that may be old, but for what is its
+// own.
+func (f *fleet) view(id string) lease.Fleet {
+	table := f.past[max(0, len(f.past)-1-f.rng.IntN(f.lag+1))]
+	out := lease.Fleet{
+		Leases: slices.Clone(table), Sessions: slices.Clone(f.sessions), Now: f.now, Rebalance: f.calm,
+		Keep: map[string]bool{}, Fresh: map[string]bool{}, Refused: map[string]bool{}, Self: id,
+	}
+	for i := range out.Leases {
+		l := &out.Leases[i]
+		now := f.lease(l.Name)
+		switch mine := lease.SessionOf(now.Token) == id; {
+		case mine:
+			want, until := l.Want, l.WantUntil
+			*l = *now
+			if lease.SessionOf(table[i].Token) == id {
+				l.Want, l.WantUntil = want, until
+			}
+		case lease.SessionOf(l.Token) == id:
+			l.Token = ""
+		}
+		if f.asked[[2]string{id, l.Name}] > f.now {
+			out.Refused[l.Name] = true
+		}
+		if at, known := f.moved[l.Name]; known {
+			out.Keep[l.Name] = f.now-at < round
+			out.Fresh[l.Name] = f.now-at < 10*round
+		}
+	}
+	f.rng.Shuffle(len(out.Leases), func(i, j int) { out.Leases[i], out.Leases[j] = out.Leases[j], out.Leases[i] })
+	return out
+}
+
+// round lets every worker plan and act once, in any order. It returns how many
+// steps were done.
+func (f *fleet) round() int {
+	f.now += round
+	f.past = append(f.past, slices.Clone(f.leases))
+	done := 0
+	for _, i := range f.rng.Perm(len(f.sessions)) {
+		s := f.sessions[i]
+		if s.State == lease.StateUp {
+			done += f.work(s)
+		}
+	}
+	return done
+}
+
+func (f *fleet) work(s lease.Session) int {
+	v := f.view(s.ID)
+	done := 0
+	for i := range v.Leases {
+		if l := &v.Leases[i]; lease.SessionOf(l.Token) == s.ID && l.Want != "" && l.Want != s.ID && l.WantUntil > f.now {
+			done += f.answer(v, l)
+		}
+	}
+	a := lease.Plan(v)
+	for _, step := range a.Take {
+		if step.Session == s.ID {
+			done += f.take(s, step.Lease)
+		}
+	}
+	for _, step := range a.Move {
+		if step.Session == s.ID {
+			done += f.ask(s, step.Lease)
+		}
+	}
+	return done
+}
+
+// answer gives a lease to who asked for it, or refuses; what is refused does not
+// count in the plan that follows.
+func (f *fleet) answer(v lease.Fleet, l *lease.Lease) int {
+	row := f.lease(l.Name)
+	if row.Token != l.Token || row.Want != l.Want {
+		return 0
+	}
+	if !lease.Agrees(v, l.Name) {
+		row.Want, row.WantUntil = "", 0
+		l.Want, l.WantUntil = "", 0
+		return 1
+	}
+	row.Token, row.WantUntil = "", f.now+2*round
+	f.moves++
+	return 1
+}
+
+// take acquires a lease, if it may be.
+func (f *fleet) take(s lease.Session, name string) int {
+	l := f.lease(name)
+	owner, wisher := f.session(lease.SessionOf(l.Token)), f.session(l.Want)
+	reserved := l.Token == "" && l.Want != s.ID && wisher != nil && l.WantUntil > f.now
+	if owner != nil || reserved || l.Finished() {
+		return 0
+	}
+	f.takes++
+	l.Token, l.Want, l.WantUntil = checkpoint.Token(fmt.Sprintf("%s#%d", s.ID, f.takes)), "", 0
+	l.Epoch++
+	f.moved[name] = f.now
+	f.lawful(s, *l)
+	return 1
+}
+
+// lawful checks that a worker may have a lease.
+func (f *fleet) lawful(s lease.Session, l lease.Lease) {
+	switch n := f.held(s.ID); {
+	case s.MaxLeases > 0 && n > s.MaxLeases:
+		f.fatalf("%s has %d leases, and may have %d", s.ID, n, s.MaxLeases)
+	case !slices.Contains(s.Streams, lease.StreamOf(l.Name)):
+		f.fatalf("%s takes %s, whose stream it did not declare", s.ID, l.Name)
+	case l.Flags != "" && (l.Flags == "paused" || l.Flags == "stopped:"+s.Version):
+		f.fatalf("%s of version %s takes %s, which is %s", s.ID, s.Version, l.Name, l.Flags)
+	}
+}
+
+// ask asks the owner of a lease for it.
+func (f *fleet) ask(s lease.Session, name string) int {
+	f.asked[[2]string{s.ID, name}] = f.now + 4*round
+	l := f.lease(name)
+	owner, wisher := f.session(lease.SessionOf(l.Token)), f.session(l.Want)
+	if owner == nil || owner.ID == s.ID || wisher != nil && l.WantUntil > f.now {
+		return 0
+	}
+	l.Want, l.WantUntil = s.ID, f.now+4*round
+	return 1
+}
+
+// rest lets the fleet work until nothing is done any more, at most so many
+// rounds, and returns how many it were.
+func (f *fleet) rest(most int) int {
+	f.t.Helper()
+	f.lag, f.calm = 0, true
+	for n := range most {
+		if f.round() > 0 {
+			continue
+		}
+		// What rested, or was refused, may be asked for again after a while.
+		f.now += 12 * round
+		if f.round() == 0 {
+			f.settled()
+			return n
+		}
+	}
+	f.fatalf("no rest after %d rounds: %v", most, f.counts())
+	return most
+}
+
+// settled holds what is true of every fleet at rest.
+func (f *fleet) settled() {
+	f.t.Helper()
+	v := lease.Fleet{Leases: f.leases, Sessions: f.sessions, Now: f.now}
+	shares, counts := lease.Plan(v).Shares, f.counts()
+	above := func(s lease.Session) float64 { return float64(counts[s.ID]) - shares[s.ID] }
+	finished := map[string]bool{}
+	for _, l := range f.leases {
+		finished[l.Name] = l.Finished()
+	}
+	for _, l := range f.leases {
+		waits := l.Epoch == 0 && slices.ContainsFunc(l.Shard.Parents, func(p string) bool { return !finished[p] })
+		if l.Finished() || waits {
+			continue
+		}
+		owner := f.session(lease.SessionOf(l.Token))
+		for _, to := range f.sessions {
+			switch {
+			case !may(to, l) || to.MaxLeases > 0 && counts[to.ID] >= to.MaxLeases:
+			case owner == nil:
+				f.fatalf("%s has no living owner, and %s could take it", l.Name, to.ID)
+			case owner.ID != to.ID && above(*owner)-above(to) > 1.001 && f.current():
+				f.fatalf("%s should go from %s (%d of %.2f) to %s (%d of %.2f)", l.Name,
+					owner.ID, counts[owner.ID], shares[owner.ID], to.ID, counts[to.ID], shares[to.ID])
+			}
+		}
+	}
+}
+
+// may reports whether a worker may have a lease.
+func may(s lease.Session, l lease.Lease) bool {
+	return s.State == lease.StateUp && slices.Contains(s.Streams, lease.StreamOf(l.Name)) &&
+		l.Flags != "paused" && (l.Flags == "" || l.Flags != "stopped:"+s.Version)
+}
+
+// current reports whether no worker of an older version lives.
+func (f *fleet) current() bool {
+	return !slices.ContainsFunc(f.sessions, func(s lease.Session) bool { return s.Plan < lease.PlanVersion })
+}
+
+// diverse reports whether not all workers may take the same leases.
+func (f *fleet) diverse() bool {
+	return slices.ContainsFunc(f.sessions, func(s lease.Session) bool { return !slices.Equal(s.Streams, f.sessions[0].Streams) }) ||
+		slices.ContainsFunc(f.leases, func(l lease.Lease) bool { return l.Flags != "" })
+}
+
+// randomFleet makes a fleet of any kind.
+func randomFleet(t *testing.T, seed uint64) *fleet {
+	f := newFleet(t, seed)
+	streams := []string{stream}
+	if f.rng.IntN(3) == 0 {
+		streams = append(streams, "other", "third")[:2+f.rng.IntN(2)]
+	}
+	for _, s := range streams {
+		f.add(s, f.rng.IntN(80))
+	}
+	some := func(odds int) bool { return odds > 0 && f.rng.IntN(odds) == 0 }
+	capacities, bounds, subsets, olds := some(2), some(3), some(3), some(6)
+	for range 1 + f.rng.IntN(12) {
+		f.join(func(s *lease.Session) { f.character(s, streams, capacities, bounds, subsets, olds) })
+	}
+	for i := range f.leases {
+		f.fate(&f.leases[i])
+	}
+	return f
+}
+
+// character makes workers different.
+func (f *fleet) character(s *lease.Session, streams []string, capacities, bounds, subsets, olds bool) {
+	s.Streams, s.Version = slices.Clone(streams), fmt.Sprint("v", f.rng.IntN(2))
+	if capacities {
+		s.Capacity = []float64{0.5, 1, 2, 3, 10}[f.rng.IntN(5)]
+	}
+	if bounds && f.rng.IntN(2) == 0 {
+		s.MaxLeases = 1 + f.rng.IntN(20)
+	}
+	if subsets {
+		s.Streams = slices.DeleteFunc(s.Streams, func(string) bool { return f.rng.IntN(3) == 0 })
+	}
+	if olds && f.rng.IntN(3) == 0 {
+		s.Plan = 0
+	}
+}
+
+// fate lets a lease be anything: free, lapsed, owned, asked for, paused, ended.
+func (f *fleet) fate(l *lease.Lease) {
+	l.Weight = uint8(f.rng.IntN(25))
+	switch f.rng.IntN(5) {
+	case 0: // free
+	case 1:
+		l.Token = "dead#1"
+	default:
+		// It is somebody's who may have it, if one has room.
+		for range 3 {
+			s := f.sessions[f.rng.IntN(len(f.sessions))]
+			if may(s, *l) && (s.MaxLeases == 0 || f.held(s.ID) < s.MaxLeases) {
+				l.Token = checkpoint.Token(s.ID + "#1")
+				break
+			}
+		}
+	}
+	if f.rng.IntN(10) == 0 {
+		l.Want, l.WantUntil = f.sessions[f.rng.IntN(len(f.sessions))].ID, f.now+f.rng.Int64N(4*round)
+	}
+	switch f.rng.IntN(30) {
+	case 0:
+		l.Position = checkpoint.ShardEnd()
+	case 1:
+		l.Epoch, l.Token, l.Shard.Parents = 0, "", []string{f.leases[f.rng.IntN(len(f.leases))].Name}
+	case 2:
+		if l.Token == "" {
+			l.Flags = "paused"
+		}
+	case 3:
+		if l.Token == "" {
+			l.Flags = "stopped:v" + fmt.Sprint(f.rng.IntN(2))
+		}
+	}
+}
+
+// trouble is rounds in which workers come, drain and die, plan from old tables,
+// and loads change.
+func (f *fleet) trouble(rounds int) {
+	for range rounds {
+		f.lag = f.rng.IntN(3)
+		f.calm = f.rng.IntN(3) > 0
+		switch id := f.sessions[f.rng.IntN(len(f.sessions))].ID; f.rng.IntN(8) {
+		case 0:
+			f.join()
+		case 1:
+			if len(f.sessions) > 1 {
+				f.die(id)
+			}
+		case 2:
+			f.drain(id)
+		case 3:
+			for i := range f.leases {
+				f.leases[i].Weight = uint8(f.rng.IntN(25))
+			}
+		}
+		f.round()
+	}
+	f.sessions = slices.DeleteFunc(f.sessions, func(s lease.Session) bool { return s.State == lease.StateDrain })
+	if len(f.sessions) == 0 {
+		f.join()
+	}
+}
+
+// drain has a worker give back half of its leases, and take no more.
+func (f *fleet) drain(id string) {
+	f.session(id).State = lease.StateDrain
+	for i := range f.leases {
+		if l := &f.leases[i]; lease.SessionOf(l.Token) == id && f.rng.IntN(2) == 0 {
+			l.Token = ""
+		}
+	}
+}
+
+// TestFleetsComeToRest holds, for any fleet in which anything happens: when it
+// stops, every lease that can be has exactly one living owner, nobody has what
+// he may not have at any time, no lease is left that should go from one worker
+// to another, and nothing moves any more.
+func TestFleetsComeToRest(t *testing.T) {
+	for seed := range uint64(*planSeeds) {
+		f := randomFleet(t, seed)
+		f.trouble(f.rng.IntN(12))
+		f.rest(400)
+		if takes, moves := f.takes, f.moves; f.round() > 0 || f.takes != takes || f.moves != moves {
+			f.fatalf("it moves on")
+		}
+	}
+}
+
+// TestFleetsOfEqualsShareExactly holds that workers that may all take the same
+// leases have their exact share, in proportion to their capacities, to within
+// one lease; and equal ones differ by one at most.
+func TestFleetsOfEqualsShareExactly(t *testing.T) {
+	for seed := range uint64(*planSeeds) {
+		f := newFleet(t, seed)
+		f.add(stream, f.rng.IntN(150))
+		equal := f.rng.IntN(2) == 0
+		total := 0.0
+		for range 1 + f.rng.IntN(20) {
+			f.join(func(s *lease.Session) {
+				if !equal {
+					s.Capacity = []float64{0.3, 0.5, 1, 2, 3, 10, 60}[f.rng.IntN(7)]
+				}
+				total += s.Capacity
+			})
+		}
+		for i := range f.leases {
+			f.leases[i].Weight = uint8(f.rng.IntN(25))
+			if f.rng.IntN(3) > 0 {
+				f.leases[i].Token = checkpoint.Token(f.sessions[f.rng.IntN(len(f.sessions))].ID + "#1")
+			}
+		}
+		f.rest(400)
+		counts := f.counts()
+		for _, s := range f.sessions {
+			share := float64(len(f.leases)) * s.Capacity / total
+			if n := float64(counts[s.ID]); n <= share-1 || n >= share+1 {
+				f.fatalf("%s has %v leases, and its share is %.2f", s.ID, n, share)
+			}
+		}
+		if low, high := extremes(counts); equal && high-low > 1 {
+			f.fatalf("equal workers have from %d to %d leases", low, high)
+		}
+	}
+}
+
+func extremes(counts map[string]int) (low, high int) {
+	all := slices.Sorted(maps.Values(counts))
+	return all[0], all[len(all)-1]
+}
+
+// owners tells who has each lease.
+func (f *fleet) owners() map[string]string {
+	out := map[string]string{}
+	for _, l := range f.leases {
+		out[l.Name] = lease.SessionOf(l.Token)
+	}
+	return out
+}
+
+// TestOnlyWhatMustMoveMoves holds for a fleet of equals at rest: when a worker
+// dies, its leases and no others go elsewhere, evenly; when one joins, it gets its
+// share, no lease goes to anybody else, and none moves twice.
+func TestOnlyWhatMustMoveMoves(t *testing.T) {
+	for seed := range uint64(*planSeeds) {
+		f := newFleet(t, seed)
+		f.add(stream, 1+f.rng.IntN(300))
+		for range 2 + f.rng.IntN(10) {
+			f.join()
+		}
+		f.rest(400)
+		before, dead := f.owners(), f.sessions[f.rng.IntN(len(f.sessions))].ID
+		f.die(dead)
+		for n := range 3 {
+			if f.round() == 0 {
+				break
+			} else if n == 2 {
+				f.fatalf("a death is not settled after 2 rounds")
+			}
+		}
+		f.settled()
+		for name, owner := range f.owners() {
+			if before[name] != dead && owner != before[name] {
+				f.fatalf("%s goes from %s to %s because %s died", name, before[name], owner, dead)
+			}
+		}
+		if low, high := extremes(f.counts()); high-low > 1 {
+			f.fatalf("after a death workers have from %d to %d leases", low, high)
+		}
+
+		before = f.owners()
+		takes, moves, joiner := f.takes, f.moves, f.join()
+		f.rest(400)
+		for name, owner := range f.owners() {
+			if owner != before[name] && owner != joiner {
+				f.fatalf("%s goes from %s to %s because %s joined", name, before[name], owner, joiner)
+			}
+		}
+		if n := f.held(joiner); f.takes-takes != n || f.moves-moves != n {
+			f.fatalf("the joiner has %d leases, after %d moves and %d takes", n, f.moves-moves, f.takes-takes)
+		}
+		if low, high := extremes(f.counts()); high-low > 1 {
+			f.fatalf("after a join workers have from %d to %d leases", low, high)
+		}
+	}
+}
+
+// TestPlansConvergeInTwoRounds holds that after two plans that are carried out
+// nothing is left to be done, and one more for each time that a worker has more
+// moves than may stand at a time. Workers of different streams may have to make
+// room for one another first.
+func TestPlansConvergeInTwoRounds(t *testing.T) {
+	for seed := range uint64(10 * *planSeeds) {
+		f := randomFleet(t, seed)
+		v := lease.Fleet{Leases: f.leases, Sessions: f.sessions, Now: f.now + 9*round, Rebalance: true}
+		for i := range v.Leases {
+			v.Leases[i].Weight = 0
+		}
+		most, rounds := 0, 0
+		in, out := map[string]int{}, map[string]int{}
+		for ; ; rounds++ {
+			a := lease.Plan(v)
+			if len(a.Take)+len(a.Move) == 0 {
+				break
+			}
+			for _, s := range a.Move {
+				i := slices.IndexFunc(v.Leases, func(l lease.Lease) bool { return l.Name == s.Lease })
+				in[s.Session]++
+				out[lease.SessionOf(v.Leases[i].Token)]++
+				most = max(most, in[s.Session], out[lease.SessionOf(v.Leases[i].Token)])
+			}
+			v = carry(v, a)
+		}
+		allowed := 2 + most/8
+		if f.diverse() {
+			allowed = 30
+		}
+		if rounds > allowed {
+			f.fatalf("%d rounds for %d moves to or from one worker", rounds, most)
+		}
+	}
+}
+
+// TestNoiseInLoadsMovesLittle holds that loads that go up and down do not send
+// leases to and fro.
+func TestNoiseInLoadsMovesLittle(t *testing.T) {
+	for seed := range uint64(5) {
+		f := newFleet(t, seed)
+		f.add(stream, 200)
+		for range 10 {
+			f.join()
+		}
+		base := make([]uint8, len(f.leases))
+		for i := range f.leases {
+			base[i] = uint8(14 + f.rng.IntN(9))
+			f.leases[i].Weight = base[i]
+		}
+		f.rest(400)
+		moves := map[string]int{}
+		before := f.moves
+		for range 50 {
+			for i := range f.leases {
+				if f.rng.IntN(20) == 0 { // a store logs a weight once a minute
+					f.leases[i].Weight = base[i] + uint8(f.rng.IntN(2)) // twice the load or not
+				}
+			}
+			owners := f.owners()
+			f.round()
+			for name, owner := range f.owners() {
+				if owner != owners[name] && owner != "" {
+					moves[name]++
+				}
+			}
+		}
+		most := 0
+		for _, n := range moves {
+			most = max(most, n)
+		}
+		if total := f.moves - before; total > 100 || most > 4 {
+			f.fatalf("%d moves in 50 rounds, one lease %d times", total, most)
+		}
+		t.Logf("seed %d: %d moves, most %d", seed, f.moves-before, most)
+	}
+}
