@@ -252,16 +252,16 @@ func TestShares(t *testing.T) {
 		"the other is dead":     {held: []int{4, 2}, change: func(s []lease.Session) { s[1].Deadline = 5 }},
 		"twice the capacity":    {held: []int{4, 2}, change: func(s []lease.Session) { s[0].Capacity = 2 }},
 		"half the capacity":     {held: []int{2, 2}, change: func(s []lease.Session) { s[0].Capacity = 0.5 }, uneven: true},
-		"more than it wants":    {held: []int{3, 3}, change: func(s []lease.Session) { s[0].MaxLeases = 2 }, many: true},
+		"more than it wants":    {held: []int{3, 3}, change: func(s []lease.Session) { s[0].MaxLeases = 2 }, uneven: true, many: true},
 	} {
 		v := lease.View{Now: 10}
 		for i, n := range c.held {
 			id := fmt.Sprintf("session-%d", i)
-			v.Sessions = append(v.Sessions, lease.Session{ID: id, Name: id, State: lease.StateUp, Deadline: 20})
+			v.Sessions = append(v.Sessions, lease.Session{ID: id, Name: id, Streams: []string{"orders"}, State: lease.StateUp, Deadline: 20})
 			for k := range n {
-				v.Leases = append(v.Leases, lease.Lease{Name: fmt.Sprint(i, k), Token: checkpoint.Token(id + "#1")})
+				v.Leases = append(v.Leases, lease.Lease{Name: lease.Name("orders", fmt.Sprint(i, k)), Token: checkpoint.Token(id + "#1")})
 			}
-			v.Leases = append(v.Leases, lease.Lease{Name: fmt.Sprint(i), Token: checkpoint.Token(id + "#2"), Position: checkpoint.ShardEnd()})
+			v.Leases = append(v.Leases, lease.Lease{Name: lease.Name("orders", fmt.Sprint(i)), Token: checkpoint.Token(id + "#2"), Position: checkpoint.ShardEnd()})
 		}
 		if c.change != nil {
 			c.change(v.Sessions)
