@@ -130,7 +130,7 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 	default:
 		r.beatDue = r.beatStart.Add(r.ttl / 3)
 	}
-	r.applyWhole(v.Through, now)
+	r.applyWhole(v, now)
 }
 
 // goodAnswer is an answered beat of which not all changes are applied yet.
@@ -144,9 +144,9 @@ type goodAnswer struct {
 // changes come faster than pages are read that is not the last one answered, but
 // the worker knows all that was true at its start, which is what its leases
 // depend on.
-func (r *run) applyWhole(through uint64, now time.Time) {
+func (r *run) applyWhole(v View, now time.Time) {
 	n := 0
-	for n < len(r.partly) && r.partly[n].head <= through {
+	for n < len(r.partly) && (!v.More || r.partly[n].head <= v.Through) {
 		n++
 	}
 	if n == 0 {
