@@ -123,7 +123,12 @@ func (r *run) plan(now time.Time) {
 		}
 	}
 	end := time.Now()
-	r.planRest = end.Add(min(planPause*end.Sub(now), r.ttl/10))
+	r.planRest = end.Add(planRest(end.Sub(now), r.ttl))
+}
+
+// planRest is how long nothing is planned after a plan that took so long.
+func planRest(took, ttl time.Duration) time.Duration {
+	return min(planPause*took, ttl/10)
 }
 
 // wanted are the leases that this worker should acquire: those that the plan

@@ -45,7 +45,9 @@ func Simulation() Test { return Test{"./sim", "TestSim$"} }
 
 // Gallery is all mutants, room by room.
 func Gallery() []Mutant {
-	return slices.Concat(logMutants(), serverMutants(), leaseMutants(), redisMutants(), mendingMutants(), consumerMutants(), producerMutants())
+	return slices.Concat(
+		logMutants(), serverMutants(), leaseMutants(), planMutants(), redisMutants(), mendingMutants(), consumerMutants(), producerMutants(),
+	)
 }
 
 // Source returns the text of the mutant's file with the bug in it, for the module
