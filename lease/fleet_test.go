@@ -12,7 +12,7 @@ import (
 	"github.com/shardrun/shardrun/lease"
 )
 
-var planSeeds = flag.Int("plan.seeds", 200, "random fleets in each test of plans")
+var planSeeds = flag.Int("plan.seeds", 100, "random fleets in each test of plans")
 
 // round is a round of a fleet in session time, about a beat.
 const round = int64(1000)
@@ -485,7 +485,7 @@ func (f *fleet) owners() map[string]string {
 // dies, its leases and no others go elsewhere, evenly; when one joins, it gets its
 // share, no lease goes to anybody else, and none moves twice.
 func TestOnlyWhatMustMoveMoves(t *testing.T) {
-	for seed := range uint64(*planSeeds) {
+	for seed := range uint64((*planSeeds + 2) / 3) {
 		f := newFleet(t, seed)
 		f.add(stream, 1+f.rng.IntN(300))
 		for range 2 + f.rng.IntN(10) {
@@ -533,7 +533,7 @@ func TestOnlyWhatMustMoveMoves(t *testing.T) {
 // moves than may stand at a time. Workers of different streams may have to make
 // room for one another first.
 func TestPlansConvergeInTwoRounds(t *testing.T) {
-	for seed := range uint64(10 * *planSeeds) {
+	for seed := range uint64(20 * *planSeeds) {
 		f := randomFleet(t, seed)
 		v := lease.Fleet{Leases: f.leases, Sessions: f.sessions, Now: f.now + 9*round, Rebalance: true}
 		for i := range v.Leases {

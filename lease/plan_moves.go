@@ -146,7 +146,7 @@ func (p *planner) bestMove(tr transfer) *item {
 
 // free reports whether a worker may ask for a lease.
 func (p *planner) free(it *item, to *seat) bool {
-	return !p.f.Keep[it.Name] && !(p.f.Refused[it.Name] && to.session.ID == p.f.Self)
+	return !p.f.Keep[it.Name] && (to.session.ID != p.f.Self || !p.f.Refused[it.Name])
 }
 
 // betterMove orders leases by how near their load is to the ideal, then by
