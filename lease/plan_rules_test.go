@@ -184,3 +184,14 @@ func TestALongDrainPutsMovesOffForTenLeaseTimes(t *testing.T) {
 		deaf.kill()
 	})
 }
+
+// What is on its way to a worker counts against its MaxLeases, and what is asked
+// of it does too until it has gone.
+func TestPlanCountsWhatComesAndGoesAgainstMaxLeases(t *testing.T) {
+	f := owned(fleetOf(2, 3), 0, 1)
+	f.Sessions[0].MaxLeases, f.Sessions[1].MaxLeases = 1, 1
+	f.Leases[0].Want, f.Leases[0].WantUntil = "w000", f.Now+1
+	if a := lease.Plan(f); len(a.Take) != 0 {
+		t.Errorf("taken %v; one worker will have what it may, and the other still has it", a.Take)
+	}
+}

@@ -10,14 +10,14 @@ func planMutants() []Mutant {
 		Old:    "\treturn st.session.MaxLeases == 0 || st.count < st.session.MaxLeases\n",
 		New:    "\treturn st.session.MaxLeases >= 0 || st.count < st.session.MaxLeases\n",
 		Breaks: "no worker is asked to have more leases than its MaxLeases",
-		Test:   Test{manager, "TestFleetsComeToRest"},
+		Test:   Test{manager, "TestPlanCountsWhatComesAndGoesAgainstMaxLeases"},
 	}, {
 		Name:   "plan-as-if-what-is-asked-for-had-gone",
 		File:   "lease/plan_seats.go",
 		Old:    "\treturn st.session.MaxLeases == 0 || st.owned+st.taking < st.session.MaxLeases\n",
 		New:    "\treturn true\n",
 		Breaks: "no worker takes more leases than its MaxLeases",
-		Test:   Test{manager, "TestFleetsComeToRest"},
+		Test:   Test{manager, "TestPlanCountsWhatComesAndGoesAgainstMaxLeases"},
 	}, {
 		Name:   "move-what-has-an-owner",
 		File:   "lease/plan_seats.go",
