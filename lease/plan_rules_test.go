@@ -92,11 +92,23 @@ func TestARefusalIsNobodyElsesBusiness(t *testing.T) {
 	if a := lease.Plan(f); slices.ContainsFunc(a.Move, func(s lease.Step) bool { return s.Session == "w002" }) {
 		t.Errorf("moves %v; the worker asks again for what it was refused", a.Move)
 	}
+	for _, l := range f.Leases[8:] {
+		delete(all, l.Name)
+	}
+	asked := 0
+	for _, s := range lease.Plan(f).Move {
+		if s.Session == "w002" {
+			asked++
+		}
+	}
+	if asked == 0 {
+		t.Error("the worker does not ask the next one")
+	}
 }
 
 func TestLoadsInsideOfTheDeadBandStay(t *testing.T) {
 	for name, weights := range map[string][]uint8{
-		"less than a quarter more": {24, 24, 24, 24, 22, 24, 24, 24, 24, 18},
+		"less than a quarter more": {24, 24, 24, 23, 22, 24, 24, 24, 22, 21},
 		"less than 1 MiB/s more":   {18, 18, 18, 16, 16, 16, 16, 16, 16, 16},
 	} {
 		f := owned(fleetOf(2, 10), 5, 5)
@@ -193,5 +205,31 @@ func TestPlanCountsWhatComesAndGoesAgainstMaxLeases(t *testing.T) {
 	f.Leases[0].Want, f.Leases[0].WantUntil = "w000", f.Now+1
 	if a := lease.Plan(f); len(a.Take) != 0 {
 		t.Errorf("taken %v; one worker will have what it may, and the other still has it", a.Take)
+	}
+}
+
+func TestPlanSharesWhatABoundedWorkerMayNotHave(t *testing.T) {
+	f := fleetOf(3, 30)
+	f.Sessions[0].Capacity, f.Sessions[0].MaxLeases = 4, 2
+	f.Sessions[2].Capacity = 3
+	if got := counts(carry(f, lease.Plan(f))); got["w000"] != 2 || got["w001"] != 7 || got["w002"] != 21 {
+		t.Errorf("counts %v, want 2, 7 and 21", got)
+	}
+}
+
+// The owner of the busy half of an exchange may not have heard of the other half.
+func TestTheBusyHalfOfAnExchangeIsAgreedToByItself(t *testing.T) {
+	f := owned(fleetOf(2, 6), 3, 3)
+	for i, w := range []uint8{23, 22, 22, 22, 22, 21} { // 16 MiB/s and 10
+		f.Leases[i].Weight = w
+	}
+	a := lease.Plan(f)
+	if len(a.Move) != 2 {
+		t.Fatalf("moves %v, want an exchange", a.Move)
+	}
+	busy := slices.IndexFunc(f.Leases, func(l lease.Lease) bool { return l.Name == a.Move[0].Lease })
+	f.Leases[busy].Want, f.Leases[busy].WantUntil = a.Move[0].Session, f.Now+1
+	if a.Move[0].Session != "w001" || !lease.Agrees(f, a.Move[0].Lease) {
+		t.Errorf("the owner refuses %s to %s", a.Move[0].Lease, a.Move[0].Session)
 	}
 }

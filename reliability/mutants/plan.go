@@ -79,8 +79,8 @@ func planMutants() []Mutant {
 		File:   "lease/plan_shares.go",
 		Old:    "\tif st.session.MaxLeases > 0 {\n",
 		New:    "\tif st.session.MaxLeases < 0 {\n",
-		Breaks: "what a worker may not have is shared by the others",
-		Test:   Test{manager, "TestFleetsComeToRest"},
+		Breaks: "what a worker may not have is shared by the others, by their capacity",
+		Test:   Test{manager, "TestPlanSharesWhatABoundedWorkerMayNotHave"},
 	}, {
 		Name:   "place-by-numbers-alone",
 		File:   "lease/plan.go",
@@ -147,15 +147,22 @@ func planMutants() []Mutant {
 	}, {
 		Name:   "ask-again-for-what-was-refused",
 		File:   "lease/plan_moves.go",
+		Old:    "(to.session.ID != p.f.Self || !p.f.Refused[it.Name])\n",
+		New:    "(to.session.ID != p.f.Self || true)\n",
+		Breaks: "a refused wish is not repeated at once",
+		Test:   Test{manager, "TestARefusalIsNobodyElsesBusiness"},
+	}, {
+		Name:   "ask-nobody-else-after-a-refusal",
+		File:   "lease/plan_moves.go",
 		Old:    "\t\t\tif to.session.ID == p.f.Self {\n",
 		New:    "\t\t\tif to.session.ID == \"\" {\n",
-		Breaks: "a refused wish is not repeated at once, and another lease is not asked for in its place by another worker",
-		Test:   Test{manager, "TestFleetsComeToRest"},
+		Breaks: "a worker that was refused asks the next one",
+		Test:   Test{manager, "TestARefusalIsNobodyElsesBusiness"},
 	}, {
 		Name:   "move-idle-leases-for-their-load",
 		File:   "lease/plan_moves.go",
-		Old:    "exchange{a, b, p.movable(a, b, idleWeight), p.movable(b, a, 0)}\n",
-		New:    "exchange{a, b, p.movable(a, b, 0), p.movable(b, a, 0)}\n",
+		Old:    "\tidleWeight = 16\n",
+		New:    "\tidleWeight = 1\n",
 		Breaks: "idle leases do not move for load",
 		Test:   Test{manager, "TestIdleLeasesStay"},
 	}, {
@@ -192,7 +199,7 @@ func planMutants() []Mutant {
 		Old:    "worst < best && lightens(from[i].Lease, a, b) {\n",
 		New:    "worst < best {\n",
 		Breaks: "nobody asks for ever for what is refused for ever",
-		Test:   Test{manager, "TestFleetsComeToRest"},
+		Test:   Test{manager, "TestTheBusyHalfOfAnExchangeIsAgreedToByItself"},
 	}, {
 		Name:   "rest-for-no-time",
 		File:   "lease/assign.go",
@@ -204,7 +211,7 @@ func planMutants() []Mutant {
 		Name:   "move-beside-a-drain",
 		File:   "lease/assign.go",
 		Old:    "\treturn calm >= r.ttl && (!draining || calm >= drainWait*r.ttl)\n",
-		New:    "\treturn calm >= r.ttl\n",
+		New:    "\treturn calm >= r.ttl && (!draining || calm >= r.ttl)\n",
 		Breaks: "nothing moves while a worker drains",
 		Test:   Test{manager, "TestALongDrainPutsMovesOffForTenLeaseTimes"},
 	}, {
