@@ -92,6 +92,14 @@ func TestARefusalIsNobodyElsesBusiness(t *testing.T) {
 	if a := lease.Plan(f); slices.ContainsFunc(a.Move, func(s lease.Step) bool { return s.Session == "w002" }) {
 		t.Errorf("moves %v; the worker asks again for what it was refused", a.Move)
 	}
+	last := f.Leases[7].Name
+	delete(all, last)
+	for _, s := range lease.Plan(f).Move {
+		if s.Session == "w002" && s.Lease != last {
+			t.Errorf("the worker asks again for %s, which it was refused", s.Lease)
+		}
+	}
+	all[last] = true
 	for _, l := range f.Leases[8:] {
 		delete(all, l.Name)
 	}
@@ -217,7 +225,8 @@ func TestPlanSharesWhatABoundedWorkerMayNotHave(t *testing.T) {
 	}
 }
 
-// The owner of the busy half of an exchange may not have heard of the other half.
+// The owner of the busy half of an exchange may not have heard of the other half;
+// where he would refuse, nothing is asked for.
 func TestTheBusyHalfOfAnExchangeIsAgreedToByItself(t *testing.T) {
 	f := owned(fleetOf(2, 6), 3, 3)
 	for i, w := range []uint8{23, 22, 22, 22, 22, 21} { // 16 MiB/s and 10
@@ -231,5 +240,13 @@ func TestTheBusyHalfOfAnExchangeIsAgreedToByItself(t *testing.T) {
 	f.Leases[busy].Want, f.Leases[busy].WantUntil = a.Move[0].Session, f.Now+1
 	if a.Move[0].Session != "w001" || !lease.Agrees(f, a.Move[0].Lease) {
 		t.Errorf("the owner refuses %s to %s", a.Move[0].Lease, a.Move[0].Session)
+	}
+
+	f = owned(fleetOf(2, 6), 3, 3)
+	for i, w := range []uint8{23, 23, 20, 22, 22, 21} { // 17 MiB/s and 10; 8 more would be 18
+		f.Leases[i].Weight = w
+	}
+	if a := lease.Plan(f); len(a.Move) != 0 {
+		t.Errorf("moves %v, of which the owner refuses the first", a.Move)
 	}
 }
