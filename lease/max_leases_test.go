@@ -42,12 +42,12 @@ func TestLeasesOnTheirWayCount(t *testing.T) {
 // those take no more of them than they may hold, whatever is left alone then.
 func TestLeasesThatNobodyTakesGoToThoseWithRoom(t *testing.T) {
 	for name, test := range map[string]struct{ most, holds int }{
-		"a worker without a bound takes all":        {0, 4},
+		"a worker without a bound takes all":        {0, 12},
 		"a worker that may hold one keeps to one":   {1, 1},
-		"a worker that may hold three has not more": {3, 3},
+		"a worker that may hold seven has not more": {7, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, 4, func(t *testing.T, w *world) {
+			bubble(t, 12, func(t *testing.T, w *world) {
 				w.start("idler", func(c *lease.Config) { c.Store = idler{c.Store} })
 				w.start("busy", func(c *lease.Config) { c.MaxLeases = test.most })
 				for range 60 {

@@ -239,7 +239,7 @@ func planMutants() []Mutant {
 		Name:   "leave-alone-what-nobody-takes",
 		File:   "lease/assign.go",
 		Old:    "\treturn turns >= idleTurns && p.turn(name, turns-idleTurns) == r.session\n",
-		New:    "\treturn false\n",
+		New:    "\treturn turns < 0\n",
 		Breaks: "a lease that its planned owner leaves alone is taken by another",
 		Test:   Test{manager, "TestALeaseThatItsPlannedOwnerLeavesAloneIsTakenByAnother"},
 	}, {
