@@ -143,10 +143,11 @@ type goodAnswer struct {
 // applyWhole takes the last of the beats whose changes are all applied. Where
 // changes come faster than pages are read that is not the last one answered, but
 // the worker knows all that was true at its start, which is what its leases
-// depend on.
+// depend on. A table that is read from its beginning is whole at its end only: a
+// row that changes meanwhile goes to the end, and was not read before.
 func (r *run) applyWhole(v View, now time.Time) {
 	n := 0
-	for n < len(r.partly) && (!v.More || r.partly[n].head <= v.Through) {
+	for n < len(r.partly) && (!v.More || r.synced && r.partly[n].head <= v.Through) {
 		n++
 	}
 	if n == 0 {

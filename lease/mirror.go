@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// mirror is a worker's copy of the group's table, made of beats only. One
-// goroutine uses it.
+// mirror is a worker's copy of the group's table, made of beats; only the shards of
+// leases that others acquired before are read otherwise. One goroutine uses it.
 type mirror struct {
 	leases   map[string]*Lease    // with the shard, as far as it is known
 	rows     []*Lease             // all leases by name, nil when they are to be sorted anew
@@ -48,7 +48,7 @@ func (m *mirror) apply(v View, at time.Time) {
 	m.late, m.now, m.at, m.ttl = maps.Clone(v.Late), v.Now, at, v.TTL
 }
 
-// put takes a row.
+// put takes a row of a beat.
 func (m *mirror) put(l Lease, at time.Time) {
 	old, known := m.leases[l.Name]
 	switch {

@@ -147,3 +147,52 @@ func TestAWorkerThatIsBehindKeepsItsLeases(t *testing.T) {
 		}
 	})
 }
+
+// moving is a store that has its sixth beat begin anew, and a row that changes
+// while the table is read: it was behind the page when that was read, and is told
+// with the last one.
+type moving struct {
+	lease.Store
+
+	pages int // read since
+	last  lease.View
+}
+
+func (s *moving) Beat(ctx context.Context, group string, b lease.Beat) (lease.View, error) {
+	if b.Count == 6 && s.pages == 0 {
+		s.pages++
+		return lease.View{}, lease.ErrResync
+	}
+	v, err := s.Store.Beat(ctx, group, b)
+	if err != nil || s.pages == 0 || s.pages > 3 {
+		return v, err
+	}
+	switch s.pages {
+	case 1:
+		s.last = v
+		v.Leases, v.Through, v.More = v.Leases[1:], v.Head-1, true
+	case 2:
+		v.Leases, v.Sessions, v.Through, v.Head, v.More = nil, nil, s.last.Head, s.last.Head+1, true
+	case 3:
+		v.Leases = append(v.Leases, s.last.Leases[0])
+	}
+	s.pages++
+	return v, nil
+}
+
+// A worker that reads the table anew while it has leases knows less at first than
+// it did. What it has not read yet is not lost.
+func TestALeaseThatChangesWhileTheTableIsReadAnewIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, lease.NewMemory(), 4)
+		store := &moving{Store: w.store}
+		w.start("a", func(c *lease.Config) { c.Store = store })
+		wait(10 * time.Second)
+		if store.pages != 4 {
+			t.Fatalf("%d pages were read", store.pages)
+		}
+		if n := w.started(); n != 4 {
+			t.Errorf("%d runners were started, want 4: a lease was taken for lost", n)
+		}
+	})
+}

@@ -211,7 +211,7 @@ func (r *run) reconcile(no uint64) {
 	}
 	maps.DeleteFunc(r.past, func(name string, n Remembered) bool {
 		row := r.table.leases[name]
-		return row != nil && row.Epoch > n.Epoch // somebody has it, and what it was left
+		return row != nil && (row.Epoch > n.Epoch || row.Finished()) // somebody has it, and what it was left
 	})
 	for name, sent := range r.touched {
 		if row := r.table.leases[name]; row != nil && row.Finished() && r.tenures[name] == nil && sent < no {

@@ -252,9 +252,16 @@ func planMutants() []Mutant {
 	}, {
 		Name:   "count-only-the-end-of-the-log",
 		File:   "lease/beat.go",
-		Old:    "(!v.More || r.partly[n].head <= v.Through) {\n",
+		Old:    "(!v.More || r.synced && r.partly[n].head <= v.Through) {\n",
 		New:    "!v.More {\n",
 		Breaks: "a worker that is behind keeps its leases while it knows what was true when they were renewed",
 		Test:   Test{manager, "TestAWorkerThatIsBehindKeepsItsLeases"},
+	}, {
+		Name:   "believe-a-table-that-was-half-read",
+		File:   "lease/beat.go",
+		Old:    "(!v.More || r.synced && r.partly[n].head <= v.Through) {\n",
+		New:    "(!v.More || r.partly[n].head <= v.Through) {\n",
+		Breaks: "a lease whose row changes while the table is read anew is not taken for lost",
+		Test:   Test{manager, "TestALeaseThatChangesWhileTheTableIsReadAnewIsKept"},
 	}}
 }
