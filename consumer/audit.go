@@ -36,9 +36,11 @@ func (c *Consumer) list(st stream) func(context.Context, string) (lease.Listing,
 	}
 }
 
-// repaired tells of shards whose records have expired before anyone took them.
-func (c *Consumer) repaired(kind lease.Repair, l lease.Lease) {
-	if f := c.cfg.Hooks.RecordsExpired; f != nil && kind == lease.RepairRetired {
-		f(lease.ShardOf(l.Name), l.Position, checkpoint.ShardEnd())
+// happened passes on what happens to leases, and tells of shards whose records have
+// expired before anyone took them.
+func (c *Consumer) happened(e lease.Event) {
+	call(c.cfg.Hooks.Lease, e)
+	if f := c.cfg.Hooks.RecordsExpired; f != nil && e.Repair == lease.RepairRetired {
+		f(lease.ShardOf(e.Lease.Name), e.Lease.Position, checkpoint.ShardEnd())
 	}
 }

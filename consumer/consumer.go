@@ -180,7 +180,7 @@ func (c *Consumer) join(st stream, quit context.CancelCauseFunc) (*lease.Manager
 		Rediscover: c.discoverFrom(cfg.OnStateLoss, st, allShards),
 		HaltOnLoss: cfg.OnStateLoss.halt,
 		List:       c.list(st), AuditInterval: cfg.AuditInterval,
-		Hooks: lease.Hooks{Repaired: c.repaired},
+		Hooks: lease.Hooks{Event: c.happened},
 	})
 	if err != nil {
 		return nil, err

@@ -4,12 +4,16 @@ import (
 	"time"
 
 	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/lease"
 )
 
 // Hooks are called on what happens to a worker, for metrics. Nil functions are
 // skipped. They are called in line, never with a lock held, from several
 // goroutines, and must not block.
 type Hooks struct {
+	// Lease is called on each transition of the worker in its group and of its
+	// leases: joined, acquired, handed over, lost, fenced and so on.
+	Lease func(lease.Event)
 	// Started is called when the worker begins to work on a shard, at the
 	// position that it starts from.
 	Started func(shard string, from checkpoint.Position)

@@ -305,9 +305,22 @@ func (r *run) ask(a Assignment, now time.Time) {
 			}
 			if err != nil {
 				r.log.Warn("ask for leases", zap.Int("leases", len(names)), zap.Error(err))
+				return
+			}
+			for _, name := range names {
+				r.tellWanted(name)
 			}
 		}
 	})
+}
+
+// tellWanted tells that a lease was asked for.
+func (r *run) tellWanted(name string) {
+	ev := Event{Kind: EventWanted, Lease: Lease{Name: name}}
+	if l := r.table.leases[name]; l != nil {
+		ev.Lease, ev.Peer = *l, r.table.sessions[SessionOf(l.Token)].Name
+	}
+	r.events.tell(ev)
 }
 
 // wishTime is how long a wish stands: the owner's hand-over and its saving.
@@ -329,7 +342,9 @@ func (r *run) answerWishes(p *planner, now time.Time) {
 			r.refuse(t, l.Want)
 			continue
 		}
-		t.log.Info("hand-over", zap.String("to", r.table.sessions[l.Want].Name))
+		to := r.table.sessions[l.Want].Name
+		t.log.Info("hand-over", zap.String("to", to))
+		r.events.tell(Event{Kind: EventAsked, Lease: t.lease, Peer: to})
 		t.handoffBy, t.wish = now.Add(r.cfg.HandoffTime), l.Want
 		t.drain()
 	}
@@ -337,6 +352,7 @@ func (r *run) answerWishes(p *planner, now time.Time) {
 
 // refuse withdraws a session's wish for a lease of ours.
 func (r *run) refuse(t *tenure, session string) {
+	r.events.tell(Event{Kind: EventRefused, Lease: t.lease, Peer: r.table.sessions[session].Name})
 	scope, refusal := r.scope, Refusal{Name: t.lease.Name, Token: t.lease.Token, Session: session}
 	r.async(func(ctx context.Context) func() {
 		err := r.cfg.Store.Refuse(ctx, scope, refusal)

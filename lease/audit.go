@@ -72,7 +72,7 @@ func (r *run) auditStreams(now time.Time) {
 			continue
 		}
 		a.busy = true
-		au := &auditor{cfg: r.cfg, log: r.log.With(zap.String("stream", stream)), pace: r.pace, scope: r.scope, stream: stream}
+		au := &auditor{cfg: r.cfg, log: r.log.With(zap.String("stream", stream)), pace: r.pace, events: r.events, scope: r.scope, stream: stream}
 		r.calls.Go(func() {
 			repaired, err := au.audit(r.ctx)
 			r.inbox.post(func() { r.audited(a, au, repaired, err, time.Now()) })
@@ -105,6 +105,7 @@ type auditor struct {
 	cfg    Config
 	log    *zap.Logger
 	pace   *pace
+	events *events
 	scope  checkpoint.Scope
 	stream string
 }
@@ -254,8 +255,6 @@ func (a *auditor) collectOnce(ctx context.Context, c Collection) ([]error, error
 	return errs, nil
 }
 
-func (a *auditor) tell(kind Repair, l Lease) {
-	if f := a.cfg.Hooks.Repaired; f != nil {
-		f(kind, l)
-	}
+func (a *auditor) tell(done Repair, l Lease) {
+	a.events.tell(Event{Kind: EventRepaired, Repair: done, Lease: l})
 }

@@ -230,10 +230,10 @@ func (l *line) audit() int {
 		}
 		return l.listing(), nil
 	}}.withDefaults()
-	cfg.Hooks.Repaired = func(kind Repair, r Lease) { l.logf("%s %s", r.Name, kind) }
+	cfg.Hooks.Event = func(e Event) { l.logf("%s %s", e.Lease.Name, e.Repair) }
 	p := &pace{}
 	p.set(time.Minute)
-	a := &auditor{cfg: cfg, log: zap.NewNop(), pace: p, scope: l.scope, stream: auditedStream}
+	a := &auditor{cfg: cfg, events: newEvents(cfg.Hooks.Event), log: zap.NewNop(), pace: p, scope: l.scope, stream: auditedStream}
 	n, err := a.audit(l.t.Context())
 	l.must(err)
 	return n

@@ -64,10 +64,13 @@ func (a *audits) start(name string, change ...func(*lease.Config)) *worker {
 			return a.answer()
 		}
 		c.AuditInterval = 20 * time.Second
-		c.Hooks.Repaired = func(kind lease.Repair, l lease.Lease) {
+		c.Hooks.Event = func(e lease.Event) {
+			if e.Kind != lease.EventRepaired {
+				return
+			}
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			a.repaired = append(a.repaired, fmt.Sprintf("%s %s at %v", kind, lease.ShardOf(l.Name), l.Position))
+			a.repaired = append(a.repaired, fmt.Sprintf("%s %s at %v", e.Repair, lease.ShardOf(e.Lease.Name), e.Lease.Position))
 		}
 	})...)
 }

@@ -82,6 +82,7 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 		r.restart(v.Incarnation, err, now)
 	case isRegressed:
 		r.log.Warn("the store lost its latest writes; reading the whole table", zap.Error(err))
+		r.events.tell(Event{Kind: EventWritesLost, Err: err})
 		r.count = regressed.Count
 		r.reread()
 		r.beatDue = now
@@ -90,6 +91,7 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 		r.beatDue = now
 	case errors.Is(err, ErrGone):
 		r.log.Warn("the session was removed; joining with a new one")
+		r.joined = false
 		r.cancelAll()
 		r.session, r.count, r.partly = uuid.NewString(), 0, nil
 		r.beatDue = now
@@ -102,6 +104,10 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 
 // apply takes a good answer.
 func (r *run) apply(no uint64, v View, now time.Time) {
+	if !r.joined {
+		r.joined = true
+		r.events.tell(Event{Kind: EventJoined})
+	}
 	if r.scope.Incarnation == "" {
 		r.log.Info("joined the group", zap.String("session", r.session), zap.String("incarnation", v.Incarnation))
 		if v.TTL != r.cfg.TTL {
@@ -160,6 +166,7 @@ func (r *run) applyWhole(v View, now time.Time) {
 	if _, over := r.term.over(now); r.paused && !over {
 		r.paused = false
 		r.log.Info("leases are good again")
+		r.events.tell(Event{Kind: EventResumed})
 	}
 	r.reconcile(whole.no)
 	r.planSoon(now)
@@ -177,6 +184,8 @@ func (r *run) reread() {
 // back to it. The runners are cancelled: they have no lease any more.
 func (r *run) restart(incarnation string, err error, now time.Time) {
 	r.log.Error("the group's state was lost; joining the new one", zap.String("incarnation", incarnation), zap.Error(err))
+	r.joined = false
+	r.events.tell(Event{Kind: EventStateLost, Err: err})
 	r.remember()
 	for _, t := range r.inOrder(all) {
 		t.lose(err)
@@ -203,6 +212,7 @@ func (r *run) supersede(b Beat, err error, now time.Time) {
 	if r.superseded.IsZero() {
 		r.superseded = now
 		r.log.Error("another worker runs under the same name; paused")
+		r.events.tell(Event{Kind: EventSuperseded, Err: err})
 	}
 	if !r.paused { // what was acquired before may be granted yet
 		r.paused = true
@@ -233,5 +243,6 @@ func (r *run) checkDeadline(now time.Time) {
 	}
 	r.paused = true
 	r.log.Warn("the store was out of reach for almost the lease time; leases are paused", zap.Duration("since", since))
+	r.events.tell(Event{Kind: EventPaused, Err: r.beatErr})
 	r.cancelAll()
 }

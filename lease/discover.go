@@ -127,6 +127,7 @@ func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 	switch {
 	case err == nil:
 		r.log.Info("leases created", zap.String("stream", stream), zap.Int("leases", len(rows)))
+		r.events.tell(Event{Kind: EventCreated, Stream: stream, Leases: len(rows)})
 		c.tries, c.due = 0, now.Add(r.ttl/3)
 		r.beatSoon(now)
 	case errors.Is(err, ErrExists):

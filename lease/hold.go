@@ -10,6 +10,7 @@ func (r *run) releasePaused() {
 		t.handoffBy, t.keep = time.Time{}, false
 		if !t.asked {
 			t.log.Info("paused by hand")
+			r.events.tell(Event{Kind: EventHeld, Lease: t.lease})
 			t.drain()
 		}
 	}

@@ -262,6 +262,7 @@ func (r *run) gaveBack(seed Seed, err error, now time.Time) {
 		sent := c.sent(seed)
 		c.told, c.unsent = true, slices.DeleteFunc(c.unsent, func(name string) bool { return sent[name] })
 		r.log.Info("given back what was lost", zap.Int("leases", len(seed.Rows)), zap.Int("left", len(c.unsent)))
+		r.events.tell(Event{Kind: EventRestored, Leases: len(seed.Rows)})
 	case errors.Is(err, ErrSeeded):
 		r.log.Warn("what was lost cannot be given back", zap.Int("leases", len(c.unsent)), zap.Error(err))
 		r.recall = nil

@@ -44,6 +44,7 @@ type run struct {
 	joinBy     time.Time // when the first beat must have been answered
 	superseded time.Time // when another worker took the name
 	synced     bool      // table is a whole view of the group
+	joined     bool      // the session is in the group
 	paused     bool      // the local deadline has passed, or another worker has the name
 	breaks     uint64    // how often the leases were not good any more
 	stateLost  bool      // the group's state was made anew while we ran
@@ -54,6 +55,8 @@ type run struct {
 	recall     *recall   // what is remembered of state that was lost, nil when there is nothing to restore
 	viewing    bool      // a view is being read
 	viewDue    time.Time // when the next may be
+
+	events *events
 
 	// The leases; assign.go and tenure.go.
 	tenures   map[string]*tenure
@@ -107,9 +110,9 @@ func newRun(cfg Config) *run {
 		audits:    map[string]*audit{},
 		jitter:    entropy.Duration(min(100*time.Millisecond, cfg.TTL/10)),
 	}
-	r.pace, r.term = &pace{}, &term{}
+	r.pace, r.term, r.events = &pace{}, &term{}, newEvents(cfg.Hooks.Event)
 	r.pace.set(cfg.TTL)
-	r.saver = newSaver(cfg, r.pace)
+	r.saver = newSaver(cfg, r.pace, r.events)
 	for _, s := range cfg.Streams {
 		r.streams[s] = &creation{}
 	}
@@ -258,6 +261,7 @@ func (r *run) planSoon(at time.Time) {
 // drain begins the end: every runner is asked to return.
 func (r *run) drain(now time.Time) {
 	r.log.Info("drain", zap.Int("leases", len(r.tenures)))
+	r.events.tell(Event{Kind: EventDraining, Leases: len(r.tenures)})
 	r.draining, r.drainBy = true, now.Add(r.cfg.DrainTimeout)
 	r.saveBy = now.Add(r.ttl)
 	for _, t := range r.inOrder(all) {
@@ -300,6 +304,7 @@ func (r *run) leave(now time.Time) {
 			if err != nil {
 				r.log.Warn("leave the group; its session will lapse", zap.Error(err))
 			}
+			r.events.tell(Event{Kind: EventLeft, Err: err})
 			r.done = true
 		}
 	})

@@ -30,9 +30,10 @@ type saver struct {
 	store checkpoint.Store
 	cfg   Config
 	pace  *pace
-	hooks Hooks
 	log   *zap.Logger
 	wake  chan struct{} // holds one: something was added
+
+	events *events
 
 	mu     sync.Mutex     // guards all below
 	dirty  map[*Held]bool // leases with something to save; true when it is urgent
@@ -41,9 +42,9 @@ type saver struct {
 	haste  time.Time      // when the first urgent one was
 }
 
-func newSaver(cfg Config, p *pace) *saver {
+func newSaver(cfg Config, p *pace, e *events) *saver {
 	return &saver{
-		store: cfg.Store, cfg: cfg, pace: p, hooks: cfg.Hooks,
+		store: cfg.Store, cfg: cfg, pace: p, events: e,
 		log:   cfg.Logger,
 		wake:  make(chan struct{}, 1),
 		dirty: map[*Held]bool{},
@@ -181,8 +182,8 @@ func (s *saver) save(ctx context.Context, c *saving) error {
 	callCtx, cancel := context.WithTimeout(ctx, s.pace.call())
 	outcomes, err := s.store.Save(callCtx, c.scope, c.updates...)
 	cancel()
-	if s.hooks.Saved != nil {
-		s.hooks.Saved(len(c.updates), time.Since(start), err)
+	if s.cfg.Hooks.Saved != nil {
+		s.cfg.Hooks.Saved(len(c.updates), time.Since(start), err)
 	}
 	lost := errors.Is(err, ErrReset) || errors.Is(err, ErrStateLost)
 	if err != nil && !lost {
@@ -210,8 +211,10 @@ func (s *saver) saved(h *Held, version uint64, u checkpoint.Update, o checkpoint
 	if h.outcome(version, u, o) {
 		s.add(h, true)
 	}
-	if o.Err != nil && s.hooks.Fenced != nil {
-		s.hooks.Fenced(h.lease.Name, u.Position, o.Err)
+	if o.Err != nil {
+		l := h.lease
+		l.Position = u.Position
+		s.events.tell(Event{Kind: EventFenced, Lease: l, Err: o.Err})
 	}
 }
 

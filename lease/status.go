@@ -23,6 +23,8 @@ type Status struct {
 	LastBeat time.Time
 	// LastError is why the last beat failed, nil when it did not.
 	LastError error
+	// Events counts what happened since Run was called, for metrics.
+	Events map[EventKind]uint64
 	// Held are the leases with a runner, by name.
 	Held []Lease
 	// Leases and Sessions are the group as the worker sees it, by name;
@@ -37,7 +39,7 @@ func (r *run) status() Status {
 		Group: r.cfg.Group, Worker: r.cfg.WorkerName, Session: r.session,
 		Joined: r.synced, Paused: r.paused, Draining: r.draining,
 		TTL: r.ttl, LastBeat: r.term.started(), LastError: r.beatErr,
-		Sessions: r.table.living(r.table.time(time.Now())),
+		Sessions: r.table.living(r.table.time(time.Now())), Events: r.events.all(),
 	}
 	for _, name := range sortedKeys(r.tenures) {
 		s.Held = append(s.Held, r.tenures[name].lease)

@@ -46,7 +46,7 @@ func (r *run) begin(l Lease, g Grant, now time.Time) {
 		cancel(ErrLost)
 	}
 	h.log.Info("lease acquired", zap.Stringer("position", h.entry.Position))
-	call(r.cfg.Hooks.Acquired, h.lease)
+	r.events.tell(Event{Kind: EventAcquired, Lease: h.lease})
 	r.calls.Go(func() {
 		err := errExited
 		defer func() { // also when Run ends the goroutine, as t.FailNow does
@@ -107,19 +107,19 @@ func (r *run) settled(t *tenure, released bool, err error, now time.Time) {
 		delete(r.failures, name)
 		delete(r.notBefore, name)
 		t.log.Info("shard completed")
-		call(r.cfg.Hooks.Completed, t.lease)
+		r.events.tell(Event{Kind: EventCompleted, Lease: t.lease})
 	case err != nil:
 		if r.draining {
 			r.unsaved++
 			r.asks = r.sent + 1
 			r.beatSoon(now)
 		}
-		call(r.cfg.Hooks.Lost, t.lease)
+		r.events.tell(Event{Kind: EventLost, Lease: t.lease, Err: err})
 	case released:
 		t.log.Info("lease released")
-		call(r.cfg.Hooks.Released, t.lease)
+		r.events.tell(Event{Kind: EventReleased, Lease: t.lease})
 	case !t.keep:
-		call(r.cfg.Hooks.Lost, t.lease)
+		r.events.tell(Event{Kind: EventLost, Lease: t.lease, Err: ErrLost})
 	}
 	if !r.draining {
 		r.beatSoon(now)
