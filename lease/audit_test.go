@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -73,6 +74,13 @@ func (a *audits) start(name string, change ...func(*lease.Config)) *worker {
 			a.repaired = append(a.repaired, fmt.Sprintf("%s %s at %v", e.Repair, lease.ShardOf(e.Lease.Name), e.Lease.Position))
 		}
 	})...)
+}
+
+// listings are how often each worker has listed the shards.
+func (a *audits) listings() map[string]int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.listed)
 }
 
 // idle has a worker's runners wait.
@@ -296,26 +304,26 @@ func TestOneWorkerAuditsAStream(t *testing.T) {
 		time.Sleep(40 * time.Minute) // 120 intervals
 		var counts []int
 		first := ""
-		for name, n := range a.listed {
+		for name, n := range a.listings() {
 			if counts = append(counts, n); n > 100 {
 				first = name
 			}
 		}
 		slices.Sort(counts)
 		if len(counts) != 3 || first == "" || counts[0] < 35 || counts[0] > 45 || counts[1] < 50 || counts[1] > 70 || counts[2] > 130 {
-			t.Fatalf("listed %v, want about 40, 60 and 120 times", a.listed)
+			t.Fatalf("listed %v, want about 40, 60 and 120 times", counts)
 		}
 		workers[first].kill()
-		a.listed = map[string]int{}
+		before := a.listings()
 		time.Sleep(40 * time.Minute)
 		counts = nil
-		for name, n := range a.listed {
+		for name, n := range a.listings() {
 			if name != first {
-				counts = append(counts, n)
+				counts = append(counts, n-before[name])
 			}
 		}
 		if slices.Max(counts) < 100 {
-			t.Errorf("listed %v after %s was cut off", a.listed, first)
+			t.Errorf("listed %v after %s was cut off", counts, first)
 		}
 	})
 }
@@ -325,8 +333,8 @@ func TestAuditsThatAreOff(t *testing.T) {
 		a := newAudits(t)
 		a.start("one", idle, func(c *lease.Config) { c.AuditInterval = -1 })
 		time.Sleep(40 * time.Minute)
-		if len(a.listed) > 0 {
-			t.Errorf("listed %v", a.listed)
+		if listed := a.listings(); len(listed) > 0 {
+			t.Errorf("listed %v", listed)
 		}
 	})
 }
@@ -342,8 +350,8 @@ func TestAuditWaitsForAPausedGroup(t *testing.T) {
 		time.Sleep(time.Second)
 		a.listed = map[string]int{}
 		time.Sleep(40 * time.Minute)
-		if len(a.listed) > 0 {
-			t.Errorf("listed %v", a.listed)
+		if listed := a.listings(); len(listed) > 0 {
+			t.Errorf("listed %v", listed)
 		}
 	})
 }
