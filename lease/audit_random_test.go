@@ -27,7 +27,7 @@ type line struct {
 	rnd     *rand.Rand
 	store   *Memory
 	scope   checkpoint.Scope
-	count   uint64
+	sent    uint64 // beats
 	numbers uint64
 
 	shards  []*piece // oldest first
@@ -147,10 +147,10 @@ func (l *line) listedAfter(p *piece) bool {
 }
 
 func (l *line) beat() {
-	l.count++
+	l.sent++
 	_, err := l.store.Beat(l.t.Context(), auditGroup, Beat{
 		Incarnation: l.scope.Incarnation, NewIncarnation: "inc", Session: Session{ID: "w", Name: "w", State: StateUp, Streams: []string{auditedStream}},
-		Count: l.count, TTL: time.Minute,
+		Number: l.sent, TTL: time.Minute,
 	})
 	l.must(err)
 	l.scope = checkpoint.Scope{Group: auditGroup, Incarnation: "inc"}

@@ -38,7 +38,10 @@ func (r *run) beat(now time.Time) {
 		Incarnation:    r.scope.Incarnation,
 		NewIncarnation: uuid.NewString(),
 		Session:        r.describe(),
-		Count:          r.count + 1,
+		First:          !r.named,
+		Number:         no,
+		Good:           r.good,
+		Stamp:          r.stamp,
 		Seen:           r.seen,
 		TTL:            r.ttl, // the group's, also when it has to be made anew
 	}
@@ -71,7 +74,6 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 	r.checkDeadline(now) // what the loop slept over has its end, though this answer is a good one
 	previous := r.beatErr
 	r.beatErr = err
-	regressed, isRegressed := errors.AsType[*RegressedError](err)
 	switch {
 	case err == nil:
 		if previous != nil {
@@ -80,10 +82,10 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 		r.apply(no, v, now)
 	case errors.Is(err, ErrReset), errors.Is(err, ErrStateLost):
 		r.restart(v.Incarnation, err, now)
-	case isRegressed:
+	case errors.Is(err, ErrRegressed):
 		r.log.Warn("the store lost its latest writes; reading the whole table", zap.Error(err))
 		r.events.tell(Event{Kind: EventWritesLost, Err: err})
-		r.count = regressed.Count
+		r.good, r.stamp = 0, 0
 		r.reread()
 		r.beatDue = now
 	case errors.Is(err, ErrResync):
@@ -93,7 +95,8 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 		r.log.Warn("the session was removed; joining with a new one")
 		r.joined = false
 		r.cancelAll()
-		r.session, r.count, r.partly = uuid.NewString(), 0, nil
+		r.session, r.good, r.stamp = uuid.NewString(), 0, 0
+		r.reread() // the new session has not been told of anything
 		r.beatDue = now
 	case errors.Is(err, ErrSuperseded):
 		r.supersede(b, err, now)
@@ -121,8 +124,7 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 		r.recall = nil // what was remembered is there, or too late
 	}
 	r.superseded = time.Time{}
-	r.count++
-	r.seen = v.Through
+	r.named, r.good, r.stamp, r.seen = true, no, v.Stamp, v.Through
 	r.table.apply(v, now)
 	for _, name := range v.Gone {
 		r.forget(name)
@@ -190,10 +192,7 @@ func (r *run) restart(incarnation string, err error, now time.Time) {
 	for _, t := range r.inOrder(all) {
 		t.lose(err)
 	}
-	r.scope.Incarnation, r.count, r.seen, r.synced, r.stateLost = incarnation, 0, 0, false, true
-	if !r.superseded.IsZero() {
-		r.count = 1 // the first beat of a session takes the name from whoever has it
-	}
+	r.scope.Incarnation, r.good, r.stamp, r.seen, r.synced, r.stateLost = incarnation, 0, 0, 0, false, true
 	r.table, r.former, r.partly = newMirror(), nil, nil
 	for _, c := range r.streams {
 		*c = creation{busy: c.busy}

@@ -18,16 +18,14 @@ var (
 // RegressedError is how a store reports ErrRegressed: the session's own beats
 // are missing from it, so it lost its latest writes.
 type RegressedError struct {
-	// Count is the number of the session's last beat that the store knows, 0
-	// when it does not know the session.
-	Count uint64
-	// Seen is the change up to which that beat said the view was complete.
-	Seen uint64
+	// Number is of the session's last beat that the store knows, 0 when it does
+	// not know the session.
+	Number uint64
 }
 
 // Error implements error.
 func (e *RegressedError) Error() string {
-	return fmt.Sprintf("%s: its last beat of the session is %d", ErrRegressed, e.Count)
+	return fmt.Sprintf("%s: its last beat of the session is %d", ErrRegressed, e.Number)
 }
 
 // Unwrap returns ErrRegressed.

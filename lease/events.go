@@ -18,7 +18,7 @@ const (
 	// the workers remember is given back to a new one. Err has the beat's error.
 	EventStateLost EventKind = "state-lost"
 	// EventWritesLost: the store lost its latest writes, as a failover does; the
-	// worker reads the whole table. Err is a *RegressedError.
+	// worker reads the whole table. Err is ErrRegressed.
 	EventWritesLost EventKind = "writes-lost"
 	// EventSuperseded: another worker runs under the same name. The runners were
 	// cancelled, and Run ends when that stays so for a lease time.

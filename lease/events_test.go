@@ -177,7 +177,7 @@ func TestEventsOfLosses(t *testing.T) {
 		wait(3 * time.Second)
 		if e := wit.last("a", lease.EventWritesLost); wit.counts("a")[lease.EventWritesLost] != 1 {
 			t.Errorf("over a fail-over it is told %v", wit.counts("a"))
-		} else if _, ok := errors.AsType[*lease.RegressedError](e.Err); !ok {
+		} else if !errors.Is(e.Err, lease.ErrRegressed) {
 			t.Errorf("writes lost: %+v", e)
 		}
 	})

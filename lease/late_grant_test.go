@@ -114,7 +114,7 @@ func TestAGrantFromBeforeTheEndOfTheTermStartsNoRunner(t *testing.T) {
 		beat := func() {
 			count++
 			if _, err := s.Store.Beat(t.Context(), scope.Group, lease.Beat{
-				Incarnation: scope.Incarnation, NewIncarnation: uuid.NewString(), Count: count, TTL: w.ttl,
+				Incarnation: scope.Incarnation, NewIncarnation: uuid.NewString(), Number: count, TTL: w.ttl,
 				Session: lease.Session{ID: other, Name: "b", State: lease.StateDrain},
 			}); err != nil {
 				t.Fatal(err)

@@ -296,7 +296,7 @@ func TestAWishWithoutGainIsRefused(t *testing.T) {
 		w.start("a")
 		wait(time.Second)
 		other := lease.Session{ID: "other", Name: "other", State: lease.StateUp, Streams: []string{"another stream"}}
-		if _, err := w.store.Beat(t.Context(), "billing", lease.Beat{Session: other, Count: 1}); err != nil {
+		if _, err := w.store.Beat(t.Context(), "billing", lease.Beat{Session: other, Number: 1}); err != nil {
 			t.Fatal(err)
 		}
 		scope := checkpoint.Scope{Group: "billing"}

@@ -125,7 +125,7 @@ func (m *Memory) beat(group string, b Beat) (_ View, wake []func(), err error) {
 		return View{Incarnation: t.incarnation}, nil, ErrReset
 	}
 	t.tick(m.millis())
-	view, err := t.beat(b)
+	view, err := t.beat(b, time.Now().UnixMicro())
 	return view, m.announced(group, t), err
 }
 

@@ -13,18 +13,23 @@ func (t *table) alive(session string) bool {
 	return s != nil && !s.bye && s.info.Deadline > t.now
 }
 
-func (t *table) beat(b Beat) (View, error) {
+// beat renews a session at a time, in microseconds; beat.lua says why it does not.
+func (t *table) beat(b Beat, micros int64) (View, error) {
 	s, id := t.sessions[b.Session.ID], b.Session.ID
 	other := t.names[b.Session.Name]
+	var have member
+	if s != nil {
+		have = *s
+	}
 	switch {
 	case s != nil && s.bye:
 		return View{}, ErrGone
-	case other != id && t.alive(other) && b.Count > 1:
+	case s != nil && b.Number <= have.number:
+		return View{}, ErrStale
+	case other != id && t.alive(other) && !b.First:
 		return View{}, ErrSuperseded
-	case s == nil && b.Count > 1:
-		return View{}, &RegressedError{}
-	case s != nil && s.count+1 < b.Count:
-		return View{}, &RegressedError{Count: s.count, Seen: s.seen}
+	case have.number < b.Good, s != nil && have.number == b.Good && have.stamp != b.Stamp:
+		return View{}, &RegressedError{Number: have.number}
 	case b.Seen > 0 && b.Seen < t.floor && (s == nil || s.base < t.floor):
 		return View{}, ErrResync
 	}
@@ -44,12 +49,13 @@ func (t *table) beat(b Beat) (View, error) {
 	}
 	s.info = b.Session
 	s.info.Deadline = t.now + t.ttl
-	s.count, s.seen = max(s.count, b.Count), b.Seen
+	s.number, s.stamp = b.Number, micros
 	if b.Seen == 0 {
 		s.base = t.floor // a view that begins now has nothing that was removed
 	}
 	t.sweep()
 	v := t.changes(b.Seen, beatRows)
+	v.Stamp = micros
 	t.trim()
 	return v, nil
 }

@@ -74,8 +74,8 @@ type row struct {
 
 type member struct {
 	info    Session
-	count   uint64
-	seen    uint64
+	number  uint64 // of its last beat
+	stamp   int64  // when that was executed
 	base    uint64 // the floor when its view began
 	numbers uint64 // the highest token number given
 	bye     bool

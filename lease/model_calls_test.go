@@ -43,8 +43,10 @@ type script struct {
 
 // actor is a session as the script knows it.
 type actor struct {
-	id, name, incarnation string
-	count, seen, numbers  uint64
+	id, name, incarnation     string
+	sent, good, seen, numbers uint64
+	stamp                     int64
+	named                     bool
 }
 
 type held struct {
@@ -226,21 +228,27 @@ func (g *script) beat(a *actor) step {
 		*a = *g.session(a.name)
 	}
 	g.made++
+	a.sent++
 	b := lease.Beat{
-		Incarnation: a.incarnation, NewIncarnation: fmt.Sprintf("inc%d", g.made), Count: a.count + 1, Seen: a.seen, TTL: modelTTL,
+		Incarnation: a.incarnation, NewIncarnation: fmt.Sprintf("inc%d", g.made), TTL: modelTTL,
+		First: !a.named, Number: a.sent, Good: a.good, Stamp: a.stamp, Seen: a.seen,
 		Session: lease.Session{ID: a.id, Name: a.name, State: lease.StateUp, Streams: []string{modelStream}, Load: float64(g.IntN(2))},
 	}
 	switch g.IntN(40) {
 	case 0:
 		b.Incarnation = pick(g, g.incarnations)
 	case 1:
-		b.Count = max(b.Count-1, 1)
+		b.Number -= min(g.Uint64N(3), b.Number-1) // it is late
 	case 2:
-		b.Count++
+		b.Good++
 	case 3:
 		b.Session.State = lease.StateDrain
 	case 4, 5, 6:
 		b.Seen = min(b.Seen, 1+g.Uint64N(5))
+	case 7:
+		b.Stamp++
+	case 8:
+		b.First = !b.First
 	}
 	return step{kind: "beat", what: fmt.Sprintf("beat %+v", b), do: func(ctx context.Context, be backend) string {
 		v, err := be.Beat(ctx, modelGroup, b)
@@ -253,10 +261,9 @@ func (g *script) beat(a *actor) step {
 
 // told is what a worker learns from a beat.
 func (g *script) told(a *actor, b lease.Beat, v lease.View, err error) {
-	regressed, isRegressed := errors.AsType[*lease.RegressedError](err)
 	switch {
 	case err == nil:
-		a.incarnation, a.count, a.seen = v.Incarnation, b.Count, v.Through
+		a.incarnation, a.named, a.good, a.stamp, a.seen = v.Incarnation, true, b.Number, v.Stamp, v.Through
 		if !slices.Contains(g.incarnations, v.Incarnation) {
 			g.incarnations = append(g.incarnations, v.Incarnation)
 		}
@@ -264,9 +271,9 @@ func (g *script) told(a *actor, b lease.Beat, v lease.View, err error) {
 			g.epochs[l.Name] = l.Epoch
 		}
 	case errors.Is(err, lease.ErrReset), errors.Is(err, lease.ErrStateLost):
-		a.incarnation, a.count, a.seen = v.Incarnation, 0, 0
-	case isRegressed:
-		a.count, a.seen = regressed.Count, 0
+		a.incarnation, a.good, a.stamp, a.seen = v.Incarnation, 0, 0, 0
+	case errors.Is(err, lease.ErrRegressed):
+		a.good, a.stamp, a.seen = 0, 0, 0
 	case errors.Is(err, lease.ErrResync):
 		a.seen = 0
 	case errors.Is(err, lease.ErrGone):

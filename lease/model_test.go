@@ -58,7 +58,7 @@ func TestTheStoresAreOneModel(t *testing.T) {
 
 // mustReach are answers that some sequence has to have, else it proves little.
 var mustReach = []string{
-	"beat ok", "beat gone", "beat superseded", "beat regressed", "beat resync", "beat lost", "beat reset", "view ok",
+	"beat ok", "beat gone", "beat superseded", "beat regressed", "beat stale", "beat resync", "beat lost", "beat reset", "view ok",
 	"acquire ok", "acquire held", "acquire parent", "acquire gone", "acquire expired", "acquire stale", "acquire paused",
 	"acquire syncing", "acquire not ready", "save ok", "save fenced", "save regress", "save not found", "complete ok", "complete fenced",
 	"create ok", "create exists", "create syncing", "request ok", "request held", "refuse ok", "refuse fenced",

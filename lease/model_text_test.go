@@ -26,7 +26,7 @@ var modelErrors = []struct {
 // answer is an answer as text: its class, a colon, and what it says.
 func answer(says string, err error) string {
 	if r, ok := errors.AsType[*lease.RegressedError](err); ok {
-		return fmt.Sprintf("regressed: %d %d", r.Count, r.Seen)
+		return fmt.Sprintf("regressed: %d", r.Number)
 	}
 	if err == nil {
 		return "ok: " + says
@@ -80,6 +80,6 @@ func viewText(v lease.View) string {
 	slices.Sort(rows)
 	slices.Sort(v.Gone)
 	slices.Sort(v.Left)
-	return fmt.Sprintf("%s now %d ttl %v through %d more %v late %v paused %v lost %v sync %d gone %v left %v\n      %s",
-		v.Incarnation, v.Now, v.TTL, v.Through, v.More, v.Late, v.Paused, v.Lost, v.SyncUntil, v.Gone, v.Left, strings.Join(rows, "\n      "))
+	return fmt.Sprintf("%s now %d ttl %v through %d more %v late %v paused %v lost %v sync %d stamp %d gone %v left %v\n      %s",
+		v.Incarnation, v.Now, v.TTL, v.Through, v.More, v.Late, v.Paused, v.Lost, v.SyncUntil, v.Stamp, v.Gone, v.Left, strings.Join(rows, "\n      "))
 }

@@ -311,7 +311,7 @@ func TestAWorkerGoesOnWhenTheOneThatTookItsNameDies(t *testing.T) {
 		w.start("a")
 		wait(2 * time.Second)
 		rival := lease.Session{ID: "rival", Name: "a", State: lease.StateUp, Streams: []string{stream}}
-		if _, err := w.store.Beat(t.Context(), "billing", lease.Beat{Session: rival, Count: 1}); err != nil {
+		if _, err := w.store.Beat(t.Context(), "billing", lease.Beat{Session: rival, First: true, Number: 1}); err != nil {
 			t.Fatal(err)
 		}
 		wait(100 * time.Millisecond)

@@ -333,7 +333,7 @@ func (s *rolledBack) Beat(ctx context.Context, group string, b lease.Beat) (leas
 	s.mu.Unlock()
 	if then != nil {
 		then()
-		return lease.View{}, &lease.RegressedError{Count: b.Count - 1}
+		return lease.View{}, &lease.RegressedError{Number: b.Good - 1}
 	}
 	return s.Store.Beat(ctx, group, b)
 }

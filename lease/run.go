@@ -29,8 +29,10 @@ type run struct {
 	session    string
 	scope      checkpoint.Scope
 	ttl        time.Duration
-	count      uint64       // answered beats
-	sent       uint64       // beats sent
+	sent       uint64       // beats sent, and so the number of the last
+	good       uint64       // the number of the last beat that was answered well, 0 when the view begins anew
+	stamp      int64        // when the store executed it
+	named      bool         // a beat was answered well: the name is, or was, this worker's
 	applied    uint64       // the number of the last beat that was fully applied
 	partly     []goodAnswer // those after it
 	heard      uint64       // the number of the last beat that was answered, or failed

@@ -121,7 +121,7 @@ type flood struct {
 
 func (s *flood) Beat(ctx context.Context, group string, b lease.Beat) (lease.View, error) {
 	v, err := s.Store.Beat(ctx, group, b)
-	if err != nil || s.pages == 0 || b.Count < 6 {
+	if err != nil || s.pages == 0 || b.Number < 6 {
 		return v, err
 	}
 	s.pages--
@@ -159,7 +159,7 @@ type moving struct {
 }
 
 func (s *moving) Beat(ctx context.Context, group string, b lease.Beat) (lease.View, error) {
-	if b.Count == 6 && s.pages == 0 {
+	if b.Number == 6 && s.pages == 0 {
 		s.pages++
 		return lease.View{}, lease.ErrResync
 	}

@@ -42,9 +42,10 @@ var (
 	ErrNeeded = errors.New("lease is needed yet")
 	// ErrSuperseded means that a living session took this worker's name.
 	ErrSuperseded = errors.New("another worker runs under the same name")
-	// ErrStale means that an acquire with these token numbers was answered
-	// before; the caller takes higher ones.
-	ErrStale = errors.New("token numbers were used before")
+	// ErrStale means that an acquire with these token numbers, or a beat with
+	// this number or a later one, was executed before; the caller takes a higher
+	// one.
+	ErrStale = errors.New("numbers were used before")
 	// ErrSyncing means that the group's state was lost a moment ago: for one lease
 	// time the store waits for what the workers remember, and grants nothing.
 	ErrSyncing = errors.New("group state is being restored")
@@ -65,14 +66,16 @@ var (
 
 // Store keeps the table of a group: leases, sessions and positions. All
 // methods may be called concurrently, each is one atomic step, and each is safe
-// to repeat when its answer was lost. Implementations prove themselves with
+// to repeat when its answer was lost; a beat and an acquire are repeated with new
+// numbers. Implementations prove themselves with
 // the suite in lease/leasetest.
 type Store interface {
 	checkpoint.Store
 
 	// Beat renews a session and returns what changed since Seen. It fails with
 	// ErrReset, ErrStateLost (both with Beat.Incarnation set to the new one in
-	// the answer), ErrRegressed, ErrResync, ErrGone, ErrSuperseded or ErrVersion.
+	// the answer), ErrRegressed, ErrResync, ErrGone, ErrStale, ErrSuperseded or
+	// ErrVersion. One that fails renews nothing.
 	Beat(ctx context.Context, group string, b Beat) (View, error)
 	// View reads the whole table: all leases with their shards, all sessions.
 	View(ctx context.Context, group string) (View, error)
@@ -142,8 +145,19 @@ type Beat struct {
 	// uuid v4.
 	NewIncarnation string
 	Session        Session
-	// Count rises by one with each answered beat, from 1; a repeat keeps it.
-	Count uint64
+	// First takes the name from a living session that has it. It is for the
+	// beats of a worker of which none was answered yet.
+	First bool
+	// Number is of this beat, from 1. It rises with each beat of the session that
+	// is sent: a repeat has a new one, and nothing sets it back. One that comes
+	// after a later one changes nothing.
+	Number uint64
+	// Good is the number of the last beat that was answered, and Stamp the
+	// answer's [View.Stamp]: a store that has lost that beat says ErrRegressed. Both
+	// are 0 for a view that begins anew after ErrRegressed, and in an incarnation
+	// that no beat was answered in.
+	Good  uint64
+	Stamp int64
 	// Seen is the change up to which the worker's view is complete.
 	Seen uint64
 	// TTL is the lease time of a group that does not exist yet; an existing
@@ -180,6 +194,9 @@ type View struct {
 	// Lost says that this incarnation was made because the one before was
 	// lost: leases made now must start where nothing is skipped.
 	Lost bool
+	// Stamp is when the beat was executed, in microseconds of the store's clock. It
+	// tells the beat from one of the same number in a history that was lost.
+	Stamp int64
 }
 
 // Acquire asks for leases.

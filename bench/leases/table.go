@@ -61,7 +61,7 @@ func (t *table) begin(ctx context.Context) error {
 func (t *table) join(ctx context.Context) (lease.Beat, error) {
 	id := uuid.NewString()
 	b := lease.Beat{
-		Incarnation: t.scope.Incarnation, NewIncarnation: uuid.NewString(), Count: 1, TTL: leaseTime,
+		Incarnation: t.scope.Incarnation, NewIncarnation: uuid.NewString(), Number: 1, TTL: leaseTime,
 		Session: lease.Session{ID: id, Name: id, State: lease.StateUp, Streams: []string{stream}},
 	}
 	v, err := t.store.Beat(ctx, t.scope.Group, b)
@@ -98,7 +98,7 @@ func (t *table) acquire(ctx context.Context, session string, names ...string) ([
 // renew beats, until the worker has seen all changes.
 func (t *table) renew(ctx context.Context) error {
 	for {
-		t.beat.Count++
+		t.beat.Number++
 		v, err := t.store.Beat(ctx, t.scope.Group, t.beat)
 		t.beat.Seen = v.Through
 		if err != nil || !v.More {

@@ -153,7 +153,7 @@ func (f *fleet) finished(stream string, shards ...string) {
 		rows = append(rows, lease.Row{Name: lease.Name(stream, shard), Position: checkpoint.ShardEnd()})
 	}
 	session := lease.Session{ID: uuid.NewString(), Name: "test-" + uuid.NewString(), Plan: lease.PlanVersion, State: lease.StateUp}
-	v, err := f.store.Beat(f.t.Context(), "billing", lease.Beat{Session: session, Count: 1, NewIncarnation: uuid.NewString(), TTL: time.Second})
+	v, err := f.store.Beat(f.t.Context(), "billing", lease.Beat{Session: session, Number: 1, NewIncarnation: uuid.NewString(), TTL: time.Second})
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -117,7 +117,7 @@ func makeLeases(ctx context.Context, g *group, ttl time.Duration, stream string,
 		ID: uuid.NewString(), Host: cmp.Or(host, "unknown"), Plan: lease.PlanVersion, Capacity: 1, State: lease.StatePaused,
 	}
 	session.Name = "shardrun-leases-" + session.ID
-	v, err := g.Beat(ctx, g.name, lease.Beat{NewIncarnation: uuid.NewString(), Session: session, Count: 1, TTL: ttl})
+	v, err := g.Beat(ctx, g.name, lease.Beat{NewIncarnation: uuid.NewString(), Session: session, Number: 1, TTL: ttl})
 	if err != nil {
 		return err
 	}

@@ -71,8 +71,8 @@ func exercise(ctx context.Context, db *rediskeys.DB, quiet bool) error {
 		}
 		return r, err
 	}
-	beat := func(session string, count int) (rediskeys.Reply, error) {
-		return call("OK", rediskeys.Beat, "inc", session, session, count, 0, `{"name":"`+session+`"}`, 0, 2, 200)
+	beat := func(session string, number int) (rediskeys.Reply, error) {
+		return call("OK", rediskeys.Beat, "inc", session, session, number, 0, 0, 1, 0, `{"name":"`+session+`"}`, 0, 2, 200)
 	}
 	for _, step := range []func() error{
 		func() error { _, err := beat("a", 1); return err },

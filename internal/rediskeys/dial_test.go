@@ -41,7 +41,7 @@ func TestDialsThatHangKeepNobodyWaiting(t *testing.T) {
 	beat := func(within time.Duration) error {
 		ctx, cancel := context.WithTimeout(t.Context(), within)
 		defer cancel()
-		_, err := db.Run(ctx, rediskeys.Beat, group, "", "inc", "a", "a", 1, 0, "{}", 0, 1000, 200)
+		_, err := db.Run(ctx, rediskeys.Beat, group, "", "inc", "a", "a", 1, 0, 0, 1, 0, "{}", 0, 1000, 200)
 		return err
 	}
 	for range 8 {
@@ -75,7 +75,7 @@ func TestAServerIsFoundAtOnceWhenItIsBack(t *testing.T) {
 	for range 3 {
 		p.Kill()
 		for range 100 {
-			if _, err := db.Run(t.Context(), rediskeys.Beat, group, "", "inc", "a", "a", 1, 0, "{}", 0, 1000, 200); err == nil {
+			if _, err := db.Run(t.Context(), rediskeys.Beat, group, "", "inc", "a", "a", 1, 0, 0, 1, 0, "{}", 0, 1000, 200); err == nil {
 				t.Fatal("a server that was killed answers")
 			} else if !strings.Contains(err.Error(), p.Addr) && !errors.Is(err, io.EOF) {
 				t.Fatalf("the error does not say which server: %v", err)
@@ -84,7 +84,7 @@ func TestAServerIsFoundAtOnceWhenItIsBack(t *testing.T) {
 		p.Restart()
 		start := time.Now()
 		for {
-			_, err := db.Run(t.Context(), rediskeys.Beat, group, "", "inc", "a", "a", 1, 0, "{}", 0, 1000, 200)
+			_, err := db.Run(t.Context(), rediskeys.Beat, group, "", "inc", "a", "a", 1, 0, 0, 1, 0, "{}", 0, 1000, 200)
 			if err == nil {
 				break
 			}
@@ -127,7 +127,7 @@ func TestAWorkerTalksToOnePrimary(t *testing.T) {
 	for name, s := range map[string]rediskeys.Script{"beat": rediskeys.Beat, "view": rediskeys.View} {
 		args := []any{0, 1, ""}
 		if s == rediskeys.Beat {
-			args = []any{"inc", "b", "b", 1, 0, `{"name":"b"}`, 0, 1000, 200}
+			args = []any{"inc", "b", "b", 1, 0, 0, 1, 0, `{"name":"b"}`, 0, 1000, 200}
 		}
 		_, _ = db.Run(t.Context(), s, group, "", args...) // the first may find its connection closed
 		if _, err := db.Run(t.Context(), s, group, "", args...); err != nil {

@@ -36,9 +36,9 @@ func run(t *testing.T, db *rediskeys.DB, want string, s rediskeys.Script, args .
 	return r
 }
 
-func join(t *testing.T, db *rediskeys.DB, session string, count int) {
+func join(t *testing.T, db *rediskeys.DB, session string, number int) {
 	t.Helper()
-	run(t, db, "OK", rediskeys.Beat, "inc", session, session, count, 0, `{"name":"`+session+`"}`, 0, 1000, 200)
+	run(t, db, "OK", rediskeys.Beat, "inc", session, session, number, 0, 0, 1, 0, `{"name":"`+session+`"}`, 0, 1000, 200)
 }
 
 // TestAHalfMadeSetIsTheirsWhoMakesIt holds that a set under way is not
@@ -74,7 +74,7 @@ func TestAHalfMadeSetIsTheirsWhoMakesIt(t *testing.T) {
 func TestASetThatIsGivenUpTakesNoSeedWithIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDB(t)
-		r, err := db.Run(t.Context(), rediskeys.Beat, group, "former", "inc", "a", "a", 1, 0, `{"name":"a"}`, 0, 1000, 200)
+		r, err := db.Run(t.Context(), rediskeys.Beat, group, "former", "inc", "a", "a", 1, 0, 0, 1, 0, `{"name":"a"}`, 0, 1000, 200)
 		if err != nil || r.Status != "LOST" {
 			t.Fatalf("beat: %s, %v", r.Status, err)
 		}

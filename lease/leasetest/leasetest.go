@@ -92,7 +92,10 @@ type worker struct {
 	name        string
 	id          string
 	incarnation string
-	count       uint64
+	named       bool   // a beat was answered
+	sent        uint64 // beats sent
+	good        uint64 // the number of the last that was answered
+	stamp       int64  // of its answer
 	seen        uint64
 	numbers     uint64
 	state       lease.State
@@ -118,8 +121,10 @@ func (w *worker) scope() checkpoint.Scope {
 
 // next is the worker's next beat.
 func (w *worker) next() lease.Beat {
+	w.sent++
 	return lease.Beat{
-		Incarnation: w.incarnation, NewIncarnation: uuid.NewString(), Count: w.count + 1, Seen: w.seen, TTL: TTL,
+		Incarnation: w.incarnation, NewIncarnation: uuid.NewString(), TTL: TTL,
+		First: !w.named, Number: w.sent, Good: w.good, Stamp: w.stamp, Seen: w.seen,
 		Session: lease.Session{
 			ID: w.id, Name: w.name, Host: "here", Plan: 1, Streams: []string{stream}, Capacity: 1, State: w.state, Load: w.load,
 		},
@@ -130,11 +135,14 @@ func (w *worker) next() lease.Beat {
 func (w *worker) try() (lease.View, error) {
 	v, err := w.store.Beat(w.t.Context(), w.group, w.next())
 	if err == nil {
-		w.count++
+		w.named, w.good, w.stamp = true, w.sent, v.Stamp
 		w.incarnation, w.seen = v.Incarnation, v.Through
 	}
 	return v, err
 }
+
+// forget has the worker begin its view anew.
+func (w *worker) forget() { w.good, w.stamp, w.seen = 0, 0, 0 }
 
 func (w *worker) beat() lease.View {
 	w.t.Helper()

@@ -118,7 +118,8 @@ func testVoid(t *testing.T, s *subject) {
 	n.is(err, lease.ErrReset)
 	v, err := n.try()
 	n.is(err, lease.ErrReset)
-	n.incarnation, n.count, n.seen = v.Incarnation, 0, 0
+	n.incarnation = v.Incarnation
+	n.forget()
 	if v := n.beat(); !v.Lost || v.Incarnation == began {
 		t.Errorf("told %+v", v)
 	}

@@ -23,6 +23,7 @@ var sessionCases = []testCase{
 	{"state that was lost is remembered to have been", testLossRemembered},
 	{"a beat that the store does not remember is a regress", testRegressed},
 	{"a beat may be sent again", testBeatAgain},
+	{"a beat that comes late or twice changes nothing", testBeatLate},
 }
 
 func testLapse(t *testing.T, s *subject) {
@@ -108,7 +109,7 @@ func testRemoved(t *testing.T, s *subject) {
 	}
 	_, err := a.try() // it wakes up: the store does not know it
 	s.is(err, lease.ErrRegressed)
-	a.count, a.seen = 0, 0
+	a.forget()
 	a.beat()
 }
 
@@ -150,34 +151,63 @@ func testRegressed(t *testing.T, s *subject) {
 	a := s.join("a")
 	a.create(row("1"))
 	a.beat()
-	seen := a.seen
-	a.count += 5 // the store lost five beats
+	a.sent, a.good = a.sent+5, a.good+5 // the store lost five beats
 	_, err := a.try()
 	s.is(err, lease.ErrRegressed)
-	r, ok := errors.AsType[*lease.RegressedError](err)
-	if !ok || r.Count != 2 || r.Seen > seen {
+	if r, ok := errors.AsType[*lease.RegressedError](err); !ok || r.Number != 2 {
 		t.Fatalf("regressed %+v", r)
 	}
-	a.count, a.seen = r.Count, r.Seen
+	a.forget()
 	a.beat()
+	a.stamp++ // the store has one of that number, and not the one that was answered
+	_, err = a.try()
+	s.is(err, lease.ErrRegressed)
+	a.forget()
+	if v := a.beat(); len(v.Leases) != 1 {
+		t.Errorf("the whole table is %+v", v.Leases)
+	}
 	ghost := s.worker("ghost")
-	ghost.incarnation, ghost.count = a.incarnation, 7
+	ghost.incarnation, ghost.sent, ghost.good = a.incarnation, 7, 7
 	_, err = ghost.try()
 	s.is(err, lease.ErrRegressed)
 }
 
 func testBeatAgain(t *testing.T, s *subject) {
 	a := s.join("a")
-	b := a.next()
-	first, err := s.store.Beat(t.Context(), s.group, b)
+	first, err := s.store.Beat(t.Context(), s.group, a.next()) // its answer is lost
 	s.must(err)
-	again, err := s.store.Beat(t.Context(), s.group, b)
-	s.must(err)
+	again := a.beat()
 	if again.Through != first.Through || len(again.Sessions) != len(first.Sessions) {
 		t.Errorf("repeat %+v, want %+v", again, first)
 	}
-	a.count++
 	a.beat()
+}
+
+func testBeatLate(_ *testing.T, s *subject) {
+	old, b := s.worker("a"), s.join("b")
+	first := old.next()
+	_, err := s.store.Beat(s.t.Context(), s.group, first)
+	s.must(err)
+	old.beat()
+	old.create(row("1"))
+	twice := func(b lease.Beat) {
+		s.t.Helper()
+		_, err := s.store.Beat(s.t.Context(), s.group, b)
+		s.is(err, lease.ErrStale)
+	}
+	twice(first)
+	next := old.next()
+	_, err = s.store.Beat(s.t.Context(), s.group, next)
+	s.must(err)
+	twice(next)
+	young := s.join("a")
+	twice(first) // takes no name back
+	twice(next)
+	young.beat()
+	old.refused(name("1"), lease.ErrExpired)
+	pass(TTL+TTL/3, b)
+	twice(next) // renews nothing
+	old.refused(name("1"), lease.ErrExpired)
 }
 
 func testNameOfTheDead(t *testing.T, s *subject) {

@@ -22,12 +22,11 @@ func refusal(r rediskeys.Reply) error {
 	case "VERSION":
 		return fmt.Errorf("%w: %s", lease.ErrVersion, r.Text(0))
 	case "REGRESSED":
-		count, err := strconv.ParseUint(r.Text(0), 10, 64)
-		seen, err2 := strconv.ParseUint(r.Text(1), 10, 64)
-		if err := errors.Join(err, err2); err != nil {
+		number, err := strconv.ParseUint(r.Text(0), 10, 64)
+		if err != nil {
 			return fmt.Errorf("%w: %w", lease.ErrRegressed, err)
 		}
-		return &lease.RegressedError{Count: count, Seen: seen}
+		return &lease.RegressedError{Number: number}
 	}
 	return itemError(r.Status)
 }

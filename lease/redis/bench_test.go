@@ -23,7 +23,7 @@ func BenchmarkStore(b *testing.B) {
 	defer func() { _ = store.Close() }() // the benchmark is over
 	ctx, session, rows := context.Background(), uuid.NewString(), someRows(1000)
 	beat := lease.Beat{
-		NewIncarnation: uuid.NewString(), Count: 1, TTL: time.Minute,
+		NewIncarnation: uuid.NewString(), Number: 1, TTL: time.Minute,
 		Session: lease.Session{ID: session, Name: "a", State: lease.StateUp, Streams: []string{stream}},
 	}
 	must := func(err error) {
@@ -49,7 +49,7 @@ func BenchmarkStore(b *testing.B) {
 	}
 	grants := acquire()
 	for more := true; more; {
-		beat.Incarnation, beat.Seen, beat.Count = v.Incarnation, v.Through, beat.Count+1
+		beat.Incarnation, beat.Seen, beat.Number = v.Incarnation, v.Through, beat.Number+1
 		v, err = store.Beat(ctx, group, beat)
 		must(err)
 		more = v.More
@@ -58,7 +58,7 @@ func BenchmarkStore(b *testing.B) {
 
 	b.Run("beat without changes", func(b *testing.B) {
 		for b.Loop() {
-			beat.Count++
+			beat.Number++
 			_, err := store.Beat(ctx, group, beat)
 			must(err)
 		}

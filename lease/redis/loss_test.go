@@ -33,7 +33,9 @@ type one struct {
 	store   *redis.Store
 	session string
 	inc     string
-	count   uint64
+	sent    uint64
+	good    uint64
+	stamp   int64
 	token   checkpoint.Token
 }
 
@@ -60,13 +62,13 @@ func (o *one) scope() checkpoint.Scope { return checkpoint.Scope{Group: group, I
 
 func (o *one) beat(t *testing.T) (lease.View, error) {
 	t.Helper()
+	o.sent++
 	v, err := o.store.Beat(t.Context(), group, lease.Beat{
-		Incarnation: o.inc, NewIncarnation: uuid.NewString(), Count: o.count + 1, TTL: time.Second,
+		Incarnation: o.inc, NewIncarnation: uuid.NewString(), Number: o.sent, Good: o.good, Stamp: o.stamp, TTL: time.Second,
 		Session: lease.Session{ID: o.session, Name: "a", State: lease.StateUp, Streams: []string{stream}},
 	})
 	if err == nil {
-		o.count++
-		o.inc = v.Incarnation
+		o.good, o.stamp, o.inc = o.sent, v.Stamp, v.Incarnation
 	}
 	return v, err
 }
@@ -124,7 +126,7 @@ func TestALostKeyIsSeenByEveryCall(t *testing.T) {
 			if _, err := o.save(t, "7"); !errors.Is(err, lease.ErrReset) {
 				t.Errorf("without %s, save into the new state: %v", key, err)
 			}
-			o.inc, o.count = v.Incarnation, 0
+			o.inc, o.good, o.stamp = v.Incarnation, 0, 0
 			if v, err := o.beat(t); err != nil || len(v.Leases) != 0 {
 				t.Errorf("without %s, after the loss: %v, %+v", key, err, v.Leases)
 			}
@@ -150,10 +152,10 @@ func TestLostWritesAreSeen(t *testing.T) {
 		}
 		_, err = o.beat(t)
 		regressed, ok := errors.AsType[*lease.RegressedError](err)
-		if !ok || regressed.Count != 1 {
+		if !ok || regressed.Number != 1 {
 			t.Fatalf("beat: %v", err)
 		}
-		o.count = regressed.Count
+		o.good, o.stamp = 0, 0
 		if _, err := o.beat(t); err != nil {
 			t.Error(err)
 		}
@@ -305,7 +307,7 @@ func TestADialThatHangsHoldsUpNoLaterCall(t *testing.T) {
 		beat := func() error {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			_, err := store.Beat(ctx, group, lease.Beat{NewIncarnation: "i", Count: 1, TTL: time.Second, Session: lease.Session{ID: "a", Name: "a"}})
+			_, err := store.Beat(ctx, group, lease.Beat{NewIncarnation: "i", Number: 1, TTL: time.Second, Session: lease.Session{ID: "a", Name: "a"}})
 			return err
 		}
 		for range 5 {

@@ -196,7 +196,7 @@ func newRegister(t *testing.T, store lease.Store, group string) *registerSubject
 // join begins a session.
 func (s *registerSubject) join(i int) {
 	_, err := s.store.Beat(s.t.Context(), s.scope.Group, lease.Beat{
-		NewIncarnation: "inc", Count: 1, TTL: 5 * time.Minute,
+		NewIncarnation: "inc", Number: 1, TTL: 5 * time.Minute,
 		Session: lease.Session{ID: s.sessions[i], Name: s.sessions[i], Plan: 1, Streams: []string{stream}, Capacity: 1, State: lease.StateUp},
 	})
 	if err != nil {

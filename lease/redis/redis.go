@@ -119,12 +119,20 @@ func (s *Store) Beat(ctx context.Context, group string, b lease.Beat) (lease.Vie
 		return lease.View{}, fmt.Errorf("beat group %q: %w", group, err)
 	}
 	reply, err := s.call(ctx, "beat", rediskeys.Beat, checkpoint.Scope{Group: group, Incarnation: b.Incarnation},
-		b.NewIncarnation, b.Session.ID, b.Session.Name, strconv.FormatUint(b.Count, 10), strconv.FormatUint(b.Seen, 10),
+		b.NewIncarnation, b.Session.ID, b.Session.Name, strconv.FormatUint(b.Number, 10),
+		strconv.FormatUint(b.Good, 10), strconv.FormatInt(b.Stamp, 10), flag(b.First), strconv.FormatUint(b.Seen, 10),
 		info, load, b.TTL.Milliseconds(), beatRows)
 	if err != nil {
 		return lease.View{Incarnation: reply.Text(0)}, err
 	}
-	return s.view(reply)
+	v, err := s.view(reply)
+	if err != nil {
+		return v, err
+	}
+	if v.Stamp, err = strconv.ParseInt(reply.Text(11), 10, 64); err != nil {
+		return lease.View{}, fmt.Errorf("beat group %q: unreadable answer: %w", group, err)
+	}
+	return v, nil
 }
 
 // View implements [lease.Store]. It reads page by page; a row that changes on

@@ -1,13 +1,15 @@
 -- Renews a session and returns what changed since its last view.
 -- ARGV 4 incarnation of state that this call makes, 5 session, 6 worker name,
---      7 count of the beat, 8 seen, 9 info, 10 load, 11 ttl ms of a new group,
---      12 rows at most
--- reply OK inc now ttl through more paused rows late lost sync head | LOST inc | RESET inc |
---      GONE | SUPERSEDED | REGRESSED k seen | RESYNC | VERSION v
+--      7 number of the beat, 8 that of the last one that was answered, 9 its stamp,
+--      10 '1' takes the name, 11 seen, 12 info, 13 load, 14 ttl ms of a new group,
+--      15 rows at most
+-- reply OK inc now ttl through more paused rows late lost sync head stamp | LOST inc |
+--      RESET inc | GONE | STALE | SUPERSEDED | REGRESSED k | RESYNC | VERSION v
 local LAPSED_A_BEAT = 20   -- long lapsed sessions that one beat removes
 local TRIMMED_A_BEAT = 100 -- removals of long ago that one beat forgets
-local made, session, name, count, seen = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
-local info, load, ttl, limit = ARGV[9], ARGV[10], ARGV[11], tonumber(ARGV[12])
+local made, session, name, count = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+local good, stamp, first, seen = tonumber(ARGV[8]), ARGV[9], ARGV[10] == '1', ARGV[11]
+local info, load, ttl, limit = ARGV[12], ARGV[13], ARGV[14], tonumber(ARGV[15])
 
 -- begin makes the group anew. After a loss it takes seeds for a lease time. What
 -- was paused by hand stays so.
@@ -46,9 +48,14 @@ local m = member(session)
 local other = redis.call('HGET', I, 'n:' .. name) or ''
 local rival = other ~= session and alive(other)
 if m and m.k == 'bye' then return { 'GONE' } end
-if rival and count > 1 then return { 'SUPERSEDED' } end
-if not m and count > 1 then return { 'REGRESSED', '0', '0' } end
-if m and whole(m.k) + 1 < count then return { 'REGRESSED', num(whole(m.k)), num(whole(m.seen)) } end
+-- Each beat that is sent has a number of its own. One that comes late, or twice,
+-- tells of a worker as it was, and nobody waits for its answer.
+local k = m and whole(m.k) or 0
+if m and count <= k then return { 'STALE' } end
+if rival and not first then return { 'SUPERSEDED' } end
+-- What the worker knows rests on the last beat that was answered: that one, with the
+-- stamp that it was told, or a later one that was held to the same, has to be here.
+if k < good or k == good and m and m.stamp ~= stamp then return { 'REGRESSED', num(k) } end
 local base = m and whole(m.base) or 0
 if seen == '0' then
   base = group.floor -- a view that begins now has nothing that was removed
@@ -68,8 +75,8 @@ if not m or m.info ~= info then
   touch('@' .. session)
   news = true
 end
-m = m or { k = '0', n = '0' }
-keep(session, { k = num(math.max(whole(m.k), count)), n = m.n, seen = seen, base = num(base), load = load, info = info })
+local stamped = num(micros)
+keep(session, { k = num(count), stamp = stamped, n = m and m.n or '0', base = num(base), load = load, info = info })
 
 local lapsed = redis.call('ZRANGEBYSCORE', S, '-inf', num(group.now - 2 * group.ttl), 'LIMIT', 0, LAPSED_A_BEAT)
 for _, id in ipairs(lapsed) do
@@ -99,4 +106,4 @@ for _, tomb in ipairs(redis.call('ZRANGEBYSCORE', G, num(REMOVED), old, 'LIMIT',
   end
 end
 if floor > group.floor then redis.call('HSET', M, 'floor', num(floor)) end
-return { 'OK', group.inc, num(group.now), num(group.ttl), through, more and '1' or '0', group.paused and '1' or '0', rows, near(), lost(), group.syncing and group.sync or '0', head }
+return { 'OK', group.inc, num(group.now), num(group.ttl), through, more and '1' or '0', group.paused and '1' or '0', rows, near(), lost(), group.syncing and group.sync or '0', head, stamped }

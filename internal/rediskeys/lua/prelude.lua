@@ -12,8 +12,10 @@
 --    floor the change up to which removals are forgotten,
 --    void an incarnation that was begun by workers that knew of no loss
 -- s  zset: session -> deadline in session time
--- i  hash: session -> k|n|seen|base|load|JSON, k is 'bye' after a goodbye, base
---          was the floor when the session's view began; n:<name> -> session
+-- i  hash: session -> k|stamp|n|base|load|JSON, k is the number of the last beat and
+--          stamp when that was executed, in µs; k is 'bye' after a goodbye; n is the
+--          last token number, and base was the floor when the session's view began;
+--          n:<name> -> session
 -- o  hash: lease -> token|epoch|want|wantUntil|last|flags
 -- c  hash: lease -> rank|seqno or start|subseq|counter|weight|weightAt|1 if w has
 --          state that belongs to it, its own or left to it
@@ -161,17 +163,17 @@ local function position(a, b)
   return number(a[3], b[3])
 end
 
--- member reads a session's i value: k, n, seen, base, load, info.
+-- member reads a session's i value: k, stamp, n, base, load, info.
 local function member(session)
   local v = redis.call('HGET', I, session)
   if not v then return nil end
-  local k, n, seen, base, load, info = string.match(v, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|(.*)$')
+  local k, stamp, n, base, load, info = string.match(v, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|(.*)$')
   if not k then return nil end
-  return { k = k, n = n, seen = seen, base = base, load = load, info = info }
+  return { k = k, stamp = stamp, n = n, base = base, load = load, info = info }
 end
 
 local function keep(session, m)
-  redis.call('HSET', I, session, table.concat({ m.k, m.n, m.seen, m.base, m.load, m.info }, '|'))
+  redis.call('HSET', I, session, table.concat({ m.k, m.stamp, m.n, m.base, m.load, m.info }, '|'))
 end
 
 -- shard reads the d value of a lease, nil when there is none that can be read.

@@ -53,11 +53,9 @@ func (m *Model) executeBeat(w *world, session uint8, drains bool, b *beat) statu
 	switch {
 	case x.state&bye != 0:
 		return gone
+	case m.Views && x.state&known != 0 && b.k <= x.k && !m.has(CountAnswers):
+		return stale // it comes late, or twice
 	case m.Views && m.wentBack(x, b):
-		b.k, b.stamp = 0, 0
-		if x.state&known != 0 {
-			b.k, b.stamp = x.k, x.stamp
-		}
 		return regressed
 	}
 	m.renew(w, session)

@@ -28,7 +28,7 @@
 // Where each rule stands in the code, with the function of the model:
 //
 //	prelude.lua    read, alive, wanted, release, insert, changes    passed, alive, wanted, free, insert, answer
-//	beat.lua       LOST, RESET, GONE, REGRESSED, the lease time     executeBeat, wentBack, advance, renew
+//	beat.lua       LOST, RESET, GONE, STALE, REGRESSED, the time    executeBeat, wentBack, advance, renew
 //	acquire.lua    PAUSED … HELD, the parents, the token            acquire, waits
 //	checkpoint.lua FENCED, REGRESS, release                         save, mine
 //	complete.lua   the end, the children and the release in one     complete, bear

@@ -247,7 +247,7 @@ func (m *Model) apply(w *world, i int) {
 		x.runners = [maxLeases]runner{}
 		x.view, x.touched = [maxLeases]seenRow{}, 0
 	case regressed:
-		x.k, x.stamp, x.seen, x.state = b.k, b.stamp, 0, x.state&^synced
+		x.k, x.stamp, x.seen, x.state = 0, 0, 0, x.state&^synced
 		x.view = [maxLeases]seenRow{}
 	case gone:
 		m.crash(w, i)

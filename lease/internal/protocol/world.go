@@ -220,6 +220,7 @@ const (
 	stateLost
 	regressed
 	gone
+	stale
 	superseded
 )
 
