@@ -435,13 +435,22 @@ func TestALivingWorkerOfTheSameNameIsSuperseded(t *testing.T) {
 	})
 }
 
+// uncounted has a worker run what it holds without counting. Of two workers with one
+// name the second may take the leases before the first hears of it.
+func uncounted(c *lease.Config) {
+	c.Run = func(ctx context.Context, _ *lease.Held) error {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+}
+
 // Who lost its name to another does not take it back because the state was
 // lost: that one would not learn of it before its next beat.
 func TestASupersededWorkerStaysSoWhenTheStateIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := lease.NewMemory()
 		w := newWorld(t, store, 2)
-		old := w.start("a")
+		old := w.start("a", uncounted)
 		wait(2 * time.Second)
 		young := w.start("a")
 		wait(500 * time.Millisecond) // old has heard of it
@@ -476,7 +485,7 @@ func TestASupersededWorkerGoesOnWhenItsRivalDiedWithTheState(t *testing.T) {
 		w := newWorld(t, store, 2)
 		w.start("a")
 		wait(2 * time.Second)
-		young := w.start("a")
+		young := w.start("a", uncounted)
 		wait(500 * time.Millisecond)
 		young.kill()
 		store.Forget("billing")
