@@ -491,8 +491,8 @@ func leaseMutants() []Mutant {
 	}, {
 		Name:   "number-beats-anew-in-a-new-state",
 		File:   "lease/beat.go",
-		Old:    "\tr.table, r.former = newMirror(), nil\n",
-		New:    "\tr.table, r.former, r.sent = newMirror(), nil, 0\n",
+		Old:    "\tr.table, r.former, r.partly = newMirror(), nil, nil\n",
+		New:    "\tr.table, r.former, r.partly, r.sent = newMirror(), nil, nil, 0\n",
 		Breaks: "the numbers of beats never go back, because the state before may come back",
 		Test:   Test{manager, "TestBeatsAreNumberedAsTheyAreSent"},
 	}, {
