@@ -29,6 +29,9 @@ const (
 	// askAgain is for how many lease times a worker asks others for nothing
 	// after an acquire that failed.
 	askAgain = 5
+	// failingPart is the part of the lease time that a worker must have left for
+	// leases to be moved. Who beats has two thirds of it at least.
+	failingPart = 4
 	// drainWait is for how many lease times a draining worker puts off moves.
 	drainWait = 10
 	// keptFor is for how many lease times a lease stays that changed hands, and
@@ -98,8 +101,11 @@ func (r *run) rest(f *Fleet, now time.Time) {
 }
 
 // quiet reports whether leases of the living may be moved: nobody came or went
-// for a lease time, and nobody drains.
+// for a lease time, nobody is about to, and nobody drains.
 func (r *run) quiet(now time.Time, sessions []Session) bool {
+	if r.table.failing(sessions, r.table.time(now)) {
+		return false
+	}
 	calm := now.Sub(r.table.quiet)
 	draining := slices.ContainsFunc(sessions, func(s Session) bool { return s.State == StateDrain })
 	return calm >= r.ttl && (!draining || calm >= drainWait*r.ttl)

@@ -126,6 +126,17 @@ func (m *mirror) meet(living []Session, now time.Time) {
 	}
 }
 
+// failing reports whether one of the living has missed beats so that it is about to
+// lapse. Others may take it for dead a moment sooner, and what they took of it makes
+// it seem to have too few.
+func (m *mirror) failing(living []Session, at int64) bool {
+	soon := at + (m.ttl / failingPart).Milliseconds()
+	return slices.ContainsFunc(living, func(s Session) bool {
+		deadline, late := m.late[s.ID]
+		return late && deadline <= soon
+	})
+}
+
 // time is the session time now, as far as it can be told without asking: the
 // store's own may be later, never more than half a lease time.
 func (m *mirror) time(now time.Time) int64 {

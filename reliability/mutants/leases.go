@@ -489,6 +489,13 @@ func leaseMutants() []Mutant {
 		Breaks: "each beat that is sent has a number of its own",
 		Test:   Test{manager, "TestBeatsAreNumberedAsTheyAreSent"},
 	}, {
+		Name:   "move-leases-while-a-worker-fails",
+		File:   "lease/mirror.go",
+		Old:    "\t\treturn late && deadline <= soon\n",
+		New:    "\t\treturn late && deadline <= at-soon\n",
+		Breaks: "nothing but the leases of a worker that dies moves when it dies",
+		Test:   Test{manager, "TestAWorkerThatMissedBeatsIsFailing"},
+	}, {
 		Name:   "number-beats-anew-in-a-new-state",
 		File:   "lease/beat.go",
 		Old:    "\tr.table, r.former, r.partly = newMirror(), nil, nil\n",
