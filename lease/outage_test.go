@@ -272,11 +272,17 @@ func TestADrainingWorkerGivesBackWhatItDoesNotRun(t *testing.T) {
 	})
 }
 
+// secretive is a store to which nothing can be given back.
+type secretive struct{ lease.Store }
+
+func (secretive) Seed(context.Context, checkpoint.Scope, lease.Seed) error { return lease.ErrSeeded }
+
 func TestTheLossOfStateIsRememberedForNewWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := lease.NewMemory()
 		w := newWorld(t, store, 2)
 		w.start("a", func(c *lease.Config) {
+			c.Store = secretive{c.Store} // else there is nothing to make anew
 			discover := c.Discover
 			c.Rediscover = func(ctx context.Context, s string) ([]lease.Row, error) {
 				time.Sleep(600 * time.Millisecond) // a list of many pages

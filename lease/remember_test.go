@@ -354,6 +354,7 @@ func TestATableThatIsBeingReadAnewIsRemembered(t *testing.T) {
 		s.then = forget
 		s.mu.Unlock()
 		b.kill()
+		wait(500 * time.Millisecond) // a has forgotten its table, and then the store all
 		w.start("c")
 		wait(5 * time.Second)
 		for i := range 4 {

@@ -205,7 +205,7 @@ func leaseMutants() []Mutant {
 		Name:   "give-an-end-back-whose-state-is-lost",
 		File:   "lease/remember.go",
 		Old:    "\t\t\t\treturn m.unfollowed(out, children[name])\n",
-		New:    "\t\t\t\treturn false\n",
+		New:    "\t\t\t\treturn false && m.unfollowed(out, children[name])\n",
 		Breaks: "what a shard left to the next ones is not lost with their states",
 		Test:   Test{manager, "TestWhatIsGivenBack"},
 	}, {
