@@ -128,7 +128,7 @@ func leaseMutants() []Mutant {
 		Name:   "give-nothing-back",
 		File:   "lease/remember.go",
 		Old:    "\tif !c.pending() || c.busy || now.Before(c.due) {\n",
-		New:    "\tif c != nil || now.IsZero() {\n",
+		New:    "\tif c != nil || !c.pending() {\n",
 		Breaks: "lost state that living workers remember is not handled again",
 		Test:   Test{manager, "TestAfterATotalLossAllGoesOnWhereItWas"},
 	}, {
