@@ -103,6 +103,13 @@ type followed struct {
 	of *primary
 }
 
+// checked is one of which a pool can see, before it is used, that it is broken or
+// was closed: else each connection to a former primary costs a call.
+type checked struct {
+	*followed
+	syscall.Conn
+}
+
 // opened takes a new connection.
 func (p *primary) opened(conn net.Conn) net.Conn {
 	f, addr := &followed{Conn: conn, of: p}, conn.RemoteAddr().String()
@@ -116,6 +123,9 @@ func (p *primary) opened(conn net.Conn) net.Conn {
 	p.mu.Unlock()
 	for old := range former {
 		_ = old.Conn.Close() // whatever it says, it is not used again
+	}
+	if raw, ok := conn.(syscall.Conn); ok {
+		return checked{f, raw}
 	}
 	return f
 }

@@ -72,6 +72,13 @@ func redisMutants() []Mutant {
 		Breaks: "a worker talks to one primary of a Sentinel set",
 		Test:   Test{keys, "TestAWorkerTalksToOnePrimary"},
 	}, {
+		Name:   "use-closed-connections",
+		File:   dir + "dial.go",
+		Old:    "if raw, ok := conn.(syscall.Conn); ok {",
+		New:    "if raw, ok := conn.(syscall.Conn); ok && raw == nil {",
+		Breaks: "after a failover no call fails for a connection to the former primary",
+		Test:   Test{keys, "TestAWorkerTalksToOnePrimary"},
+	}, {
 		Name:   "say-nothing-of-eviction",
 		File:   "lease/redis/advice.go",
 		Old:    "p != \"\" && p != \"noeviction\" &&",
