@@ -11,7 +11,7 @@ import (
 )
 
 // inflict begins a fault, which mends itself after its time, unless its target is
-// in the hands of another.
+// in the hands of another. One that must be waits for it.
 func (r *run) inflict(ctx context.Context, f fault) {
 	if f.target == "" {
 		r.faults.Go(func() {
@@ -26,6 +26,15 @@ func (r *run) inflict(ctx context.Context, f fault) {
 		return
 	}
 	p := r.fleet.processes(f.target)[f.index]
+	if f.must {
+		r.faults.Go(func() {
+			p.awaitClaim()
+			defer p.free()
+			r.history.Note(controller, "%v", f)
+			r.abuse(ctx, p, f)
+		})
+		return
+	}
 	if !p.tryClaim() {
 		return
 	}
@@ -75,6 +84,22 @@ func (r *run) abuse(ctx context.Context, p *process, f fault) {
 		time.Sleep(f.lasts)
 		r.history.Resumed(p.actor(life))
 		p.resume()
+		return
+	case actCut:
+		r.add(func(c *counts) { c.Cuts++ })
+		r.fleet.cables[f.index].cut(f.how)
+		time.Sleep(f.lasts)
+		r.fleet.cables[f.index].mend(ctx)
+		return
+	case actFlush, actDelete:
+		r.destroy(ctx, f)
+		return
+	case actFail:
+		r.add(func(c *counts) { c.Failovers++ })
+		if err := r.failOver(ctx, f); err != nil {
+			r.history.Note(controller, "%v: %v", f, err)
+			r.fleet.failed("%v: %v", f, err)
+		}
 		return
 	case actDrain:
 		r.add(func(c *counts) { c.Drains++ })
@@ -133,10 +158,28 @@ func (r *run) kill(p *process, f fault) {
 	at := time.Now()
 	p.kill()
 	r.history.Crashed(p.actor(life))
-	if f.target == kindRedis {
-		r.changeRedis(at, modes[f.draw%uint64(len(modes))])
+	if f.target != kindRedis {
+		return
 	}
+	mode := redisMode(f.how)
+	if mode == "" {
+		mode = modes[f.draw%uint64(len(modes))]
+	}
+	if r.fleet.redisMode() == redisEverysec { // as if the power had failed too
+		synced, err := r.filed.cut(at.Add(-time.Duration(f.draw % uint64(syncs))))
+		if err != nil {
+			r.fleet.failed("cut the file of redis: %v", err)
+		} else if !synced.IsZero() {
+			at = synced
+			r.history.Note(controller, "the file of redis is cut to what it had at %s", synced.Format(time.StampMicro))
+		}
+	}
+	r.filed.forget()
+	r.changeRedis(at, mode)
 }
+
+// syncs is how often Redis syncs a file each second.
+const syncs = time.Second
 
 // putOff is for how long Redis may put off writes to a file that is synced each
 // second, while a sync takes its time. SIGKILL takes those, and nothing that was
@@ -144,22 +187,25 @@ func (r *run) kill(p *process, f fault) {
 const putOff = 2 * time.Second
 
 // changeRedis decides how Redis, which was killed, comes back, and tells the
-// history what it has lost.
+// history what it has lost. Killed is when it was, or what its file was cut to.
 func (r *run) changeRedis(killed time.Time, after redisMode) {
 	before := r.fleet.redisMode()
 	r.fleet.setRedisMode(after)
 	switch before {
 	case redisAlways:
-		r.filed = killed
+		r.synced = killed
 	case redisEverysec:
-		r.filed = killed.Add(-putOff)
+		if at := killed.Add(-putOff); at.After(r.restarted) { // else the file is what the former life left
+			r.synced = at
+		}
 	case redisNone: // the file is what another mode left
 	}
+	r.restarted = time.Now()
 	switch {
 	case after == redisNone:
 		r.lost("all", time.Time{})
 	case before != redisAlways:
-		r.lost("suffix", r.filed)
+		r.lost("suffix", r.synced)
 	}
 	r.history.Note(controller, "redis comes back with append-only file: %s", after)
 }

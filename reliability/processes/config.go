@@ -34,6 +34,9 @@ type config struct {
 	pause time.Duration
 	// only are the names of the faults to inflict; none for all.
 	only []string
+	// sentinels says that Redis is a Sentinel set, which fails over, instead of
+	// one server, which restarts. Faults that need one imply it.
+	sentinels bool
 	// settle is how long everything may take to be handled once all is mended;
 	// 0 for a minute, and duration, for it may be all of the stream again.
 	settle time.Duration
@@ -53,6 +56,7 @@ type config struct {
 func (c config) withDefaults() config {
 	c.settle = cmp.Or(c.settle, max(time.Minute+c.duration, c.owned()))
 	c.pause = cmp.Or(c.pause, c.ttl)
+	c.sentinels = c.sentinels || needs(c.only, setRedis)
 	c.every = cmp.Or(c.every, 10*time.Second)
 	return c
 }
@@ -91,6 +95,11 @@ func (c config) validate() error {
 			return cmdline.Wrong("-only %q: want some of %s, with commas", name, strings.Join(faultNames(), ", "))
 		case slices.Contains(c.only[:i], name):
 			return cmdline.Wrong("-only: %q stands there twice", name)
+		}
+	}
+	for _, w := range weights() {
+		if !w.fits(c.sentinels) && slices.Contains(c.only, w.name()) {
+			return cmdline.Wrong("-only %q: in a run with -sentinels, or %q, Redis is no single server; want other faults", w.name(), fault{do: actFail, target: kindRedis}.name())
 		}
 	}
 	if c.programs != "" {

@@ -3,7 +3,9 @@
 // The processes command runs shardrun as people run it, out of real processes,
 // and treats it badly: `shardrun serve`, a redis-server, workers and producers
 // are killed (SIGKILL), held (SIGSTOP), ended (SIGTERM) and started again at
-// random, while the stream is split, merged and scaled under load. Then
+// random, while the stream is split, merged and scaled under load; Redis forgets
+// what its file does not have, is emptied, or fails over as a Sentinel set, and
+// workers are cut from it. Then
 // everything is mended, what was put must be handled within a bound, and the
 // histories that the processes wrote are put through the checker of package
 // history, next to what a clean client reads in the stream.

@@ -54,6 +54,7 @@ func parse(args []string) (options, error) {
 		}
 		return nil
 	})
+	f.BoolVar(&o.sentinels, "sentinels", false, "Redis is a Sentinel set: a primary that fails over, instead of a server that restarts (default: when -only needs it)")
 	f.DurationVar(&o.settle, "settle", 0, "how long everything may take to be handled in the end (default: a minute more than -for)")
 	f.StringVar(&o.dir, "dir", "", "`directory` for the files of the run, new or empty (default: a temporary one)")
 	f.StringVar(&o.programs, "programs", "", "`directory` with the programs shardrun and node, with the race detector in them, say (default: built for the run)")
@@ -100,6 +101,9 @@ func (c config) command() string {
 		c.duration, c.seed, c.workers, c.producers, c.shards, c.rate, c.ttl, c.pause)
 	if len(c.only) > 0 {
 		fmt.Fprintf(&b, " -only %q", strings.Join(c.only, ","))
+	}
+	if c.sentinels && !needs(c.only, setRedis) {
+		b.WriteString(" -sentinels")
 	}
 	if c.programs != "" {
 		fmt.Fprintf(&b, " -programs %q", c.programs)

@@ -26,34 +26,36 @@ func split(line string) []string {
 func TestACommandLineThatMakesNoSenseIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	for line, want := range map[string]string{
-		"5m":                            `"5m" is not a flag`,
-		"-for 5m now":                   `"now" is not a flag`,
-		"-fast":                         "not defined: -fast",
-		"-for 0s":                       "-for 0s: want a time above 0",
-		"-for -1s":                      "-for -1s: want a time above 0",
-		"-for long":                     `invalid value "long" for flag -for`,
-		"-seed 0":                       "-seed 0: want more than 0, or leave it out",
-		"-workers 1":                    "-workers 1: want 2 to 100",
-		"-workers 1000":                 "-workers 1000: want 2 to 100",
-		"-producers 0":                  "-producers 0: want 1 to 100",
-		"-shards 9":                     "-shards 9: want 1 to 8",
-		"-rate -5":                      "-rate -5: want 1 to 100000",
-		"-lease-ttl 1ms":                "-lease-ttl 1ms: want ",
-		"-lease-ttl 0":                  "-lease-ttl 0s: want more than 0, or leave it out",
-		"-pause 0":                      "-pause 0s: want more than 0, or leave it out",
-		"-pause 1ns":                    "-pause 1ns: want at least 10ms",
-		"-settle -1m":                   "-settle -1m0s: want at least",
-		"-settle 1s":                    "-settle 1s: want at least three lease times, 3s",
-		"-only kill_all":                `-only "kill all": want some of kill worker, hold worker`,
-		"-only split,,merge":            `-only "": want some of`,
-		"-only split,split":             `-only: "split" stands there twice`,
-		"-programs " + dir:              "want a directory with the programs shardrun and node",
-		"-check " + dir + " -for":       "flag needs an argument: -for",
-		"-check " + dir + " -for 1m -v": "-for does nothing with -check, which takes -v, -lines only",
-		"-lines x":                      "-lines does nothing without -v",
-		"-v -lines (":                   `invalid value "(" for flag -lines`,
-		"-check " + dir + " -lines x":   "-lines does nothing without -v",
-		"-keep -check " + dir:           "-keep does nothing with -check, which takes -v, -lines only",
+		"5m":                                    `"5m" is not a flag`,
+		"-for 5m now":                           `"now" is not a flag`,
+		"-fast":                                 "not defined: -fast",
+		"-for 0s":                               "-for 0s: want a time above 0",
+		"-for -1s":                              "-for -1s: want a time above 0",
+		"-for long":                             `invalid value "long" for flag -for`,
+		"-seed 0":                               "-seed 0: want more than 0, or leave it out",
+		"-workers 1":                            "-workers 1: want 2 to 100",
+		"-workers 1000":                         "-workers 1000: want 2 to 100",
+		"-producers 0":                          "-producers 0: want 1 to 100",
+		"-shards 9":                             "-shards 9: want 1 to 8",
+		"-rate -5":                              "-rate -5: want 1 to 100000",
+		"-lease-ttl 1ms":                        "-lease-ttl 1ms: want ",
+		"-lease-ttl 0":                          "-lease-ttl 0s: want more than 0, or leave it out",
+		"-pause 0":                              "-pause 0s: want more than 0, or leave it out",
+		"-pause 1ns":                            "-pause 1ns: want at least 10ms",
+		"-settle -1m":                           "-settle -1m0s: want at least",
+		"-settle 1s":                            "-settle 1s: want at least three lease times, 3s",
+		"-only kill_all":                        `-only "kill all": want some of kill worker, hold worker`,
+		"-only split,,merge":                    `-only "": want some of`,
+		"-only split,split":                     `-only: "split" stands there twice`,
+		"-only fail_over_redis,kill_redis":      `-only "kill redis": in a run with -sentinels`,
+		"-sentinels -only cut_worker_half_open": `-only "cut worker half open": in a run with -sentinels`,
+		"-programs " + dir:                      "want a directory with the programs shardrun and node",
+		"-check " + dir + " -for":               "flag needs an argument: -for",
+		"-check " + dir + " -for 1m -v":         "-for does nothing with -check, which takes -v, -lines only",
+		"-lines x":                              "-lines does nothing without -v",
+		"-v -lines (":                           `invalid value "(" for flag -lines`,
+		"-check " + dir + " -lines x":           "-lines does nothing without -v",
+		"-keep -check " + dir:                   "-keep does nothing with -check, which takes -v, -lines only",
 	} {
 		_, err := parse(split(line))
 		var text strings.Builder
@@ -74,13 +76,18 @@ func TestWhatIsLeftOutHasDefaults(t *testing.T) {
 	if _, err := parse(split("-for 1s -lease-ttl 1m")); err != nil {
 		t.Errorf("the default of -settle is too short for a long lease time: %v", err)
 	}
-	again, err := parse(slices.Concat(split("-for 2m0s"), split("-seed 7")))
-	if err != nil {
-		t.Fatal(err)
+	for _, more := range []string{"", "-sentinels"} {
+		again, err := parse(slices.Concat(split("-for 2m0s"), split("-seed 7"), split(more)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		third, err := parse(strings.Fields(strings.TrimPrefix(again.command(), "go run ./reliability/processes ")))
+		if err != nil || third.command() != again.command() || third.sentinels != (more != "") {
+			t.Errorf("%q is told to be made again as %q, %v", again.command(), third.command(), err)
+		}
 	}
-	third, err := parse(strings.Fields(strings.TrimPrefix(again.command(), "go run ./reliability/processes ")))
-	if err != nil || third.command() != again.command() {
-		t.Errorf("%q is told to be made again as %q, %v", again.command(), third.command(), err)
+	if o, err := parse(split("-only fail_over_redis")); err != nil || !o.sentinels {
+		t.Errorf("a failover without a Sentinel set: %v", err)
 	}
 }
 
@@ -176,7 +183,7 @@ func TestRecordsAreCountedAsTheirHistoriesGrow(t *testing.T) {
 }
 
 func TestARunIsKnownFromItsFile(t *testing.T) {
-	o, err := parse(split("-for 1m30.7s -seed 12345678901 -workers 5 -producers 3 -shards 2 -rate 77 -lease-ttl 700ms -pause 30ms -only split,merge"))
+	o, err := parse(split("-for 1m30.7s -seed 12345678901 -workers 5 -producers 3 -shards 2 -rate 77 -lease-ttl 700ms -pause 30ms -only split,fail_over_redis"))
 	if err != nil {
 		t.Fatal(err)
 	}

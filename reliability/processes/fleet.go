@@ -19,6 +19,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/smithy-go/logging"
+	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/shardrun/shardrun/internal/awsclient"
 )
@@ -37,7 +38,11 @@ type fleet struct {
 	redisAddr string
 	client    *kinesis.Client
 
+	group string
+
 	server, redis      *process
+	set                *sentinels // nil when Redis is one server
+	cables             []*cable   // of the first workers to Redis; none in a Sentinel set
 	workers, producers []*process
 
 	// crashed is told which actor is no more when a process ended by itself.
@@ -92,7 +97,9 @@ func newFleet(ctx context.Context, cfg config, dir string, crashed func(actor st
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{cfg: cfg, dir: dir, endpoint: "http://" + serverAddr, redisAddr: redisAddr, mode: redisAlways, crashed: crashed}
+	f := &fleet{
+		cfg: cfg, dir: dir, endpoint: "http://" + serverAddr, redisAddr: redisAddr, group: groupName, mode: redisAlways, crashed: crashed,
+	}
 	client, err := awsclient.New(ctx, awsclient.Options{Endpoint: f.endpoint})
 	if err != nil {
 		return nil, err
@@ -104,9 +111,23 @@ func newFleet(ctx context.Context, cfg config, dir string, crashed func(actor st
 		return exec.CommandContext(ctx, filepath.Join(cfg.programs, "shardrun"), "serve", "--listen", serverAddr,
 			"--data-dir", filepath.Join(dir, "data"), "--durability", "sync", "--shard-limit", "0", "--log-level", "info")
 	}, f.serverReady, f.died)
-	f.redis = newProcess("redis", dir, func(*process, int) *exec.Cmd { return f.redisCommand(ctx) }, f.redisReady, f.died)
+	if cfg.sentinels {
+		if f.set, err = f.newSentinels(ctx); err != nil {
+			return nil, err
+		}
+		f.redis = f.set.servers[0] // whoever has claimed it has the set
+	} else {
+		f.redis = newProcess("redis", dir, func(*process, int) *exec.Cmd { return f.redisCommand(ctx) }, f.redisReady, f.died)
+		for range wired(cfg.workers) {
+			c, err := newCable(ctx, redisAddr)
+			if err != nil {
+				return nil, err
+			}
+			f.cables = append(f.cables, c)
+		}
+	}
 	for i := range cfg.workers {
-		f.workers = append(f.workers, f.node(ctx, "worker", i, "-redis", redisAddr, "-group", groupName, "-lease-ttl", cfg.ttl.String()))
+		f.workers = append(f.workers, f.node(ctx, "worker", i, append(f.redisFlags(i), "-group", f.group, "-lease-ttl", cfg.ttl.String())...))
 	}
 	for i := range cfg.producers {
 		f.producers = append(f.producers, f.node(ctx, "producer", i,
@@ -215,7 +236,8 @@ func (f *failures) texts() []string {
 // server without a file of its own leaves alone what another wrote.
 func (f *fleet) redisCommand(ctx context.Context) *exec.Cmd {
 	host, port, _ := net.SplitHostPort(f.redisAddr) // we made it
-	args := []string{"--bind", host, "--port", port, "--save", "", "--dir", filepath.Join(f.dir, "redis"), "--daemonize", "no"}
+	args := []string{"--bind", host, "--port", port, "--save", "", "--dir", filepath.Join(f.dir, "redis"), "--daemonize", "no",
+		"--auto-aof-rewrite-percentage", "0"} // so that the file only grows, see aofSizes
 	if mode := f.redisMode(); mode == redisNone {
 		args = append(args, "--appendonly", "no")
 	} else {
@@ -237,10 +259,13 @@ func (f *fleet) setRedisMode(m redisMode) {
 }
 
 // redisReady asks Redis whether it serves. One that still reads its file says no.
-func (f *fleet) redisReady(ctx context.Context, _ int) error {
+func (f *fleet) redisReady(ctx context.Context, _ int) error { return serves(ctx, f.redisAddr) }
+
+// serves asks a Redis whether it serves.
+func serves(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", f.redisAddr)
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return err
 	}
@@ -275,10 +300,33 @@ func (f *fleet) startServers(ctx context.Context) error {
 	if err := os.Mkdir(filepath.Join(f.dir, "redis"), 0o755); err != nil {
 		return err
 	}
-	if err := f.redis.start(ctx); err != nil {
+	if f.set != nil {
+		if err := f.set.start(ctx); err != nil {
+			return err
+		}
+	} else if err := f.redis.start(ctx); err != nil {
 		return err
 	}
 	return f.server.start(ctx)
+}
+
+// redisFlags tell a worker how to reach Redis.
+func (f *fleet) redisFlags(worker int) []string {
+	switch {
+	case f.set != nil:
+		return []string{"-sentinels", strings.Join(f.set.watchAddrs, ",")}
+	case worker < len(f.cables):
+		return []string{"-redis", f.cables[worker].addr}
+	}
+	return []string{"-redis", f.redisAddr}
+}
+
+// redisClient is a client of the Redis that workers use.
+func (f *fleet) redisClient() *goredis.Client {
+	if f.set != nil {
+		return goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: masterName, SentinelAddrs: f.set.watchAddrs})
+	}
+	return goredis.NewClient(&goredis.Options{Addr: f.redisAddr})
 }
 
 // killAll ends everything, at the end of a run.
@@ -287,6 +335,12 @@ func (f *fleet) killAll() {
 		for _, p := range f.processes(k) {
 			p.kill()
 		}
+	}
+	for _, c := range f.cables {
+		c.close()
+	}
+	if f.set != nil {
+		f.set.kill()
 	}
 }
 

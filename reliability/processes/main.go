@@ -178,12 +178,16 @@ func unended(o options, out io.Writer) error {
 // result is what the ledger is told.
 func (o *outcome) result(cfg config) ledger.Result {
 	suite := "processes"
-	if len(cfg.only) > 0 {
+	switch {
+	case len(cfg.only) == 0 && cfg.sentinels:
+		suite += ", sentinels"
+	case len(cfg.only) > 0:
 		suite += ", " + strings.Join(cfg.only, " and ")
 	}
 	r := ledger.Result{Suite: suite, Runs: 1, Counts: map[string]uint64{
 		"records": uint64(o.verdict.Sent), "kills": uint64(o.counts.Kills), "holds": uint64(o.counts.Holds),
 		"reshards": uint64(o.counts.Reshards), "losses of the store": uint64(o.counts.Losses),
+		"cuts": uint64(o.counts.Cuts), "failovers": uint64(o.counts.Failovers),
 		"seconds": uint64(o.took.Seconds()),
 	}}
 	if !o.ok() {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -28,32 +29,31 @@ func TestASeedGivesThePlanAgain(t *testing.T) {
 
 func TestThePlanHasEveryFaultWithinItsBounds(t *testing.T) {
 	const ttl = time.Second
-	p := planOf(1)
-	type what struct {
-		act
-		kind
-	}
-	seen := map[what]int{}
-	longest := map[what]time.Duration{}
-	for i := range 5000 {
-		f := p.next()
-		w := what{f.do, f.target}
-		seen[w]++
-		longest[w] = max(longest[w], f.lasts)
-		if n := p.count[f.target]; f.index < 0 || f.index > 0 && f.index >= n {
-			t.Fatalf("%v of %d", f, n)
+	for _, sentinels := range []bool{false, true} {
+		p := newPlan(config{seed: 1, ttl: ttl, workers: 4, producers: 2, sentinels: sentinels}.withDefaults())
+		seen, longest := map[string]int{}, map[string]time.Duration{}
+		for i := range 5000 {
+			f := p.next()
+			seen[f.name()]++
+			longest[f.name()] = max(longest[f.name()], f.lasts)
+			if n := p.count[f.target]; f.index < 0 || f.index > 0 && f.index >= n || f.do == actCut && f.index >= wired(4) {
+				t.Fatalf("%v of %d", f, n)
+			}
+			if f.after <= 0 || f.lasts < 0 || f.lasts > 3*ttl {
+				t.Fatalf("fault %d: %v, then a pause of %v", i, f, f.after)
+			}
 		}
-		if f.after <= 0 || f.lasts < 0 || f.lasts > 3*ttl {
-			t.Fatalf("fault %d: %v, then a pause of %v", i, f, f.after)
+		for _, w := range weights() {
+			if (seen[w.name()] > 0) != w.fits(sentinels) {
+				t.Errorf("with sentinels %v %d times: %v", sentinels, seen[w.name()], w.fault)
+			}
 		}
-	}
-	for _, w := range weights() {
-		if seen[what{w.do, w.target}] == 0 {
-			t.Errorf("never: %v", w.fault)
+		if d := longest["hold worker"]; d < 5*ttl/2 {
+			t.Errorf("workers are held for %v at most: none outlasts its lease by much", d)
 		}
-	}
-	if d := longest[what{actHold, kindWorker}]; d < 5*ttl/2 {
-		t.Errorf("workers are held for %v at most: none outlasts its lease by much", d)
+		if d := longest["hold worker long"]; d != 3*ttl {
+			t.Errorf("workers are held for %v, not for three lease times", d)
+		}
 	}
 }
 
@@ -85,6 +85,28 @@ func TestAPlanOfOneFaultHasNoOther(t *testing.T) {
 		}
 		if f.after > 2*pause || f.lasts > pause {
 			t.Fatalf("%v, then a pause of %v", f, f.after)
+		}
+	}
+}
+
+func TestAPlanOfSomeFaultsBeginsWithEach(t *testing.T) {
+	only := []string{"flush redis", "cut worker half open", "kill redis none", "split"}
+	for seed := range uint64(20) {
+		p := newPlan(config{seed: seed, ttl: time.Second, workers: 4, producers: 2, only: only}.withDefaults())
+		var seen []string
+		for range only {
+			f := p.next()
+			if !f.must {
+				t.Errorf("%v may be left out", f)
+			}
+			seen = append(seen, f.name())
+		}
+		slices.Sort(seen)
+		if !slices.Equal(seen, slices.Sorted(slices.Values(only))) {
+			t.Errorf("seed %d begins with %q", seed, seen)
+		}
+		if f := p.next(); f.must || !slices.Contains(only, f.name()) {
+			t.Errorf("seed %d goes on with %v", seed, f)
 		}
 	}
 }

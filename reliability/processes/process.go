@@ -63,6 +63,9 @@ func (p *process) tryClaim() bool {
 	}
 }
 
+// awaitClaim takes the process when nobody else has it any more.
+func (p *process) awaitClaim() { p.claim <- struct{}{} }
+
 // free gives the process back.
 func (p *process) free() { <-p.claim }
 

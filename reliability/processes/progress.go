@@ -97,6 +97,13 @@ func (r *run) line(since time.Duration, t *tally) string {
 }
 
 func (c counts) String() string {
-	return fmt.Sprintf("%d kills, %d holds, %d drains, %d reshards, %d losses of the store",
+	text := fmt.Sprintf("%d kills, %d holds, %d drains, %d reshards, %d losses of the store",
 		c.Kills, c.Holds, c.Drains, c.Reshards, c.Losses)
+	if c.Cuts > 0 {
+		text += fmt.Sprintf(", %d cuts", c.Cuts)
+	}
+	if c.Failovers > 0 {
+		text += fmt.Sprintf(", %d failovers", c.Failovers)
+	}
+	return text
 }

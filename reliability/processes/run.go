@@ -24,15 +24,17 @@ const controller = "nemesis"
 
 // run is one run.
 type run struct {
-	cfg     config
-	dir     string
-	fleet   *fleet
-	store   *leaseredis.Store // to look at the lease table
-	history *history.History
-	file    *os.File // of the history
-	faults  sync.WaitGroup
-	healing atomic.Bool // the nemesis is done
-	filed   time.Time   // what Redis had answered by then is in its file; for whoever has claimed Redis
+	cfg       config
+	dir       string
+	fleet     *fleet
+	store     *leaseredis.Store // to look at the lease table
+	history   *history.History
+	file      *os.File // of the history
+	faults    sync.WaitGroup
+	healing   atomic.Bool // the nemesis is done
+	filed     *aofSizes
+	synced    time.Time // what Redis had answered by then is in its file; for whoever has claimed Redis
+	restarted time.Time // when Redis was killed last; likewise
 
 	mu    sync.Mutex // guards count
 	count counts
@@ -45,6 +47,9 @@ type counts struct {
 	Drains   int `json:"drains"`
 	Reshards int `json:"reshards"`
 	Losses   int `json:"losses_of_the_store"`
+
+	Cuts      int `json:"cuts,omitempty"`      // of a worker from Redis
+	Failovers int `json:"failovers,omitempty"` // of a Sentinel set
 }
 
 // execute makes a run in its directory, tells progress how far it is, and returns
@@ -60,12 +65,14 @@ func execute(ctx context.Context, cfg config, dir string, progress io.Writer) (_
 	if err := file.save(dir); err != nil {
 		return nil, err
 	}
-	r := &run{cfg: cfg, dir: dir}
+	r := &run{cfg: cfg, dir: dir, filed: &aofSizes{dir: filepath.Join(dir, "redis")}}
 	if r.fleet, err = newFleet(ctx, cfg, dir, func(actor string) { r.history.Crashed(actor) }); err != nil {
 		return nil, err
 	}
 	defer r.fleet.killAll()
-	if r.store, err = leaseredis.New(leaseredis.Config{Addr: r.fleet.redisAddr}); err != nil {
+	client := r.fleet.redisClient()
+	defer func() { err = errors.Join(err, client.Close()) }()
+	if r.store, err = leaseredis.New(leaseredis.Config{Client: client}); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.store.Close()) }()
@@ -149,6 +156,7 @@ func (r *run) torment(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.duration)
 	defer cancel()
 	r.faults.Go(func() { r.audit(ctx) })
+	r.faults.Go(func() { r.filed.watch(ctx) })
 	plan := newPlan(r.cfg)
 	for ctx.Err() == nil {
 		f := plan.next()
@@ -194,7 +202,7 @@ func (r *run) look(ctx context.Context) error {
 func (r *run) view(ctx context.Context) (lease.View, error) {
 	ctx, cancel := context.WithTimeout(ctx, clientPatience)
 	defer cancel()
-	view, err := r.store.View(ctx, groupName)
+	view, err := r.store.View(ctx, r.fleet.group)
 	if err != nil || len(view.Leases) == 0 {
 		return view, err
 	}

@@ -26,7 +26,7 @@ import (
 func TestAShortRun(t *testing.T) {
 	cfg := config{
 		duration: 7 * time.Second, seed: 3, workers: 3, producers: 2, shards: 2, rate: 100, ttl: 700 * time.Millisecond,
-		redisServer: redisServer(), every: 2 * time.Second,
+		redisServer: redisServer(), programs: programs(t), every: 2 * time.Second,
 	}.withDefaults()
 	if err := cfg.validate(); err != nil {
 		t.Fatal(err)
@@ -96,6 +96,52 @@ func TestAShortRun(t *testing.T) {
 	v := h.Check(history.Options{TTL: cfg.ttl, Partial: history.Without(history.H1)})
 	if v.Lost != 1 || v.Broken[history.H1] == 0 { // a save was ahead of it, perhaps
 		t.Errorf("a record that nobody handled is not missed: %v", v)
+	}
+}
+
+// Each thing that is done to Redis, to the way there, and to workers that hold
+// leases, is done at least once.
+func TestAShortRunOfEachAbuse(t *testing.T) {
+	for name, test := range map[string]struct {
+		only                    []string
+		lasts                   time.Duration
+		losses, cuts, failovers int // at least
+	}{
+		"one server": {
+			only: []string{
+				"kill redis always", "kill redis everysec", "kill redis none", "flush redis", "delete redis key", "hold worker long",
+				"cut worker refused", "cut worker black hole", "cut worker half open",
+			},
+			lasts: 6 * time.Second, losses: 3, cuts: 3,
+		},
+		"a sentinel set": {only: []string{"fail over redis"}, lasts: 5 * time.Second, losses: 1, failovers: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config{
+				duration: test.lasts, seed: 5, workers: 3, producers: 1, shards: 2, rate: 60, ttl: 500 * time.Millisecond, only: test.only,
+				redisServer: redisServer(), programs: programs(t),
+			}.withDefaults()
+			if err := cfg.validate(); err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			o, err := execute(t.Context(), cfg, dir, io.Discard)
+			if err != nil {
+				logAll(t, dir)
+				t.Fatal(err)
+			}
+			var text bytes.Buffer
+			o.print(&text, cfg)
+			t.Log(text.String())
+			if !o.ok() {
+				logAll(t, dir)
+				t.Error("violations")
+			}
+			if c := o.counts; c.Losses < test.losses || c.Cuts < test.cuts || c.Failovers < test.failovers || o.verdict.Handled < 100 {
+				t.Errorf("%v: the nemesis slept", c)
+			}
+		})
 	}
 }
 
@@ -252,6 +298,7 @@ func TestAProcessThatEndedIsRevived(t *testing.T) {
 // What a history is told of a Redis that was killed: nothing when its file has all,
 // else since when it knows nothing.
 func TestWhatRedisLoses(t *testing.T) {
+	const atOnce = "all that a Redis without a file was told, when it is killed once more at once"
 	kills := time.Unix(1000, 0)
 	at := func(n int) time.Time { return kills.Add(time.Duration(n) * time.Minute) }
 	for name, test := range map[string]struct {
@@ -262,6 +309,7 @@ func TestWhatRedisLoses(t *testing.T) {
 		"nothing of a file that is always synced": {modes: []redisMode{redisEverysec}},
 		"the writes that were put off":            {[]redisMode{redisEverysec, redisAlways}, "suffix", at(1).Add(-putOff)},
 		"all without a file":                      {[]redisMode{redisNone}, "all", time.Time{}},
+		atOnce:                                    {[]redisMode{redisNone, redisEverysec, redisAlways}, "suffix", at(0)},
 		"all that is newer than its file":         {[]redisMode{redisNone, redisNone, redisEverysec}, "suffix", at(0)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -270,6 +318,10 @@ func TestWhatRedisLoses(t *testing.T) {
 			for i, mode := range test.modes {
 				lines.Reset()
 				r.changeRedis(at(i), mode)
+				r.restarted = at(i)
+				if name == atOnce {
+					r.restarted = at(i + 1)
+				}
 			}
 			told, _, _ := strings.Cut(lines.String(), "\n")
 			var want bytes.Buffer

@@ -32,6 +32,7 @@ type runFile struct {
 	Pause     seconds   `json:"pause_seconds"`
 	Settle    seconds   `json:"settle_seconds"`
 	Only      []string  `json:"only,omitempty"`
+	Sentinels bool      `json:"sentinels,omitempty"`
 
 	// Ended is nil when the run was interrupted, or failed.
 	Ended *totals `json:"ended,omitempty"`
@@ -63,7 +64,7 @@ func runOf(c config) runFile {
 	return runFile{
 		Started: time.Now().UTC(), Go: runtime.Version(), Seed: c.seed, For: inSeconds(c.duration),
 		Workers: c.workers, Producers: c.producers, Shards: c.shards, Rate: c.rate,
-		LeaseTTL: inSeconds(c.ttl), Pause: inSeconds(c.pause), Settle: inSeconds(c.settle), Only: c.only,
+		LeaseTTL: inSeconds(c.ttl), Pause: inSeconds(c.pause), Settle: inSeconds(c.settle), Only: c.only, Sentinels: c.sentinels,
 	}
 }
 
@@ -71,7 +72,7 @@ func runOf(c config) runFile {
 func (f *runFile) config() config {
 	return config{
 		seed: f.Seed, duration: f.For.duration(), workers: f.Workers, producers: f.Producers, shards: f.Shards, rate: f.Rate,
-		ttl: f.LeaseTTL.duration(), pause: f.Pause.duration(), settle: f.Settle.duration(), only: f.Only,
+		ttl: f.LeaseTTL.duration(), pause: f.Pause.duration(), settle: f.Settle.duration(), only: f.Only, sentinels: f.Sentinels,
 	}
 }
 

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/shardrun/shardrun/consumer"
@@ -14,10 +16,15 @@ import (
 	"github.com/shardrun/shardrun/reliability/cmdline"
 )
 
+// masterName is what the sentinels of a run call their primary; the processes
+// command has the same name.
+const masterName = "chaos"
+
 // workerFlags declares the flags of a worker.
 func workerFlags(flags *cmdline.Flags) role {
 	var (
 		redis = flags.String("redis", "", "address of Redis")
+		set   = flags.String("sentinels", "", "addresses of the sentinels of Redis, with commas, instead of -redis")
 		group = flags.String("group", "", "group of workers")
 		ttl   = flags.Duration("lease-ttl", time.Second, "how long a worker that fell silent keeps its shards")
 	)
@@ -25,10 +32,22 @@ func workerFlags(flags *cmdline.Flags) role {
 		if *ttl < lease.MinTTL {
 			return cmdline.Wrong("-lease-ttl %v: want at least %v", *ttl, lease.MinTTL)
 		}
-		return flags.Need("redis", "group")
+		if *set == "" {
+			return flags.Need("redis", "group")
+		}
+		if *redis != "" {
+			return cmdline.Wrong("-redis and -sentinels: want one of them")
+		}
+		return flags.Need("group")
 	}
 	return role{check, func(ctx context.Context, n *node) error {
-		store, err := leaseredis.New(leaseredis.Config{Addr: *redis, Logger: n.log})
+		cfg := leaseredis.Config{Addr: *redis, Logger: n.log}
+		if *set != "" {
+			client := goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: masterName, SentinelAddrs: strings.Split(*set, ",")})
+			defer func() { _ = client.Close() }() // the life is over
+			cfg.Client = client
+		}
+		store, err := leaseredis.New(cfg)
 		if err != nil {
 			return err
 		}
