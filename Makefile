@@ -12,13 +12,15 @@ KILLS ?= 1000
 PROGRAMS ?= 1000
 FOR ?= 5m
 STORM ?= 2m
+ABUSE ?= 1m
+ROUNDS ?= 1000
 LEDGER ?= $(CURDIR)/reliability/totals.json
 # README.md shows the ledger of the project, not another that was given.
 WRITE_TABLE = $(if $(filter $(CURDIR)/reliability/totals.json,$(LEDGER)),$(GO) run ./reliability/ledger/cmd table -write)
 
 .PHONY: help build test unit race sim model lint fuzz check cover tidy redis
 .PHONY: bench bench-full interop
-.PHONY: reliability reliability-crashes reliability-tails reliability-faults reliability-kills reliability-programs reliability-models reliability-sim reliability-processes reliability-fuzz reliability-table mutants mutants-sim
+.PHONY: reliability reliability-crashes reliability-tails reliability-faults reliability-kills reliability-programs reliability-models reliability-sim reliability-processes reliability-abuses reliability-stops reliability-fuzz reliability-table mutants mutants-sim
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-22s %s\n", $$1, $$2}'
@@ -55,7 +57,7 @@ lint: ## golangci-lint and the rules on who imports whom
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	tools/fuzz.sh $(FUZZTIME)
 
-reliability: reliability-crashes reliability-tails reliability-faults reliability-kills reliability-programs reliability-models reliability-sim reliability-processes reliability-fuzz ## the long suites; each adds to reliability/totals.json and to the table in README.md
+reliability: reliability-crashes reliability-tails reliability-faults reliability-kills reliability-programs reliability-models reliability-sim reliability-processes reliability-abuses reliability-stops reliability-fuzz ## the long suites; each adds to reliability/totals.json and to the table in README.md
 
 reliability-crashes: ## CRASHES (20000) power failures of the log in random moments
 	tools/suite.sh "power failures" $(CRASHES) $(LEDGER) \
@@ -94,6 +96,18 @@ reliability-sim: ## SEEDS (1000) simulated runs
 reliability-processes: redis ## real processes, killed and held at random FOR (5m), and a STORM (2m) of kills of the server
 	$(GO) run ./reliability/processes -for $(FOR) -ledger $(LEDGER)
 	$(GO) run ./reliability/processes -for $(STORM) -only "kill server" -pause 200ms -ledger $(LEDGER)
+	$(WRITE_TABLE)
+
+reliability-abuses: redis ## real processes for ABUSE (1m) each: what Redis can lose, cuts of the way there, long stops, failovers
+	@failed=0; for abuse in "kill redis always" "kill redis everysec" "kill redis none" "flush redis" "delete redis key" "fail over redis" \
+		"cut worker refused" "cut worker black hole" "cut worker half open" "hold worker long"; do \
+		$(GO) run ./reliability/processes -for $(ABUSE) -only "$$abuse" -ledger $(LEDGER) || failed=1; \
+	done; exit $$failed
+	$(WRITE_TABLE)
+
+reliability-stops: redis ## ROUNDS (1000) in which a worker that holds leases is stopped for three lease times, in ten groups
+	tools/suite.sh "stops of workers" $(ROUNDS) $(LEDGER) \
+		$(GO) test ./reliability/processes -run 'TestNoStaleCheckpointIsAccepted$$' -stops=$(ROUNDS) -timeout 3h
 	$(WRITE_TABLE)
 
 reliability-fuzz: FUZZTIME = 60s
