@@ -26,19 +26,13 @@ func (r *run) inflict(ctx context.Context, f fault) {
 		return
 	}
 	p := r.fleet.processes(f.target)[f.index]
-	if f.must {
-		r.faults.Go(func() {
-			p.awaitClaim()
-			defer p.free()
-			r.history.Note(controller, "%v", f)
-			r.abuse(ctx, p, f)
-		})
-		return
-	}
-	if !p.tryClaim() {
+	if !f.must && !p.tryClaim() {
 		return
 	}
 	r.faults.Go(func() {
+		if f.must {
+			p.awaitClaim()
+		}
 		defer p.free()
 		r.history.Note(controller, "%v", f)
 		r.abuse(ctx, p, f)

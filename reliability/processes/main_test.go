@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"os"
 	"path/filepath"
 	"sync"
@@ -21,7 +20,6 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
-	flag.Parse()
 	goredis.SetLogger(silent{})
 	status := m.Run()
 	if built.dir != "" {

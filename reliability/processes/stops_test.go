@@ -29,6 +29,9 @@ var stops = flag.Int("stops", 6, "how often a worker that holds leases is stoppe
 // While one is stopped the other takes its leases; what is saved under the former
 // tokens then, by whomever, is refused.
 func TestNoStaleCheckpointIsAccepted(t *testing.T) {
+	if *stops < 1 {
+		t.Fatalf("-stops %d: want 1 or more", *stops)
+	}
 	cfg := config{
 		duration: time.Minute, seed: 1, producers: 1, shards: 4, rate: 60, ttl: lease.MinTTL,
 		redisServer: redisServer(), programs: programs(t),

@@ -161,14 +161,16 @@ func recovered(f func() error) (err error) {
 func TestTheCommandLineIsChecked(t *testing.T) {
 	all := "-name n -endpoint http://localhost:1 -stream s -history h"
 	for line, want := range map[string]string{
-		"":                              `the first argument is ""; want worker or producer`,
-		"server":                        `the first argument is "server"; want worker or producer`,
-		"worker":                        "-name is missing",
-		"worker " + all:                 "-redis is missing",
-		"producer " + all + " x":        `"x" is not a flag`,
-		"producer " + all + " -rate":    "flag needs an argument: -rate",
-		"producer " + all + " -rate -1": "-rate -1: want 1 to 100000",
-		"producer " + all + " -redis x": "flag provided but not defined: -redis",
+		"":                                `the first argument is ""; want worker or producer`,
+		"server":                          `the first argument is "server"; want worker or producer`,
+		"worker":                          "-name is missing",
+		"worker " + all:                   "-redis is missing",
+		"producer " + all + " x":          `"x" is not a flag`,
+		"producer " + all + " -rate":      "flag needs an argument: -rate",
+		"producer " + all + " -rate -1":   "-rate -1: want 1 to 100000",
+		"producer " + all + " -redis x":   "flag provided but not defined: -redis",
+		"worker " + all + " -sentinels x": "-group is missing",
+		"worker " + all + " -redis x -sentinels y -group g":     "-redis and -sentinels: want one of them",
 		"worker " + all + " -redis x -group g -lease-ttl 100ms": "-lease-ttl 100ms: want at least",
 	} {
 		_, err := run(t.Context(), strings.Fields(line))
