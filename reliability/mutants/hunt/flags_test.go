@@ -17,7 +17,7 @@ func TestACommandLineThatMakesNoSenseIsRefused(t *testing.T) {
 	for line, want := range map[string]string{
 		"skip-an-fsync":                     `"skip-an-fsync" is not a flag`,
 		"-fast":                             "not defined: -fast",
-		"-only nothing":                     `-only "nothing": there is no such mutant; -list names them`,
+		"-only no-such":                     `-only "no-such": there is no such mutant; -list names them`,
 		"-sim -only begin-latest -only zzz": `-only "zzz": there is no such mutant that a simulation should find`,
 		"-only =":                           `-only "=": there is no such mutant`,
 		"-only=":                            "-only is empty: want a name",
