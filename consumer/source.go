@@ -20,6 +20,9 @@ const (
 	// callTimeout bounds one call to Kinesis, so that a connection that died
 	// without a word is noticed.
 	callTimeout = 30 * time.Second
+	// listTimeout bounds one that asks what there is, for which nothing may start:
+	// it has a short answer.
+	listTimeout = 10 * time.Second
 	// maxRead is how many bytes GetRecords returns at most, and maxKey the
 	// length of a partition key, should keys not count as bytes.
 	maxRead, maxKey = 10 << 20, 256

@@ -37,7 +37,7 @@ type stream struct {
 
 // describe asks what the stream of the configuration is now.
 func (c *Consumer) describe(ctx context.Context) (stream, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	in := &kinesis.DescribeStreamSummaryInput{StreamName: aws.String(c.cfg.Stream)}
 	if strings.HasPrefix(c.cfg.Stream, "arn:") {

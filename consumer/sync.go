@@ -102,7 +102,7 @@ func (c *Consumer) listShards(ctx context.Context, st stream, filter *types.Shar
 
 // listPage asks for one page of a list.
 func (c *Consumer) listPage(ctx context.Context, in *kinesis.ListShardsInput) (*kinesis.ListShardsOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	return c.cfg.Client.ListShards(ctx, in)
 }

@@ -7,8 +7,8 @@ import (
 
 // liveness judges H12: when no fault is active any more, every lease that can be
 // worked on is owned by a living worker within the lease time and two beats, of when
-// it came free if that was later, and everything acknowledged is handled within the
-// bound.
+// it came free if that was later, or the table was whole again after a loss, and
+// everything acknowledged is handled within the bound.
 func (j *judge) liveness() {
 	healed := slices.IndexFunc(j.t.events, func(e event) bool { return e.kind == kindHealed })
 	if healed < 0 {
@@ -19,12 +19,16 @@ func (j *judge) liveness() {
 		j: j, since: j.t.events[healed].at, within: int64(j.o.TTL + 2*j.o.Beat),
 		living: map[uint32]bool{}, freed: map[string]int64{}, told: map[string]bool{},
 	}
+	lost := restoring{j: j}
 	for e, ev := range j.t.events {
+		if lost.event(ev) && e > healed {
+			l.since = max(l.since, ev.at) // nothing was granted before
+		}
 		switch ev.kind {
 		case kindActor:
 			l.actor(j.t.actors[ev.i], ev.at)
 		case kindOwners:
-			if e > healed && ev.at > l.since+l.within {
+			if e > healed && ev.at > l.since+l.within && !lost.now {
 				l.judged = true
 				l.allOwned(e, j.t.tables[ev.i])
 			}

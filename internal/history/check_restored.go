@@ -10,7 +10,8 @@ type restoring struct {
 	now   bool
 }
 
-func (r *restoring) event(ev event) {
+// event takes the next event, and reports whether the rest is made with it.
+func (r *restoring) event(ev event) (whole bool) {
 	switch ev.kind {
 	case kindAnew:
 		r.now, r.began, r.until = true, ev.at, 0
@@ -25,10 +26,12 @@ func (r *restoring) event(ev event) {
 	case kindAnswer:
 		c := int(r.j.t.answers[ev.i].call)
 		if !r.now || r.j.t.calls[c].op != OpCreate {
-			return
+			return false
 		}
 		if res, told := r.j.outcome(c, 0); !told || res.Err == "" {
 			r.now, r.until = false, ev.at
+			return true
 		}
 	}
+	return false
 }

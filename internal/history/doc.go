@@ -69,9 +69,10 @@
 //     saved; with [Options].SaveLag what was handled is saved within that time, by
 //     a tenure that saves. So a crash repeats what was handled in that time, and a
 //     hand-over nothing.
-//   - H12: a lease time and two beats after the faults, or after it came free if
-//     that was later, each unfinished lease whose parents are finished is owned
-//     by a living worker; and each acknowledged record is handled within a bound.
+//   - H12: a lease time and two beats after the faults, or after it came free, or
+//     after the table was made whole after a loss, if that was later, each unfinished
+//     lease whose parents are finished is owned by a living worker; and each
+//     acknowledged record is handled within a bound.
 //
 // H4, H5 and H11 compare calls only when one was answered before the other
 // began, because replies get lost and arrive late, and only within one branch of

@@ -138,6 +138,11 @@ func TestLiveness(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			l.Owners([]Owner{l.owner("a", "one", l.after(0))})
 		})},
+		{"a table is not made whole after a loss", H12, plain(func(l *tale) {
+			l.Joined("one", "first")
+			l.StoreLost("all", time.Time{})
+			l.Joined("one", "second")
+		})},
 		{"owned by nobody", H12, healed(func(l *tale) {
 			l.Healed()
 			time.Sleep(13 * time.Second)

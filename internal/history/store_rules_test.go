@@ -61,14 +61,14 @@ func TestStoredPositions(t *testing.T) {
 			l.StoreLost("all", time.Time{})
 			l.Joined("two", "second")
 			l.saves("one", "a", 1)
-			l.Joined("one", "third")
+			l.anew("one", "third")
 			l.saves("one", "a", 0)
 			l.Joined("two", "third")
 		})},
 		{"a save below one in the same state", H4, plain(func(l *tale) {
 			l.Joined("one", "first")
 			l.StoreLost("all", time.Time{})
-			l.Joined("one", "second")
+			l.anew("one", "second")
 			l.saves("one", "a", 1)
 			l.Joined("two", "second")
 			l.saves("one", "a", 0)
@@ -77,12 +77,12 @@ func TestStoredPositions(t *testing.T) {
 			l.Joined("one", "first")
 			l.StoreLost("all", time.Time{})
 			for _, state := range []string{"second", "third", "fourth"} {
-				l.Joined("one", state)
+				l.anew("one", state)
 			}
 		})},
 		{"state that is dropped without a loss", H4, plain(func(l *tale) {
 			l.Joined("one", "first")
-			l.Joined("one", "second")
+			l.anew("one", "second")
 		})},
 		{"a save that the loss overtook", "", plain(func(l *tale) {
 			answer := l.sends("one", "a", l.after(1), false)
@@ -91,6 +91,12 @@ func TestStoredPositions(t *testing.T) {
 			l.saves("one", "a", 0)
 		})},
 	})
+}
+
+// anew has a worker see state that was made anew, and make the leases in it.
+func (l *tale) anew(worker, state string) {
+	l.Joined(worker, state)
+	l.makes(worker, checkpoint.Start())("")
 }
 
 // taken is a run in which two takes the lease over from one, who does not know,
