@@ -1,6 +1,7 @@
 package history
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -42,6 +43,14 @@ func TestWhereAGroupBegins(t *testing.T) {
 		{"what arrived before", H11, func(l *tale, from checkpoint.Position) {
 			l.acquires("one", "a", checkpoint.Start())
 			l.does("one", "a", 0, 1, 2)
+		}},
+		{"what was refused before, and is found by a server that starts anew", "", func(l *tale, from checkpoint.Position) {
+			n := l.begins("w")
+			l.Failed(n, errors.New("the log takes no more"), true)
+			l.ids[n] = l.stored("a", "w", string(data(n)))
+			l.of("a").Records[len(l.of("a").Records)-1].Arrival = time.Now().Add(-time.Minute)
+			l.acquires("one", "a", from)
+			l.does("one", "a", 1, 2, n)
 		}},
 		{"not all that arrived since", H1, func(l *tale, _ checkpoint.Position) {
 			l.acquires("one", "a", checkpoint.StartAt(time.Now().Add(time.Hour)))

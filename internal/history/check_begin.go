@@ -127,7 +127,9 @@ func (j *judge) knew(m making) bool {
 	return false
 }
 
-// early finds deliveries of what arrived before the group began.
+// early finds deliveries of what arrived before the group began. What no put was
+// told of may come up later than it arrived, behind where the group began: a server
+// that could not write it finds it when it starts anew.
 func (j *judge) early(all []making) {
 	if j.truth == nil {
 		return
@@ -145,7 +147,8 @@ func (j *judge) early(all []making) {
 			continue
 		}
 		d := &j.t.deliveries[ev.i]
-		if at, known := j.arrival(d.place); known && at < lowest && !told[d.tenure] {
+		at, known := j.arrival(d.place)
+		if known && at < lowest && j.ackedAs[d.place] != none && !told[d.tenure] {
 			told[d.tenure] = true
 			j.broken(H11, "%s delivers %s, which arrived %d ms before the group began", j.who(d.tenure), j.at(d.place), lowest-at)
 		}
