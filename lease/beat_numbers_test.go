@@ -3,6 +3,8 @@ package lease_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +20,8 @@ var errUnheard = errors.New("no answer")
 // it is told to. Beats come one at a time.
 type beatLog struct {
 	lease.Store
+
+	mu      sync.Mutex // guards all below
 	beats   []lease.Beat
 	views   []lease.View
 	errs    []error
@@ -27,6 +31,8 @@ type beatLog struct {
 
 func (s *beatLog) Beat(ctx context.Context, group string, b lease.Beat) (lease.View, error) {
 	v, err := s.Store.Beat(ctx, group, b)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case s.next != nil:
 		v, err, s.next = lease.View{}, s.next, nil
@@ -35,6 +41,20 @@ func (s *beatLog) Beat(ctx context.Context, group string, b lease.Beat) (lease.V
 	}
 	s.beats, s.views, s.errs = append(s.beats, b), append(s.views, v), append(s.errs, err)
 	return v, err
+}
+
+// fails has the answers to come lost, and then one be err.
+func (s *beatLog) fails(unheard int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unheard, s.next = unheard, err
+}
+
+// told are the beats so far, with their answers.
+func (s *beatLog) told() ([]lease.Beat, []lease.View, []error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.beats), slices.Clone(s.views), slices.Clone(s.errs)
 }
 
 // Each beat that a worker sends has a higher number than all before, whatever became
@@ -47,11 +67,12 @@ func TestBeatsAreNumberedAsTheyAreSent(t *testing.T) {
 		w.start("a", func(c *lease.Config) { c.Store = s })
 		wait(3 * time.Second)
 		back := memory.Snapshot("billing")
-		s.unheard = 2
+		s.fails(2, nil)
 		wait(3 * time.Second)
-		s.next = &lease.RegressedError{Number: 1}
+		s.fails(0, &lease.RegressedError{Number: 1})
 		wait(3 * time.Second)
-		gone := s.beats[len(s.beats)-1].Session.ID
+		beats, _, _ := s.told()
+		gone := beats[len(beats)-1].Session.ID
 		if err := memory.Bye(t.Context(), checkpoint.Scope{Group: "billing"}, gone); err != nil {
 			t.Fatal(err)
 		}
@@ -61,11 +82,12 @@ func TestBeatsAreNumberedAsTheyAreSent(t *testing.T) {
 		back()
 		wait(3 * time.Second)
 		expectCounts(t, w, map[string]int{"a": 2})
+		beats, views, errs := s.told()
 		told := map[error]int{}
 		var last, good uint64
 		var stamp int64
 		first := true
-		for i, b := range s.beats {
+		for i, b := range beats {
 			if b.Number != last+1 {
 				t.Errorf("beat %d follows %d", b.Number, last)
 			}
@@ -76,7 +98,7 @@ func TestBeatsAreNumberedAsTheyAreSent(t *testing.T) {
 				t.Errorf("beat %d goes on from change %d, and from no beat", b.Number, b.Seen)
 			}
 			last = b.Number
-			err := s.errs[i]
+			err := errs[i]
 			for _, known := range []error{errUnheard, lease.ErrRegressed, lease.ErrGone, lease.ErrStateLost, lease.ErrReset} {
 				if errors.Is(err, known) {
 					told[known]++
@@ -84,7 +106,7 @@ func TestBeatsAreNumberedAsTheyAreSent(t *testing.T) {
 			}
 			switch {
 			case err == nil:
-				first, good, stamp = false, b.Number, s.views[i].Stamp
+				first, good, stamp = false, b.Number, views[i].Stamp
 			case !errors.Is(err, errUnheard):
 				good, stamp = 0, 0
 			}
