@@ -28,8 +28,11 @@ func (j *judge) liveness() {
 		case kindActor:
 			l.actor(j.t.actors[ev.i], ev.at)
 		case kindOwners:
-			if e > healed && ev.at > l.since+l.within && !lost.now {
-				l.judged = true
+			if e < healed || lost.now {
+				continue
+			}
+			l.judged = l.judged || ev.at > j.t.events[healed].at+l.within
+			if ev.at > l.since+l.within {
 				l.allOwned(e, j.t.tables[ev.i])
 			}
 		case kindCall:
