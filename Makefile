@@ -34,7 +34,7 @@ unit: redis ## the tests without the race detector, the quickest answer
 	$(GO) test ./...
 
 race: redis ## the tests under the race detector; in the simulation 5 runs
-	$(GO) test -race -p 3 ./... # some packages mostly wait for servers
+	$(GO) test -race ./...
 
 sim: ## 50 simulated runs, and the tests of the benchmarks, without the race detector
 	$(GO) test ./sim
