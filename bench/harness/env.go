@@ -78,17 +78,6 @@ func (e *Env) close() error {
 	return os.RemoveAll(e.Dir)
 }
 
-// FreePort is a TCP port of the loopback interface that nobody listens on. Who
-// is to listen on it should do so soon.
-func FreePort() (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
 // WaitTCP waits until address accepts connections, p has ended, or 30 s have
 // passed.
 func WaitTCP(ctx context.Context, p *Process, address string) error {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/shardrun/shardrun/bench/harness"
+	"github.com/shardrun/shardrun/internal/freeport"
 )
 
 // NATS starts a nats-server with JetStream, whose file store is in the scratch
@@ -18,7 +19,7 @@ func NATS(ctx context.Context, env *harness.Env) (*harness.Process, string, erro
 	if err != nil {
 		return nil, "", err
 	}
-	port, err := harness.FreePort()
+	port, err := freeport.Find()
 	if err != nil {
 		return nil, "", err
 	}

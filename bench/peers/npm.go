@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/shardrun/shardrun/bench/harness"
+	"github.com/shardrun/shardrun/internal/freeport"
 )
 
 // pkg is a package of npm at the version that is compared with.
@@ -77,7 +78,7 @@ func (p pkg) listen(ctx context.Context, env *harness.Env, port int, variables [
 // Kinesalite starts kinesalite, which keeps its data in memory, and returns
 // the process and its URL. Streams are active at once.
 func Kinesalite(ctx context.Context, env *harness.Env) (*harness.Process, string, error) {
-	port, err := harness.FreePort()
+	port, err := freeport.Find()
 	if err != nil {
 		return nil, "", err
 	}
@@ -88,11 +89,11 @@ func Kinesalite(ctx context.Context, env *harness.Env) (*harness.Process, string
 // KinesisLocal starts kinesis-local (kinesis-mock), which keeps its data in
 // memory, and returns the process and its URL. Streams are active at once.
 func KinesisLocal(ctx context.Context, env *harness.Env) (*harness.Process, string, error) {
-	plain, err := harness.FreePort()
+	plain, err := freeport.Find()
 	if err != nil {
 		return nil, "", err
 	}
-	tls, err := harness.FreePort()
+	tls, err := freeport.Find()
 	if err != nil {
 		return nil, "", err
 	}
@@ -105,7 +106,7 @@ func KinesisLocal(ctx context.Context, env *harness.Env) (*harness.Process, stri
 // Dynalite starts dynalite, a DynamoDB that keeps its data in memory, and
 // returns the process and its URL.
 func Dynalite(ctx context.Context, env *harness.Env) (*harness.Process, string, error) {
-	port, err := harness.FreePort()
+	port, err := freeport.Find()
 	if err != nil {
 		return nil, "", err
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/shardrun/shardrun/bench/harness"
+	"github.com/shardrun/shardrun/internal/freeport"
 )
 
 // redisScript installs redis-server where it is missing; its path is from the
@@ -27,7 +28,7 @@ func Redis(ctx context.Context, env *harness.Env, fsync string) (*harness.Proces
 			return nil, "", fmt.Errorf("%w: redis-server: %w", harness.ErrUnavailable, err)
 		}
 	}
-	port, err := harness.FreePort()
+	port, err := freeport.Find()
 	if err != nil {
 		return nil, "", err
 	}

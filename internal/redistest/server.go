@@ -6,19 +6,19 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/shardrun/shardrun/internal/freeport"
 )
 
 // ProgramEnv names the environment variable with the server program that tests
@@ -112,33 +112,15 @@ func newProcess(t testing.TB, path string, port int, secure *tls.Config, args []
 	}
 }
 
-// ports are given out once in a process, so that servers that start together
-// do not choose the same.
-var ports sync.Map
-
 // freePort is a port that is free together with the one 10,000 above it, which
 // nodes of a cluster talk over.
 func freePort(t testing.TB) int {
 	t.Helper()
-	for range 1000 {
-		port := 10_000 + rand.IntN(20_000)
-		if _, taken := ports.LoadOrStore(port, true); taken {
-			continue
-		}
-		if free(port) && free(port+10_000) {
-			return port
-		}
-	}
-	t.Fatal("no free port between 10000 and 30000")
-	return 0
-}
-
-func free(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	port, err := freeport.Find(10_000)
 	if err != nil {
-		return false
+		t.Fatal(err)
 	}
-	return l.Close() == nil
+	return port
 }
 
 // run starts the process and waits until it answers.

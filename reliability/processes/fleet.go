@@ -22,6 +22,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/shardrun/shardrun/internal/awsclient"
+	"github.com/shardrun/shardrun/internal/freeport"
 )
 
 // What the parts of a run call one another.
@@ -89,11 +90,11 @@ const module = "github.com/shardrun/shardrun"
 
 // newFleet is a fleet that has not started. Its processes end with ctx.
 func newFleet(ctx context.Context, cfg config, dir string, crashed func(actor string)) (*fleet, error) {
-	serverAddr, err := freeAddr(ctx)
+	serverAddr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	redisAddr, err := freeAddr(ctx)
+	redisAddr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -345,10 +346,7 @@ func (f *fleet) killAll() {
 }
 
 // freeAddr is an address of this machine that nobody listens on.
-func freeAddr(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
+func freeAddr() (string, error) {
+	port, err := freeport.Find()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), err
 }

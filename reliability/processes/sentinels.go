@@ -40,7 +40,7 @@ func (f *fleet) newSentinels(ctx context.Context) (*sentinels, error) {
 	s := &sentinels{}
 	for i := range s.servers {
 		var err error
-		if s.addrs[i], err = freeAddr(ctx); err != nil {
+		if s.addrs[i], err = freeAddr(); err != nil {
 			return nil, err
 		}
 		dir := filepath.Join(f.dir, fmt.Sprintf("redis-%d", i+1))
@@ -52,7 +52,7 @@ func (f *fleet) newSentinels(ctx context.Context) (*sentinels, error) {
 		}, func(ctx context.Context, _ int) error { return serves(ctx, s.addrs[i]) }, f.died)
 	}
 	for i := range watchers {
-		addr, err := freeAddr(ctx)
+		addr, err := freeAddr()
 		if err != nil {
 			return nil, err
 		}
