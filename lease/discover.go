@@ -12,29 +12,22 @@ import (
 	"github.com/shardrun/shardrun/checkpoint"
 )
 
-// creation is the making of the first leases of one stream.
-type creation struct {
-	busy  bool      // it is being tried
-	due   time.Time // not before
-	tries int       // failures in a row
-	redo  bool      // the leases that are there are not complete
-}
-
-// again has the making tried once more from a time on.
-func (c *creation) again(at time.Time) {
-	if c != nil && !c.redo {
-		c.redo, c.due = true, at
-	}
-}
-
 // createStreams makes the first leases of the streams that have none. In a pause
 // by hand whoever paused may be making them anew.
 func (r *run) createStreams(now time.Time) {
 	if r.hold {
+		for _, c := range r.streams {
+			c.seen = nil
+		}
 		return
 	}
 	for stream, c := range r.streams {
-		if c.busy || now.Before(c.due) || !c.redo && r.table.has(stream) {
+		if c.busy {
+			continue
+		}
+		c.look(r.table)
+		has := r.table.has(stream)
+		if now.Before(c.due) || !c.redo && has {
 			continue
 		}
 		c.busy = true
@@ -49,9 +42,31 @@ func (r *run) createStreams(now time.Time) {
 		}
 		scope, session := r.scope, r.session
 		r.calls.Go(func() {
+			if has {
+				if err := r.incomplete(scope, stream); err != nil {
+					r.inbox.post(func() { r.created(stream, nil, err, time.Now()) })
+					return
+				}
+			}
 			rows, err := r.createStream(scope, session, stream, discover, halt)
 			r.inbox.post(func() { r.created(stream, rows, err, time.Now()) })
 		})
+	}
+}
+
+// incomplete asks whether the leases of a stream that has some are to be completed:
+// nil if so, and ErrExists if they are complete. It costs one key of the store, where
+// a listing costs calls to the service; it blocks.
+func (r *run) incomplete(scope checkpoint.Scope, stream string) error {
+	ctx, cancel := context.WithTimeout(r.ctx, r.pace.call())
+	defer cancel()
+	switch err := r.cfg.Store.Adopt(ctx, scope, Adoption{Stream: stream}); {
+	case err == nil:
+		return ErrExists
+	case errors.Is(err, ErrNotReady):
+		return nil
+	default:
+		return err
 	}
 }
 
@@ -119,6 +134,7 @@ func unrestored(listed []Row, leases []Lease) []string {
 
 func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 	c := r.streams[stream]
+	redo := c.redo
 	c.busy, c.redo = false, false
 	if unrestored, ok := errors.AsType[*UnrestoredError](err); ok {
 		r.fail(fmt.Errorf("go on in group %q: %w", r.cfg.Group, unrestored))
@@ -139,6 +155,7 @@ func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 	case r.ctx.Err() != nil:
 		return
 	default:
+		c.redo = redo
 		c.tries++
 		c.due = now.Add(min(100*time.Millisecond<<min(c.tries, 8), 10*time.Second))
 		r.log.Warn("create the leases of the stream, will try again", zap.String("stream", stream), zap.Error(err))

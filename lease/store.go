@@ -108,7 +108,8 @@ type Store interface {
 	Seed(ctx context.Context, scope checkpoint.Scope, s Seed) error
 	// Adopt makes the rows of listed shards that have none. A shard with a child
 	// that has started was handled to its end, and is made so. It fails with
-	// ErrSyncing or ErrNotReady.
+	// ErrSyncing or ErrNotReady, also without rows: so workers ask whether the
+	// stream is complete.
 	Adopt(ctx context.Context, scope checkpoint.Scope, a Adoption) error
 	// Retire ends a shard without a token, as Complete does with one: a shard that
 	// is gone from its stream. It fails with ErrHeld when a living session has the

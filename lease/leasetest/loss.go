@@ -69,6 +69,7 @@ func testSync(t *testing.T, s *subject) {
 	w.is(s.store.Create(t.Context(), w.scope(), set), lease.ErrSyncing)
 	w.refused(name("1"), lease.ErrSyncing)
 	w.is(s.store.Adopt(t.Context(), w.scope(), lease.Adoption{Stream: stream, Rows: set.Rows}), lease.ErrSyncing)
+	w.is(s.store.Adopt(t.Context(), w.scope(), lease.Adoption{Stream: stream}), lease.ErrSyncing)
 	w.is(s.store.Retire(t.Context(), w.scope(), lease.Retirement{Name: name("1")}), lease.ErrSyncing)
 	_, err := s.store.Collect(t.Context(), w.scope(), lease.Collection{Names: []string{name("1")}})
 	w.is(err, lease.ErrSyncing)

@@ -65,9 +65,15 @@ func testAdopt(t *testing.T, s *subject) {
 func testAdoptNotReady(t *testing.T, s *subject) {
 	a := s.join("a")
 	a.is(s.store.Adopt(t.Context(), a.scope(), lease.Adoption{Stream: stream, Rows: []lease.Row{row("1")}}), lease.ErrNotReady)
+	a.is(s.store.Adopt(t.Context(), a.scope(), lease.Adoption{Stream: stream}), lease.ErrNotReady)
 	a.is(a.retire("1"), lease.ErrNotReady)
 	if len(s.view().Leases) > 0 {
 		t.Error("a row was made")
+	}
+	a.create(row("1"))
+	a.adopt() // nothing: it tells that the stream is complete
+	if n := len(s.view().Leases); n != 1 {
+		t.Errorf("%d leases", n)
 	}
 }
 

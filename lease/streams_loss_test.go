@@ -1,0 +1,155 @@
+package lease_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/lease"
+)
+
+// lagging is a store that beats take a while to reach, so that what is given back
+// after a loss is there before the first of them; of one that makes nothing no
+// leases are made either.
+type lagging struct {
+	*gate
+	makesNothing bool
+}
+
+func (s lagging) Beat(ctx context.Context, group string, b lease.Beat) (lease.View, error) {
+	time.Sleep(20 * time.Millisecond)
+	return s.gate.Beat(ctx, group, b)
+}
+
+func (s lagging) Create(ctx context.Context, in checkpoint.Scope, c lease.Create) error {
+	if s.makesNothing {
+		return errCut
+	}
+	return s.gate.Create(ctx, in, c)
+}
+
+// halfKnown is a group of two shards of which the living workers can give back the
+// first alone, and nobody takes that: it is paused by hand. The state of the second
+// died with the worker that had it.
+func halfKnown(t *testing.T, makesNothing bool, test func(w *world, a *worker, store *lease.Memory)) {
+	t.Helper()
+	forgetful(t, 2, func(t *testing.T, w *world, forget func()) {
+		stateful := func(name string) func(*lease.Config) {
+			return func(c *lease.Config) {
+				c.Run = func(ctx context.Context, h *lease.Held) error {
+					if lease.ShardOf(h.Lease().Name) == "shard-000" {
+						return w.run(ctx, name, h)
+					}
+					return sums(w, name)(ctx, h)
+				}
+			}
+		}
+		b := w.start("b", stateful("b"))
+		wait(2 * time.Second)
+		mark := lease.Mark{Name: lease.Name(stream, "shard-000"), Flag: lease.FlagPaused}
+		if err := w.store.Mark(t.Context(), w.scope(), mark); err != nil {
+			t.Fatal(err)
+		}
+		a := w.start("a", stateful("a"), func(c *lease.Config) {
+			if g, ok := c.Store.(*gate); ok {
+				c.Store = lagging{g, makesNothing}
+			}
+		})
+		wait(5 * time.Second) // a has read the shards
+		expectCounts(t, w, map[string]int{"b": 1})
+		b.kill()
+		forget()
+		store, ok := w.store.(*lease.Memory)
+		if !ok {
+			t.Fatal("another store")
+		}
+		test(w, a, store)
+	})
+}
+
+// goesOn fails the test unless the second shard is read from where nothing is
+// skipped, and the first is left alone.
+func goesOn(w *world, by string) {
+	w.t.Helper()
+	expectCounts(w.t, w, map[string]int{by: 1})
+	if s := w.lastStart("shard-001"); s.worker != by || s.from != checkpoint.Start() {
+		w.t.Errorf("shard-001 starts on %s at %v", s.worker, s.from)
+	}
+}
+
+func TestAStreamOfWhichNothingIsTakenIsMadeWholeAfterALoss(t *testing.T) {
+	halfKnown(t, false, func(w *world, _ *worker, _ *lease.Memory) {
+		wait(5 * time.Second)
+		goesOn(w, "a")
+	})
+}
+
+func TestAWorkerThatComesAfterTheSeedsMakesTheStreamWhole(t *testing.T) {
+	for _, later := range []time.Duration{700 * time.Millisecond, 10 * time.Second} {
+		halfKnown(t, true, func(w *world, a *worker, _ *lease.Memory) {
+			wait(700 * time.Millisecond)
+			a.kill() // it has given back what it knew, and made nothing
+			wait(later)
+			w.start("c")
+			wait(5 * time.Second)
+			goesOn(w, "c")
+		})
+	}
+}
+
+func TestAStreamWhoseRemovalWasBrokenOffIsMadeWhole(t *testing.T) {
+	forgetful(t, 2, func(t *testing.T, w *world, _ func()) {
+		b := w.start("b", func(c *lease.Config) { c.Run = sums(w, "b") })
+		wait(2 * time.Second)
+		if err := w.store.Pause(t.Context(), w.scope(), true); err != nil {
+			t.Fatal(err)
+		}
+		wait(time.Second)
+		b.kill()
+		wait(5 * time.Second)
+		scope := w.scope()
+		mark := lease.Mark{Name: lease.Name(stream, "shard-000"), Flag: lease.FlagPaused}
+		if err := w.store.Mark(t.Context(), scope, mark); err != nil {
+			t.Fatal(err)
+		}
+		// A removal of the stream's leases that was broken off.
+		gone := lease.Collection{Names: []string{lease.Name(stream, "shard-001")}, Deleted: true}
+		if errs, err := w.store.Collect(t.Context(), scope, gone); err != nil || errs[0] != nil {
+			t.Fatal(errs, err)
+		}
+		failures := 3
+		w.start("a", func(c *lease.Config) {
+			discover := c.Discover
+			c.Discover = func(ctx context.Context, s string) ([]lease.Row, error) {
+				if failures--; failures >= 0 {
+					return nil, errors.New("not now")
+				}
+				return discover(ctx, s)
+			}
+		})
+		wait(5 * time.Second)
+		expectCounts(t, w, map[string]int{})
+		if err := w.store.Pause(t.Context(), scope, false); err != nil {
+			t.Fatal(err)
+		}
+		wait(10 * time.Second)
+		goesOn(w, "a")
+	})
+}
+
+func TestAStreamIsMadeWholeOnceMoreWhenThatIsLost(t *testing.T) {
+	halfKnown(t, false, func(w *world, _ *worker, store *lease.Memory) {
+		wait(900 * time.Millisecond)
+		back := store.Snapshot("billing") // with the seeds alone
+		if v, err := store.View(w.t.Context(), "billing"); err != nil || len(v.Leases) != 1 {
+			w.t.Fatalf("%d leases, %v", len(v.Leases), err)
+		}
+		wait(5 * time.Second)
+		goesOn(w, "a")
+		back()
+		wait(5 * time.Second)
+		goesOn(w, "a")
+	})
+}
