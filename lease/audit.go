@@ -21,6 +21,9 @@ const (
 	// that is longer, the next audit comes when there may be more to repair: after
 	// repairs, and after a loss of the group's state, of which seeds may leave holes.
 	auditSoon, auditPart = 3, 10
+	// auditWarn is after how many audits in a row that found the leases incomplete
+	// the worker warns, and again after as many: a few may while they are made.
+	auditWarn = 5
 	// collectRows is how many rows are removed in one call.
 	collectRows = 250
 )
@@ -45,6 +48,7 @@ type audit struct {
 	busy        bool
 	due         time.Time // when it is the turn of the first in line
 	incarnation string    // of the group, when due was set
+	notReady    int       // audits in a row that could do nothing, as the leases are not complete
 }
 
 // auditStreams starts the audits that are due.
@@ -87,6 +91,7 @@ func (r *run) auditSoon() time.Duration {
 // audited sets when the next audit is due.
 func (r *run) audited(a *audit, au *auditor, repaired int, err error, now time.Time) {
 	a.busy = false
+	r.foundIncomplete(a, au, err, now)
 	wait := r.cfg.AuditInterval*9/10 + entropy.Duration(r.cfg.AuditInterval/5)
 	switch {
 	case err == nil && repaired > 0:
@@ -98,6 +103,23 @@ func (r *run) audited(a *audit, au *auditor, repaired int, err error, now time.T
 		au.log.Warn("audit the leases of the stream, will try again", zap.Duration("pause", wait), zap.Error(err))
 	}
 	a.due = now.Add(wait)
+}
+
+// foundIncomplete has leases completed that an audit finds incomplete. They may be
+// so though this worker was told that they are complete: what completed them was lost
+// with the store's latest writes, before a beat was told of it.
+func (r *run) foundIncomplete(a *audit, au *auditor, err error, now time.Time) {
+	switch {
+	case err == nil:
+		a.notReady = 0
+		return
+	case !errors.Is(err, ErrNotReady):
+		return
+	}
+	r.streams[au.stream].again(now)
+	if a.notReady++; a.notReady%auditWarn == 0 {
+		au.log.Warn("the leases of the stream are not complete; audits can do nothing", zap.Int("audits", a.notReady))
+	}
 }
 
 // auditor makes one audit of a stream, in its own goroutine.

@@ -6,16 +6,19 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/lease"
 )
 
 // lagging is a store that beats take a while to reach, so that what is given back
-// after a loss is there before the first of them; of one that makes nothing no
-// leases are made either.
+// after a loss is there before the first of them.
 type lagging struct {
 	*gate
-	makesNothing bool
+	makes func() (ok bool, err error) // whether leases are made, and the answer if not
 }
 
 func (s lagging) Beat(ctx context.Context, group string, b lease.Beat) (lease.View, error) {
@@ -24,16 +27,20 @@ func (s lagging) Beat(ctx context.Context, group string, b lease.Beat) (lease.Vi
 }
 
 func (s lagging) Create(ctx context.Context, in checkpoint.Scope, c lease.Create) error {
-	if s.makesNothing {
-		return errCut
+	if ok, err := s.makes(); !ok {
+		return err
 	}
 	return s.gate.Create(ctx, in, c)
 }
 
+func makesLeases() (bool, error)  { return true, nil }
+func makesNothing() (bool, error) { return false, errCut }
+func unchanged(*lease.Config)     {}
+
 // halfKnown is a group of two shards of which the living workers can give back the
 // first alone, and nobody takes that: it is paused by hand. The state of the second
 // died with the worker that had it.
-func halfKnown(t *testing.T, makesNothing bool, test func(w *world, a *worker, store *lease.Memory)) {
+func halfKnown(t *testing.T, makes func() (bool, error), change func(*lease.Config), test func(w *world, a *worker, store *lease.Memory)) {
 	t.Helper()
 	forgetful(t, 2, func(t *testing.T, w *world, forget func()) {
 		stateful := func(name string) func(*lease.Config) {
@@ -54,8 +61,9 @@ func halfKnown(t *testing.T, makesNothing bool, test func(w *world, a *worker, s
 		}
 		a := w.start("a", stateful("a"), func(c *lease.Config) {
 			if g, ok := c.Store.(*gate); ok {
-				c.Store = lagging{g, makesNothing}
+				c.Store = lagging{g, makes}
 			}
+			change(c)
 		})
 		wait(5 * time.Second) // a has read the shards
 		expectCounts(t, w, map[string]int{"b": 1})
@@ -80,7 +88,7 @@ func goesOn(w *world, by string) {
 }
 
 func TestAStreamOfWhichNothingIsTakenIsMadeWholeAfterALoss(t *testing.T) {
-	halfKnown(t, false, func(w *world, _ *worker, _ *lease.Memory) {
+	halfKnown(t, makesLeases, unchanged, func(w *world, _ *worker, _ *lease.Memory) {
 		wait(5 * time.Second)
 		goesOn(w, "a")
 	})
@@ -88,7 +96,7 @@ func TestAStreamOfWhichNothingIsTakenIsMadeWholeAfterALoss(t *testing.T) {
 
 func TestAWorkerThatComesAfterTheSeedsMakesTheStreamWhole(t *testing.T) {
 	for _, later := range []time.Duration{700 * time.Millisecond, 10 * time.Second} {
-		halfKnown(t, true, func(w *world, a *worker, _ *lease.Memory) {
+		halfKnown(t, makesNothing, unchanged, func(w *world, a *worker, _ *lease.Memory) {
 			wait(700 * time.Millisecond)
 			a.kill() // it has given back what it knew, and made nothing
 			wait(later)
@@ -140,7 +148,7 @@ func TestAStreamWhoseRemovalWasBrokenOffIsMadeWhole(t *testing.T) {
 }
 
 func TestAStreamIsMadeWholeOnceMoreWhenThatIsLost(t *testing.T) {
-	halfKnown(t, false, func(w *world, _ *worker, store *lease.Memory) {
+	halfKnown(t, makesLeases, unchanged, func(w *world, _ *worker, store *lease.Memory) {
 		wait(900 * time.Millisecond)
 		back := store.Snapshot("billing") // with the seeds alone
 		if v, err := store.View(w.t.Context(), "billing"); err != nil || len(v.Leases) != 1 {
@@ -151,5 +159,40 @@ func TestAStreamIsMadeWholeOnceMoreWhenThatIsLost(t *testing.T) {
 		back()
 		wait(5 * time.Second)
 		goesOn(w, "a")
+	})
+}
+
+// audited has a worker audit its stream of two shards each 20 seconds, and returns
+// what it warns of.
+func audited() (func(*lease.Config), *observer.ObservedLogs) {
+	core, logs := observer.New(zapcore.WarnLevel)
+	return func(c *lease.Config) {
+		c.Logger, c.AuditInterval = zap.New(core), 20*time.Second
+		c.List = func(context.Context, string) (lease.Listing, error) {
+			return lease.Listing{Shards: []lease.Row{half("shard-000", 0), half("shard-001", 1)}, Retention: 24 * time.Hour}, nil
+		}
+	}, logs
+}
+
+// What was made may be lost with the store's latest writes before a beat was told of
+// it: then none tells of the loss.
+func TestAnAuditHasAStreamMadeWhole(t *testing.T) {
+	made := 0
+	change, _ := audited()
+	halfKnown(t, func() (bool, error) { made++; return made > 1, nil }, change, func(w *world, _ *worker, _ *lease.Memory) {
+		wait(time.Minute)
+		goesOn(w, "a")
+	})
+}
+
+func TestAuditsWarnOfAStreamThatIsNotMadeWhole(t *testing.T) {
+	change, logs := audited()
+	halfKnown(t, makesNothing, change, func(*world, *worker, *lease.Memory) {
+		const most = 600 / 5 // one audit each 5 seconds at most, as each that would repair takes that long
+		wait(10 * time.Minute)
+		n := logs.FilterMessage("the leases of the stream are not complete; audits can do nothing").Len()
+		if n == 0 || n > most/5 {
+			t.Errorf("warned %d times", n)
+		}
 	})
 }
