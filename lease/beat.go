@@ -193,10 +193,10 @@ func (r *run) restart(incarnation string, err error, now time.Time) {
 		t.lose(err)
 	}
 	r.scope.Incarnation, r.good, r.stamp, r.seen, r.synced, r.stateLost = incarnation, 0, 0, 0, false, true
-	r.table, r.former, r.partly = newMirror(), nil, nil
-	for _, c := range r.streams {
-		*c = creation{busy: c.busy}
+	for stream, c := range r.streams {
+		c.anew(r.table.has(stream) || r.former != nil && r.former.has(stream))
 	}
+	r.table, r.former, r.partly = newMirror(), nil, nil
 	clear(r.touched)
 	clear(r.idle)
 	clear(r.asked)

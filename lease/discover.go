@@ -31,13 +31,11 @@ func (r *run) createStreams(now time.Time) {
 			continue
 		}
 		c.busy = true
-		// What the worker itself saw lost, or a store that remembers it, is read
-		// again from where nothing is skipped. One case remains in which records
-		// can be skipped: everything was lost, and the first to come back is a
-		// new worker. To it the group looks like one that never was, and it
-		// starts where its user said new groups start.
+		// One case remains in which records can be skipped: everything was lost, and
+		// the first to come back is a new worker. To it the group looks like one that
+		// never was, and it starts where its user said new groups start.
 		discover, halt := r.cfg.Discover, false
-		if r.stateLost || r.lost {
+		if r.mayHaveRead(stream) {
 			discover, halt = r.cfg.Rediscover, r.cfg.HaltOnLoss
 		}
 		scope, session := r.scope, r.session

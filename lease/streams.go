@@ -1,6 +1,14 @@
 package lease
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// clockMargin is by how much the clocks of the service and of the store may differ,
+// by which it is told whether a stream was made after a loss.
+const clockMargin = time.Hour
 
 // creation is the making of the first leases of one stream.
 type creation struct {
@@ -9,6 +17,13 @@ type creation struct {
 	tries int       // failures in a row
 	redo  bool      // the leases that are there may not be complete
 	seen  *mirror   // the view in which it was looked whether they are
+	known bool      // the group had leases of it in state that was lost while this worker ran
+}
+
+// anew begins again in state that was made anew; known says whether there were
+// leases of the stream in the state that was lost.
+func (c *creation) anew(known bool) {
+	*c = creation{busy: c.busy, known: c.known || known}
 }
 
 // again has the making tried once more from a time on.
@@ -29,4 +44,50 @@ func (c *creation) look(view *mirror) {
 		c.seen = view
 		c.again(c.due)
 	}
+}
+
+// mayHaveRead reports whether the group may have read the stream before its state was
+// lost. Then its leases are made where nothing is skipped, or, with Halt, not at all.
+//
+// It may have read any stream that was there before the loss, whether its leases are
+// in the table or not: a worker that comes later cannot know what all that knew more
+// could not give back, or died with. It has not read one that was made since. The
+// store does not tell when its state was made anew; but it was no later than by the
+// session time that has passed since, which never runs ahead of the clock. Within
+// clockMargin a stream counts as one that was there.
+//
+// Clocks may be wrong by more. So a stream counts as one that was there too when this
+// worker saw leases of it lost, when its table has one that was acquired or has ended,
+// which in a stream that is not complete is a seed, and when it was made in times
+// to come.
+//
+// The mark that the state was lost is not taken off a stream once its leases are made
+// anew. A store that loses its latest writes may lose them once more.
+func (r *run) mayHaveRead(stream string) bool {
+	if !r.stateLost && !r.lost {
+		return false
+	}
+	if c := r.streams[stream]; c != nil && c.known || r.table.started(stream) {
+		return true
+	}
+	made, ok := madeAt(stream)
+	now := time.UnixMicro(r.stamp)
+	born := now.Add(-time.Duration(r.table.now) * time.Millisecond) // or earlier
+	return !ok || !made.After(born.Add(clockMargin)) || made.After(now.Add(clockMargin))
+}
+
+// madeAt is when a stream was made, which its name ends with.
+func madeAt(stream string) (at time.Time, ok bool) {
+	ms, err := strconv.ParseInt(stream[strings.LastIndexByte(stream, ':')+1:], 10, 64)
+	return time.UnixMilli(ms), err == nil
+}
+
+// started reports whether a lease of the stream was acquired, or has ended.
+func (m *mirror) started(stream string) bool {
+	for _, l := range m.leases {
+		if StreamOf(l.Name) == stream && (l.Epoch > 0 || l.Finished()) {
+			return true
+		}
+	}
+	return false
 }

@@ -3,6 +3,8 @@ package lease_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,25 +110,7 @@ func TestAWorkerThatComesAfterTheSeedsMakesTheStreamWhole(t *testing.T) {
 }
 
 func TestAStreamWhoseRemovalWasBrokenOffIsMadeWhole(t *testing.T) {
-	forgetful(t, 2, func(t *testing.T, w *world, _ func()) {
-		b := w.start("b", func(c *lease.Config) { c.Run = sums(w, "b") })
-		wait(2 * time.Second)
-		if err := w.store.Pause(t.Context(), w.scope(), true); err != nil {
-			t.Fatal(err)
-		}
-		wait(time.Second)
-		b.kill()
-		wait(5 * time.Second)
-		scope := w.scope()
-		mark := lease.Mark{Name: lease.Name(stream, "shard-000"), Flag: lease.FlagPaused}
-		if err := w.store.Mark(t.Context(), scope, mark); err != nil {
-			t.Fatal(err)
-		}
-		// A removal of the stream's leases that was broken off.
-		gone := lease.Collection{Names: []string{lease.Name(stream, "shard-001")}, Deleted: true}
-		if errs, err := w.store.Collect(t.Context(), scope, gone); err != nil || errs[0] != nil {
-			t.Fatal(errs, err)
-		}
+	bubble(t, 2, func(t *testing.T, w *world) {
 		failures := 3
 		w.start("a", func(c *lease.Config) {
 			discover := c.Discover
@@ -137,6 +121,21 @@ func TestAStreamWhoseRemovalWasBrokenOffIsMadeWhole(t *testing.T) {
 				return discover(ctx, s)
 			}
 		})
+		wait(5 * time.Second)
+		scope := w.scope()
+		if err := w.store.Pause(t.Context(), scope, true); err != nil {
+			t.Fatal(err)
+		}
+		wait(time.Second)
+		mark := lease.Mark{Name: lease.Name(stream, "shard-000"), Flag: lease.FlagPaused}
+		if err := w.store.Mark(t.Context(), scope, mark); err != nil {
+			t.Fatal(err)
+		}
+		gone := lease.Collection{Names: []string{lease.Name(stream, "shard-001")}, Deleted: true}
+		if errs, err := w.store.Collect(t.Context(), scope, gone); err != nil || errs[0] != nil {
+			t.Fatal(errs, err)
+		}
+		failures = 3
 		wait(5 * time.Second)
 		expectCounts(t, w, map[string]int{})
 		if err := w.store.Pause(t.Context(), scope, false); err != nil {
@@ -194,5 +193,103 @@ func TestAuditsWarnOfAStreamThatIsNotMadeWhole(t *testing.T) {
 		if n == 0 || n > most/5 {
 			t.Errorf("warned %d times", n)
 		}
+	})
+}
+
+// named is the test stream as if it was made at a time.
+func named(made time.Time) string {
+	return fmt.Sprintf("000000000000:us-east-1:orders:%d", made.UnixMilli())
+}
+
+// readsAnew has a worker read another stream of one shard, at the latest records
+// if the group has not read it before.
+func readsAnew(name string) func(*lease.Config) {
+	return func(c *lease.Config) {
+		row := lease.Row{Name: lease.Name(name, "shard-000"), Position: checkpoint.StartAt(time.Now())}
+		c.Streams = []string{name}
+		c.Discover = func(context.Context, string) ([]lease.Row, error) { return []lease.Row{row}, nil }
+	}
+}
+
+func halts(c *lease.Config) { c.HaltOnLoss = true }
+
+// expectStart is where the reading of another stream began.
+func expectStart(t *testing.T, w *world, stream string, want checkpoint.Position) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.starts {
+		if lease.StreamOf(s.lease) == stream {
+			if s.from != want {
+				t.Errorf("starts at %v, want %v", s.from, want)
+			}
+			return
+		}
+	}
+	t.Errorf("%s is not read", stream)
+}
+
+func TestAStreamThatWasMadeLongAfterALossIsNew(t *testing.T) {
+	for _, change := range []func(*lease.Config){unchanged, halts} {
+		forgetful(t, 2, func(t *testing.T, w *world, forget func()) {
+			w.start("a", idle, change)
+			wait(4 * time.Second)
+			forget()
+			wait(2 * time.Hour)
+			name, at := named(time.Now()), checkpoint.StartAt(time.Now())
+			b, c := w.start("b", readsAnew(name), change), w.start("c", readsAnew(name), change)
+			wait(10 * time.Second)
+			expectStart(t, w, name, at)
+			if err := errors.Join(b.drain(), c.drain()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// The group may have read it, and all who knew that may be gone.
+func TestAStreamThatIsOlderThanALossIsNotNew(t *testing.T) {
+	forgetful(t, 2, func(t *testing.T, w *world, forget func()) {
+		name := named(time.Now())
+		w.start("a", idle)
+		wait(4 * time.Second)
+		forget()
+		wait(2 * time.Hour)
+		b := w.start("b", readsAnew(name), halts)
+		wait(10 * time.Second)
+		if _, ok := errors.AsType[*lease.UnrestoredError](b.drain()); !ok {
+			t.Errorf("with Halt it ends with %v", b.drain())
+		}
+		w.start("c", readsAnew(name))
+		wait(10 * time.Second)
+		expectStart(t, w, name, checkpoint.Start())
+	})
+}
+
+// The clock of the service may be far ahead of the store's.
+func TestAWorkerThatReadAStreamBeforeALossKnowsThat(t *testing.T) {
+	forgetful(t, 0, func(t *testing.T, w *world, forget func()) {
+		name := named(time.Now().Add(90 * time.Minute))
+		var missing atomic.Bool
+		w.start("a", readsAnew(name), func(c *lease.Config) {
+			rediscover := c.Discover
+			c.Discover = func(ctx context.Context, s string) ([]lease.Row, error) {
+				if missing.Load() {
+					return nil, errors.New("not now")
+				}
+				return rediscover(ctx, s)
+			}
+			c.Store = secretive{c.Store} // else there is nothing to make anew
+		})
+		wait(4 * time.Second)
+		w.mu.Lock()
+		w.starts = nil
+		w.mu.Unlock()
+		missing.Store(true)
+		forget()
+		wait(time.Hour)
+		missing.Store(false)
+		wait(time.Minute)
+		expectStart(t, w, name, checkpoint.Start())
 	})
 }
