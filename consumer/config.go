@@ -46,7 +46,8 @@ type Config struct {
 	// they are read again from the oldest record, with AtTimestamp from a time, and
 	// what is before it is skipped. With [Halt] Run fails and names them, for an
 	// operator to say where to go on. When everything was lost while no worker was
-	// alive, nobody knows of the loss: the group is new, and StartAt applies.
+	// alive, nobody knows of the loss: the group is new, and StartAt applies. It also
+	// does to a stream that was made more than an hour after a loss.
 	// Defaults to TrimHorizon.
 	OnStateLoss StartAt
 

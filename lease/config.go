@@ -41,7 +41,8 @@ type Config struct {
 	// called again, with pauses, until it succeeds. Required.
 	Discover func(ctx context.Context, stream string) ([]Row, error)
 	// Rediscover is called instead of Discover when the group's state was
-	// lost while this worker ran, or before, as the store remembers. Its rows
+	// lost while this worker ran, or before, as the store remembers; but not for a
+	// stream that was made, as its name tells, more than an hour after that. Its rows
 	// should start where nothing is skipped, and be all that a listing has, with
 	// their parents: which of them have leases depends on what is remembered, and
 	// those that have keep them. Defaults to Discover with every position set to
@@ -50,7 +51,8 @@ type Config struct {
 	// HaltOnLoss has Run fail with an [UnrestoredError] when the group's state was
 	// lost, and the living workers together do not remember how far every shard
 	// that Rediscover lists was handled. Otherwise those shards begin where
-	// Rediscover says. Defaults to false.
+	// Rediscover says. A stream that was there before the loss, and that the group
+	// begins to read after it, is among those. Defaults to false.
 	HaltOnLoss bool
 	// List lists all shards that a stream has, from the service and not from a
 	// cache. It fails when the stream is not the one of that name and creation
