@@ -118,15 +118,15 @@ func mendingMutants() []Mutant {
 	}, {
 		Name:   "collect-a-parent-that-is-waited-for",
 		File:   lua + "collect.lua",
-		Old:    "or c[1] ~= '2' or needed[lease])",
-		New:    "or c[1] ~= '2')",
+		Old:    "    if needed[lease] then return 'NEEDED' end\n",
+		New:    "",
 		Breaks: "a child finds the end of its parent",
 		Test:   mini("a_row_that_is_needed"),
 	}, {
 		Name:   "collect-a-shard-before-its-end",
 		File:   lua + "collect.lua",
-		Old:    "or c[1] ~= '2' or needed[lease])",
-		New:    "or needed[lease])",
+		Old:    "    if not c or c[1] ~= '2' then return 'NEEDED' end\n",
+		New:    "",
 		Breaks: "only rows at their end are collected",
 		Test:   mini("a_row_that_is_needed"),
 	}, {
@@ -192,6 +192,20 @@ func mendingMutants() []Mutant {
 		New:    "",
 		Breaks: "an operator changes what he saw, nothing later",
 		Test:   mini("a_lease_that_was_acquired_since"),
+	}, {
+		Name:   "reset-a-shard-that-ended",
+		File:   lua + "reset.lua",
+		Old:    "if c[1] == '2' and ARGV[10] ~= '1' then return { 'CHANGED' } end\n",
+		New:    "",
+		Breaks: "a shard whose children have begun is not read again unless that was seen",
+		Test:   mini("a_shard_that_ended_since"),
+	}, {
+		Name:   "collect-by-who-was-waited-for-before",
+		File:   lua + "collect.lua",
+		Old:    "    if d and d.parents then needed = nil end\n",
+		New:    "",
+		Breaks: "a call that collects several rows is as good as a call for each",
+		Test:   mini("a_row_is_collected_in_the_call"),
 	}, {
 		Name:   "reset-without-a-fence",
 		File:   lua + "reset.lua",
