@@ -207,6 +207,20 @@ func mendingMutants() []Mutant {
 		Breaks: "a call that collects several rows is as good as a call for each",
 		Test:   mini("a_row_is_collected_in_the_call"),
 	}, {
+		Name:   "keep-leases-without-a-runner-in-a-pause",
+		File:   "lease/tenure.go",
+		Old:    "\tr.releaseOrphans()\n",
+		New:    "",
+		Breaks: "a pause ends with nothing held, also what nobody here knows of",
+		Test:   Test{"./lease", "TestAPauseTakesLeasesWithoutARunner"},
+	}, {
+		Name:   "release-where-a-lease-began",
+		File:   "lease/hold.go",
+		Old:    "\t\t\tif errors.Is(o.Err, checkpoint.ErrRegress) {\n",
+		New:    "\t\t\tif o.Err != nil && i < 0 {\n",
+		Breaks: "a lease without a runner is given back where it is",
+		Test:   Test{"./lease", "TestAPauseTakesLeasesWithoutARunner"},
+	}, {
 		Name:   "reset-without-a-fence",
 		File:   lua + "reset.lua",
 		Old:    "o[1], o[3], o[4], o[5] = '', '', '0', mark\n",
