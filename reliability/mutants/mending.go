@@ -221,6 +221,13 @@ func mendingMutants() []Mutant {
 		Breaks: "a lease without a runner is given back where it is",
 		Test:   Test{"./lease", "TestAPauseTakesLeasesWithoutARunner"},
 	}, {
+		Name:   "reset-beside-what-was-born-meanwhile",
+		File:   "cmd/shardrun/reset_anew.go",
+		Old:    "len(leases) == 0 {\n",
+		New:    "len(leases) < anewRounds {\n",
+		Breaks: "no lease of before a reset is beside those that it made",
+		Test:   Test{"./cmd/shardrun", "TestAResetRemovesWhatIsBornMeanwhile"},
+	}, {
 		Name:   "reset-without-a-fence",
 		File:   lua + "reset.lua",
 		Old:    "o[1], o[3], o[4], o[5] = '', '', '0', mark\n",
