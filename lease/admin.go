@@ -93,6 +93,9 @@ type Reset struct {
 	// Epoch is the lease's as the caller saw it: a lease that was acquired since
 	// is left alone.
 	Epoch uint64
+	// Ended says that the caller saw the shard at its end: without, one that was
+	// handled to its end since is left alone. What follows it has begun.
+	Ended bool
 	// Forced resets though the group is not paused.
 	Forced bool
 }

@@ -68,7 +68,7 @@ func (t *table) reset(reset Reset) error {
 		return nil // a repeat
 	case !reset.Forced && !t.paused:
 		return ErrNotPaused
-	case r.epoch != reset.Epoch:
+	case r.epoch != reset.Epoch, r.entry.Position.IsEnd() && !reset.Ended:
 		return ErrChanged
 	}
 	// A lease that was never acquired keeps its epoch, which tells that its

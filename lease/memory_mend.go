@@ -211,7 +211,7 @@ func (t *table) retire(ret Retirement) error {
 	case r == nil && !t.awaited(ret.Name):
 		return checkpoint.ErrNotFound
 	case r == nil:
-		r = &row{}
+		r = &row{shard: Shard{Created: stamped()}}
 		t.rows[ret.Name] = r
 	case r.entry.Position.IsEnd():
 		return nil // a repeat, or completed

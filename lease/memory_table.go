@@ -290,10 +290,13 @@ func (r *row) inherit(from string, e checkpoint.Entry) {
 	maps.Copy(r.entry.Inherited, left)
 }
 
+// stamped is when a row is made that is made now.
+func stamped() time.Time { return time.UnixMilli(time.Now().UnixMilli()).UTC() }
+
 func (t *table) insert(n Row) {
 	n.Shard = n.Shard.clone()
 	if n.Shard.Created.IsZero() {
-		n.Shard.Created = time.UnixMilli(time.Now().UnixMilli()).UTC()
+		n.Shard.Created = stamped()
 	}
 	t.rows[n.Name] = &row{shard: n.Shard, entry: checkpoint.Entry{Position: n.Position}}
 	t.touch(n.Name)

@@ -383,7 +383,7 @@ func (g *script) byHand(scope checkpoint.Scope) step {
 		return call("pause", on, func(ctx context.Context, b backend) error { return b.Pause(ctx, scope, on) })
 	case 1, 2:
 		name := g.token().name
-		r := lease.Reset{Name: name, Position: g.position(), Epoch: g.epochs[name], Forced: g.one(70)}
+		r := lease.Reset{Name: name, Position: g.position(), Epoch: g.epochs[name], Ended: g.one(50), Forced: g.one(70)}
 		if g.one(20) {
 			r.Epoch++
 		}

@@ -57,9 +57,9 @@ var (
 	ErrPaused = errors.New("group or lease is paused")
 	// ErrNotPaused means that the group has to be paused for this.
 	ErrNotPaused = errors.New("group is not paused")
-	// ErrChanged means that the lease was acquired or reset since the caller
-	// looked.
-	ErrChanged = errors.New("lease was acquired or reset since")
+	// ErrChanged means that the lease was acquired or reset, or its shard handled to
+	// its end, since the caller looked.
+	ErrChanged = errors.New("lease was acquired, reset or ended since")
 	// ErrVersion means that the state was written by a newer version.
 	ErrVersion = errors.New("group state is of a newer version")
 )

@@ -203,8 +203,8 @@ func (r *run) stuck(t *tenure, now time.Time) bool {
 }
 
 // reconcile compares what this worker runs with what beat number no said, as
-// far as it was sent after the last call about each lease, and drops what is
-// over.
+// far as it was sent after the last call about each lease, drops what is over, and
+// gives back what a pause by hand does not let it run.
 func (r *run) reconcile(no uint64) {
 	for _, t := range r.inOrder(func(t *tenure) bool { return r.lacks(t, no) }) {
 		t.lose(ErrLost)
@@ -219,6 +219,7 @@ func (r *run) reconcile(no uint64) {
 		}
 	}
 	maps.DeleteFunc(r.asking, func(_ string, sent uint64) bool { return sent < no })
+	r.releaseOrphans()
 }
 
 // lacks reports whether the table, by beat number no, does not show a lease that

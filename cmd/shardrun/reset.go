@@ -175,7 +175,7 @@ func (r *resetting) one(ctx context.Context, client *kinesis.Client, v lease.Vie
 	case errors.Is(err, lease.ErrNotPaused):
 		return fmt.Errorf("group %s was resumed just now: nothing was changed", r.flags.group)
 	case errors.Is(err, lease.ErrChanged):
-		return fmt.Errorf("shard %s was taken by a worker just now: nothing was changed, try again", line.Shard)
+		return fmt.Errorf("shard %s was taken by a worker, or handled to its end, just now: nothing was changed, look again", line.Shard)
 	case err != nil:
 		return err
 	}
@@ -217,31 +217,6 @@ func (r *resetting) all(ctx context.Context, v lease.View, leases []lease.Lease)
 		lines[i].Done = true
 	}
 	return r.print(lines)
-}
-
-// anew removes the leases of the stream and makes its first ones.
-func (r *resetting) anew(ctx context.Context, scope checkpoint.Scope, ttl time.Duration, leases []lease.Lease) error {
-	names := make([]string, len(leases))
-	for i, l := range leases {
-		names[i] = l.Name
-		if l.Free() || l.Finished() {
-			continue
-		}
-		// It fences the owner; a living one's row is not removed.
-		if err := r.Reset(ctx, scope, lease.Reset{Name: l.Name, Position: r.to, Epoch: l.Epoch}); err != nil {
-			return err
-		}
-	}
-	left, err := r.Collect(ctx, scope, lease.Collection{Names: names, Deleted: true})
-	if err != nil {
-		return err
-	}
-	for i, err := range left {
-		if err != nil {
-			return fmt.Errorf("remove lease %s: %w", names[i], err)
-		}
-	}
-	return makeLeases(ctx, r.group, ttl, r.stream, r.rows)
 }
 
 // lines are what becomes of each lease.

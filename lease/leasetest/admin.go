@@ -19,6 +19,7 @@ var adminCases = []testCase{
 	{"a reset fences the owner and sets the position, also backwards", testReset},
 	{"a reset needs a pause, or force", testResetUnpaused},
 	{"a lease that was acquired since is not reset", testResetChanged},
+	{"a shard that ended since is not reset", testResetEnded},
 	{"a reset may be sent again", testResetAgain},
 	{"a reset lease waits for its parents as before", testResetChild},
 	{"a reset to the end is refused", testResetEnd},
@@ -168,6 +169,31 @@ func testResetChanged(_ *testing.T, s *subject) {
 	g := a.take(name("1"))
 	a.is(a.reset(lease.Reset{Name: name("1"), Position: checkpoint.At("5", 0), Epoch: old.Epoch, Forced: true}), lease.ErrChanged)
 	a.save(checkpoint.Update{Lease: name("1"), Token: g.Token, Position: checkpoint.At("1", 0)}, nil)
+}
+
+// The epoch of a shard that ends stays as it is, so it does not tell.
+func testResetEnded(t *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("1"), row("p"))
+	g := a.take(name("1"))
+	r := lease.Reset{Name: name("1"), Position: checkpoint.At("5", 0), Epoch: g.Epoch, Forced: true}
+	a.must(a.complete(name("1"), g.Token, row("c", "1")))
+	a.is(a.reset(r), lease.ErrChanged)
+	if l := s.find(name("1")); !l.Finished() || l.Epoch != g.Epoch {
+		t.Errorf("reset: %+v", l)
+	}
+	a.take(name("c")) // its parent has ended yet
+	r.Ended = true
+	for range 2 { // its answer was lost
+		a.must(a.reset(r))
+	}
+	if p := a.take(name("1")).Entry.Position; p != r.Position {
+		t.Errorf("granted at %v", p)
+	}
+	// One that was never acquired may end too.
+	a.must(a.retire("p"))
+	a.is(a.reset(lease.Reset{Name: name("p"), Forced: true}), lease.ErrChanged)
+	a.must(a.reset(lease.Reset{Name: name("p"), Forced: true, Ended: true}))
 }
 
 func testResetAgain(t *testing.T, s *subject) {

@@ -32,6 +32,6 @@ func (s *Store) Reset(ctx context.Context, scope checkpoint.Scope, r lease.Reset
 	}
 	p := checkpointredis.Position(r.Position)
 	_, err := s.call(ctx, "reset "+r.Name+" in", rediskeys.Reset, scope,
-		r.Name, int(p.Rank), p.Sequence, strconv.FormatUint(p.Subsequence, 10), strconv.FormatUint(r.Epoch, 10), flag(r.Forced))
+		r.Name, int(p.Rank), p.Sequence, strconv.FormatUint(p.Subsequence, 10), strconv.FormatUint(r.Epoch, 10), flag(r.Forced), flag(r.Ended))
 	return err
 }

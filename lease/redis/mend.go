@@ -60,7 +60,11 @@ func (s *Store) Adopt(ctx context.Context, scope checkpoint.Scope, a lease.Adopt
 
 // Retire implements [lease.Store].
 func (s *Store) Retire(ctx context.Context, scope checkpoint.Scope, r lease.Retirement) error {
-	args, err := rows([]any{r.Name}, r.Children)
+	d, _, err := values(lease.Row{Name: r.Name}) // of one that has no row yet
+	if err != nil {
+		return err
+	}
+	args, err := rows([]any{r.Name, d}, r.Children)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ local refused = enter()
 if refused then return refused end
 if group.syncing then return { 'SYNCING' } end
 local deleted = ARGV[4] == '1'
-local needed = deleted and {} or awaited()
+local needed -- who is waited for; read again after a row that waits was removed
 
 local function collect(lease)
   if not redis.call('HGET', D, lease) and not redis.call('HGET', O, lease) and not redis.call('HGET', C, lease) then
@@ -14,7 +14,13 @@ local function collect(lease)
   end
   local o, c = owner(lease), handled(lease)
   if o and alive(session_of(o[1])) then return 'HELD' end
-  if not deleted and (not c or c[1] ~= '2' or needed[lease]) then return 'NEEDED' end
+  if not deleted then
+    if not c or c[1] ~= '2' then return 'NEEDED' end
+    needed = needed or awaited()
+    if needed[lease] then return 'NEEDED' end
+    local d = shard(lease)
+    if d and d.parents then needed = nil end
+  end
   remove(lease)
   if deleted then
     local stream = string.match(lease, '^[^/]*')

@@ -1,6 +1,7 @@
 -- Sets where a lease goes on from, by hand. Who holds it is fenced.
 -- ARGV 4 lease, 5 rank, 6 seqno or start, 7 subseq, 8 epoch that the caller saw,
---      9 1 to do it though the group is not paused
+--      9 1 to do it though the group is not paused, 10 1 if the caller saw the shard
+--      at its end
 -- reply OK | SYNCING | UNPAUSED | CHANGED | NOTFOUND | NONE | LOST | RESET inc | VERSION v
 local refused = enter()
 if refused then return refused end
@@ -12,6 +13,8 @@ local mark = table.concat({ 'reset', epoch, ARGV[5], ARGV[6], ARGV[7] }, '#')
 if o[5] == mark then return { 'OK' } end -- sent again
 if ARGV[9] ~= '1' and not group.paused then return { 'UNPAUSED' } end
 if o[2] ~= epoch then return { 'CHANGED' } end
+-- The end of a shard leaves the epoch as it is, and has begun what follows.
+if c[1] == '2' and ARGV[10] ~= '1' then return { 'CHANGED' } end
 -- A lease that was never acquired keeps its epoch, which tells that its parents
 -- are still waited for.
 if o[2] ~= '0' then o[2] = num(math.max(tonumber(o[2]) + 1, micros)) end
