@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/shardrun/shardrun/checkpoint"
 )
 
 const (
@@ -69,118 +67,6 @@ func (r *run) note(t *tenure) {
 	}
 }
 
-// remembered is what the runner handled, with the state that belongs to it; ok is
-// false when that is not known.
-func (h *Held) remembered() (n Remembered, ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return Remembered{
-		Name: h.lease.Name, Shard: h.lease.Shard, Epoch: h.lease.Epoch, Flags: h.lease.Flags,
-		Weight: cmp.Or(h.next.Weight, h.lease.Weight),
-		Entry: checkpoint.Entry{
-			Position: h.next.Position, Counter: h.next.Counter, State: h.state, Inherited: h.inherited,
-		},
-	}, !h.overtaken
-}
-
-// remembered are the rows of the table that can be given back, with what runners
-// here handled.
-//
-// A row whose shard is not known is left out, and so is one with a state, unless
-// its runner was here: without the state, it would go on in the middle of a window.
-// The shards before it are left out too, because what it was left by them was in
-// that state, unless another shard behind them has gone on. A shard that waits for
-// one that is left out is, because it could wait for ever. A listing makes the
-// leases of all of these.
-func (m *mirror) remembered(past map[string]Remembered) map[string]Remembered {
-	out := map[string]Remembered{}
-	for name, l := range m.leases {
-		own, here := past[name]
-		switch here = here && own.Epoch >= l.Epoch && !l.Finished(); {
-		case here:
-			own.Flags = l.Flags
-			own.Weight = cmp.Or(own.Weight, l.Weight)
-		case l.Stateful && !l.Finished():
-			continue
-		default:
-			own = Remembered{Name: name, Epoch: l.Epoch, Weight: l.Weight, Flags: l.Flags, Entry: checkpoint.Entry{Position: l.Position}}
-		}
-		if l.Shard.known() {
-			own.Shard = l.Shard
-		}
-		out[name] = own
-	}
-	for name, own := range past {
-		if _, known := m.leases[name]; !known { // acquired since the last beat
-			out[name] = own
-		}
-	}
-	maps.DeleteFunc(out, func(_ string, n Remembered) bool { return n.Shard.StartingHashKey == "" || n.validate() != nil })
-	children := m.children()
-	for left := -1; left != len(out); {
-		left = len(out)
-		maps.DeleteFunc(out, func(name string, n Remembered) bool {
-			if n.Entry.Position.IsEnd() {
-				return m.unfollowed(out, children[name])
-			}
-			return n.Epoch == 0 && slices.ContainsFunc(n.Shard.Parents, func(p string) bool { return out[p].Name == "" })
-		})
-	}
-	for name, n := range out {
-		if n.Epoch > 0 || n.Entry.Position.IsEnd() {
-			n.Shard.Parents = nil
-		}
-		out[name] = n
-	}
-	return out
-}
-
-// unfollowed reports whether a child with a state is left out of what is
-// remembered, and no other has started.
-func (m *mirror) unfollowed(out map[string]Remembered, children []string) bool {
-	lacks := false
-	for _, child := range children {
-		n, known := out[child]
-		if known && (n.Epoch > 0 || n.Entry.Position.IsEnd()) {
-			return false
-		}
-		l, some := m.leases[child]
-		lacks = lacks || !known && some && (l.Stateful || l.Finished())
-	}
-	return lacks
-}
-
-// children are the shards that follow each shard, as far as the table tells.
-func (m *mirror) children() map[string][]string {
-	out := map[string][]string{}
-	for name, l := range m.leases {
-		out[name] = append(out[name], l.Shard.Children...)
-		for _, p := range l.Shard.Parents {
-			out[p] = append(out[p], name)
-		}
-	}
-	return out
-}
-
-// joined are the rows of two views, of which the second is newer.
-func joined(old, rows map[string]Remembered) map[string]Remembered {
-	out := maps.Clone(old)
-	for name, n := range rows {
-		was, known := out[name]
-		if known {
-			if !newer(was.Entry, n.Entry) {
-				n.Entry = was.Entry
-			}
-			n.Epoch, n.Weight, n.Flags = max(n.Epoch, was.Epoch), cmp.Or(n.Weight, was.Weight), cmp.Or(n.Flags, was.Flags)
-			if n.Epoch > 0 || n.Entry.Position.IsEnd() {
-				n.Shard.Parents = nil
-			}
-		}
-		out[name] = n
-	}
-	return out
-}
-
 // add takes what a runner of the state that was lost finished since.
 func (c *recall) add(t *tenure) {
 	if c == nil {
@@ -210,15 +96,6 @@ func (c *recall) next() Seed {
 		s.Rows, size = append(s.Rows, n), size+n.size()
 	}
 	return s
-}
-
-// size is the bytes of state in a row.
-func (r Remembered) size() int {
-	n := len(r.Entry.State)
-	for _, state := range r.Entry.Inherited {
-		n += len(state)
-	}
-	return n
 }
 
 // pending reports whether there is something to give back yet.

@@ -5,27 +5,41 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shardrun/shardrun/checkpoint"
 )
 
 // known is a table as a worker knows it: names of leases, each with its parents
-// behind a colon, and marks: a acquired, e ended, s with a state, ? of unknown shard.
+// behind a colon, its first and last hash key behind an at, its children behind a
+// greater-than sign, and marks: a acquired, e ended, s with a state, ? of unknown
+// shard.
 func known(leases ...string) *mirror {
 	m := newMirror()
 	for _, l := range leases {
 		name, marks, _ := strings.Cut(l, " ")
+		name, children, _ := strings.Cut(name, ">")
 		name, parents, _ := strings.Cut(name, ":")
+		name, keys, _ := strings.Cut(name, "@")
 		row := Lease{Name: "s/" + name, Stateful: strings.Contains(marks, "s")}
+		if strings.Contains(name, "/") {
+			row.Name = name
+		}
 		if strings.Contains(marks, "a") {
 			row.Epoch, row.Position = 7, checkpoint.At("5", 0)
 		}
 		if strings.Contains(marks, "e") {
 			row.Epoch, row.Position = 7, checkpoint.ShardEnd()
 		}
-		s := Shard{StartingHashKey: "0", EndingHashKey: "1"}
+		s := Shard{StartingHashKey: "0", EndingHashKey: "9"}
+		if first, last, ok := strings.Cut(keys, "-"); ok {
+			s.StartingHashKey, s.EndingHashKey = first, last
+		}
 		for p := range strings.FieldsFuncSeq(parents, func(r rune) bool { return r == '+' }) {
 			s.Parents = append(s.Parents, "s/"+p)
+		}
+		for c := range strings.FieldsFuncSeq(children, func(r rune) bool { return r == '+' }) {
+			s.Children = append(s.Children, "s/"+c)
 		}
 		if !strings.Contains(marks, "?") {
 			row.Shard = s
@@ -53,6 +67,17 @@ func TestWhatIsGivenBack(t *testing.T) {
 		{"an end behind which a shard has gone on", []string{"p e", "c:p as", "d:p a"}, "", "d p"},
 		{"an end, though a shard behind it has only begun to wait", []string{"p e", "c:p s", "d:p"}, "", ""},
 		{"a state that was left, and is in another since", []string{"p e", "c:p as"}, "c", "c p"},
+		{"an end, while what may follow it has a state and is of an unknown shard", []string{"p e", "x as?", "y a"}, "", "y"},
+		{"an end, while what may follow it has ended and is of an unknown shard", []string{"p e", "x e?"}, "", ""},
+		{"an end, while what may follow it has a state that is not known", []string{"p e", "x as"}, "", ""},
+		{"an end, while what may follow it was left nothing", []string{"p e", "x a?"}, "", "p"},
+		{"an end, while a shard of another stream is not known", []string{"p e", "o/x as?"}, "", "p"},
+		{"an end of which the children are known", []string{"p>c e", "c:p a", "x as?"}, "", "c p"},
+		{"an end of which a child has gone on", []string{"p e", "c@0-4:p a", "x as?"}, "", "c p"},
+		{"an end of which one of the children may be unknown", []string{"p e", "c@0-4:p", "x as?"}, "", ""},
+		{"an end of which the children have all its hash keys", []string{"p e", "c@0-4:p", "d@5-9:p", "x as?"}, "", "c d p"},
+		{"the ends before one that is not given back", []string{"g>p e", "p:g e", "x as?"}, "", ""},
+		{"what waits for an end that is not given back, and for another", []string{"p e", "q>m e", "m@0-4:p+q", "x as?"}, "", "q"},
 	} {
 		m, past := known(c.leases...), map[string]Remembered{}
 		for name := range strings.FieldsSeq(c.past) {
@@ -70,6 +95,37 @@ func TestWhatIsGivenBack(t *testing.T) {
 			if _, own := past[name]; own && n.Entry.Position != checkpoint.At("9", 0) {
 				t.Errorf("%s: %s is at %v, handled here up to 9", c.what, name, n.Entry.Position)
 			}
+		}
+	}
+}
+
+func TestAnEndIsNotGivenBackBeforeWhatFollowsItWasRead(t *testing.T) {
+	for leases, want := range map[string]string{"p e": "", "p>c+d e": "p", "p e;c:p": "c p", "p e;c@0-4:p a": "c p"} {
+		for _, partial := range []bool{true, false} {
+			m := newMirror()
+			m.apply(View{More: partial}, time.Time{})
+			m.leases = known(strings.Split(leases, ";")...).leases
+			want := want
+			if !partial && want == "" {
+				want = "p"
+			}
+			got := strings.ReplaceAll(strings.Join(slices.Sorted(maps.Keys(m.remembered(nil))), " "), "s/", "")
+			if got != want {
+				t.Errorf("%s, of a table that is read in part: %v: %q, want %q", leases, partial, got, want)
+			}
+		}
+	}
+}
+
+// What is given back once tells more of the table than was known of it: the store
+// tells nobody the parents of a lease that was acquired.
+func TestAnEndIsGivenBackWithTheShardsThatFollow(t *testing.T) {
+	for leases, want := range map[string]string{
+		"p e;d@5-9:p a;c@0-4:p": "s/c s/d", "p e;c@0-4:p a": "", "p>c+d e;d:p a": "s/c s/d", "p a;c:p": "",
+	} {
+		n := known(strings.Split(leases, ";")...).remembered(nil)["s/p"]
+		if got := strings.Join(n.Shard.Children, " "); got != want {
+			t.Errorf("%s: p is followed by %q, want %q", leases, got, want)
 		}
 	}
 }
