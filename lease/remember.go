@@ -23,10 +23,13 @@ type recall struct {
 	from   string // the incarnation that was lost
 	paused bool   // it was paused by hand
 	rows   map[string]Remembered
-	unsent []string // names of the rows that the store does not have yet
-	told   bool     // the store has an answer given: nothing but unsent is left
-	busy   bool     // a call is in flight
+	own    map[string]bool // names of rows that ran here; nobody else knows these as well
+	unsent []string        // names of the rows that the store does not have yet
+	told   bool            // the store has an answer given: nothing but unsent is left
+	busy   bool            // a call is in flight
 	due    time.Time
+	round  int    // how often all was to be sent anew
+	beats  uint64 // beats sent when the last call was answered
 }
 
 // remember keeps what is known of the state that was lost: the table, and what
@@ -48,16 +51,32 @@ func (r *run) remember() {
 			c.from = was.from
 		}
 	}
-	c.rows = rows
-	c.unsent = slices.SortedFunc(maps.Keys(rows), func(a, b string) int {
-		_, ownA := r.past[a]
-		_, ownB := r.past[b]
-		if ownA != ownB { // nobody else knows these as well
-			return map[bool]int{true: -1, false: 1}[ownA]
+	c.rows, c.own = rows, map[string]bool{}
+	for name := range r.past {
+		c.own[name] = true
+	}
+	c.again()
+	r.recall = c
+}
+
+// again has all sent, because the store does not have it, or has it no more.
+func (c *recall) again() {
+	if c == nil {
+		return
+	}
+	c.round++
+	c.told, c.unsent = false, c.order(slices.Collect(maps.Keys(c.rows)))
+}
+
+// order sorts names for what is to be sent first.
+func (c *recall) order(names []string) []string {
+	slices.SortFunc(names, func(a, b string) int {
+		if c.own[a] != c.own[b] {
+			return map[bool]int{true: -1, false: 1}[c.own[a]]
 		}
 		return cmp.Compare(a, b)
 	})
-	r.recall = c
+	return names
 }
 
 // note keeps what a runner handled, as long as nobody took its lease since.
@@ -119,27 +138,31 @@ func (r *run) giveBack(now time.Time) {
 		return
 	}
 	c.busy = true
-	scope, seed := r.scope, c.next()
+	scope, seed, round := r.scope, c.next(), c.round
 	r.async(func(ctx context.Context) func() {
 		err := r.cfg.Store.Seed(ctx, scope, seed)
 		return func() {
 			if c == r.recall {
-				r.gaveBack(seed, err, time.Now())
+				r.gaveBack(seed, round, err, time.Now())
 			}
 		}
 	})
 }
 
-// gaveBack takes the answer.
-func (r *run) gaveBack(seed Seed, err error, now time.Time) {
+// gaveBack takes the answer to a call of a round.
+func (r *run) gaveBack(seed Seed, round int, err error, now time.Time) {
 	c := r.recall
-	c.busy = false
+	c.busy, c.beats = false, r.sent
 	switch {
+	case err == nil && round != c.round: // it may be what the store lost
 	case err == nil:
 		sent := c.sent(seed)
 		c.told, c.unsent = true, slices.DeleteFunc(c.unsent, func(name string) bool { return sent[name] })
 		r.log.Info("given back what was lost", zap.Int("leases", len(seed.Rows)), zap.Int("left", len(c.unsent)))
 		r.events.tell(Event{Kind: EventRestored, Leases: len(seed.Rows)})
+		if !c.pending() {
+			r.beatSoon(now) // it shows whether all is there
+		}
 	case errors.Is(err, ErrSeeded):
 		r.log.Warn("what was lost cannot be given back", zap.Int("leases", len(c.unsent)), zap.Error(err))
 		r.recall = nil
@@ -150,4 +173,25 @@ func (r *run) gaveBack(seed Seed, err error, now time.Time) {
 		r.log.Warn("give back what was lost, will try again", zap.Error(err))
 		c.due = now.Add(r.ttl / 16)
 	}
+}
+
+// checkGivenBack looks, in the table as of beat number no, for what was given back. A
+// fail-over that took it back is not told of when every beat that the store answered is
+// older: the first that is not shows what is missing.
+func (r *run) checkGivenBack(no uint64, now time.Time) {
+	c := r.recall
+	if c == nil || c.pending() || c.busy || no <= c.beats {
+		return
+	}
+	var missing []string
+	for name, n := range c.rows {
+		if !n.in(r.table.leases[name]) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	r.log.Warn("what was given back is lost again; will give it back again", zap.Int("leases", len(missing)))
+	c.unsent, c.due = c.order(missing), now.Add(r.ttl/16)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/internal/hashkey"
@@ -183,4 +184,22 @@ func (r Remembered) size() int {
 		n += len(state)
 	}
 	return n
+}
+
+// in reports whether a row of a table, nil for none, has what is remembered, or what
+// another worker remembers better.
+func (r Remembered) in(l *Lease) bool {
+	if l == nil || l.Epoch < r.Epoch {
+		return false
+	}
+	for flag := range strings.SplitSeq(r.Flags, ",") {
+		if flag != "" && !l.Marked(flag) {
+			return false
+		}
+	}
+	have := checkpoint.Entry{Position: l.Position, Counter: r.Entry.Counter} // which beats do not tell
+	if l.Stateful {
+		have.State = []byte{}
+	}
+	return !newer(have, r.Entry)
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/shardrun/shardrun/checkpoint"
 )
 
@@ -143,5 +145,56 @@ func TestWhatRanHereDoesNotCountOnceAnotherHasTheLease(t *testing.T) {
 	past["s/y"] = Remembered{Name: "s/y", Epoch: 7, Entry: checkpoint.Entry{Position: checkpoint.At("4", 0)}}
 	if n := m.remembered(past)["s/y"]; !n.Entry.Position.IsEnd() {
 		t.Errorf("y is %+v", n)
+	}
+}
+
+// What a call brought may be what a fail-over took back while it was answered.
+func TestAnAnswerOfBeforeAFailOverTellsNothingOfWhatIsThere(t *testing.T) {
+	r := newRun(Config{Logger: zap.NewNop()})
+	c := &recall{from: "old", paused: true, rows: known("x a", "y a").remembered(nil)}
+	r.recall = c
+	c.again()
+	seed, round := c.next(), c.round
+	c.again()
+	r.gaveBack(seed, round, nil, time.Now())
+	if len(c.unsent) != 2 || c.told {
+		t.Errorf("%q are to be sent, the pause was told: %v", c.unsent, c.told)
+	}
+	r.gaveBack(c.next(), c.round, nil, time.Now())
+	if c.pending() {
+		t.Errorf("%q are to be sent", c.unsent)
+	}
+}
+
+func TestWhetherATableHasWhatIsRemembered(t *testing.T) {
+	base := Remembered{Name: "s/x", Epoch: 7, Entry: checkpoint.Entry{Position: checkpoint.At("5", 0), Counter: 3}}
+	state := base
+	state.Entry.State = []byte{}
+	left := base
+	left.Entry.Inherited = map[string][]byte{"s/p": nil}
+	paused := base
+	paused.Flags = FlagPaused
+	for _, c := range []struct {
+		what string
+		n    Remembered
+		row  *Lease
+		want bool
+	}{
+		{"no row", base, nil, false},
+		{"the same", base, &Lease{Epoch: 7, Position: checkpoint.At("5", 0)}, true},
+		{"more", base, &Lease{Epoch: 8, Position: checkpoint.At("6", 0)}, true},
+		{"an end", state, &Lease{Epoch: 7, Position: checkpoint.ShardEnd()}, true},
+		{"a lower epoch", base, &Lease{Epoch: 6, Position: checkpoint.At("5", 0)}, false},
+		{"less", base, &Lease{Epoch: 7, Position: checkpoint.At("4", 0)}, false},
+		{"less, with a state", base, &Lease{Epoch: 7, Position: checkpoint.At("4", 0), Stateful: true}, true},
+		{"more, without the state", state, &Lease{Epoch: 7, Position: checkpoint.At("6", 0)}, false},
+		{"no state that was left", left, &Lease{Epoch: 7, Position: checkpoint.At("5", 0)}, false},
+		{"a state", state, &Lease{Epoch: 7, Position: checkpoint.At("5", 0), Stateful: true}, true},
+		{"no flag", paused, &Lease{Epoch: 7, Position: checkpoint.At("5", 0)}, false},
+		{"a flag more", paused, &Lease{Epoch: 7, Position: checkpoint.At("5", 0), Flags: "stopped:1,paused"}, true},
+	} {
+		if got := c.n.in(c.row); got != c.want {
+			t.Errorf("%s: %v, want %v", c.what, got, c.want)
+		}
 	}
 }

@@ -139,6 +139,27 @@ func leaseMutants() []Mutant {
 		Breaks: "nobody goes on in the middle of a window without its state",
 		Test:   Test{manager, "TestAPositionIsNotGivenBackWithoutItsState"},
 	}, {
+		Name:   "send-nothing-again-after-a-fail-over",
+		File:   "lease/beat.go",
+		Old:    "\t\tr.recall.again()\n",
+		New:    "",
+		Breaks: "what was given back is given back again when a fail-over takes it",
+		Test:   Test{manager, "TestAPauseByHandOutlivesAFailOverAfterALoss"},
+	}, {
+		Name:   "believe-that-what-was-given-back-stays",
+		File:   "lease/remember.go",
+		Old:    "\tif len(missing) == 0 {\n",
+		New:    "\tif len(missing) >= 0 {\n",
+		Breaks: "what was given back is given back again when a fail-over takes nothing else",
+		Test:   Test{manager, "TestSeedsThatAFailOverTakesBackAreSentAgain"},
+	}, {
+		Name:   "believe-an-answer-of-before-a-fail-over",
+		File:   "lease/remember.go",
+		Old:    "\tcase err == nil && round != c.round:",
+		New:    "\tcase err == nil && round > c.round:",
+		Breaks: "what was given back before a fail-over is given back again after it",
+		Test:   Test{manager, "TestAnAnswerOfBeforeAFailOverTellsNothingOfWhatIsThere"},
+	}, {
 		Name:   "forget-what-was-remembered-when-more-is-lost",
 		File:   "lease/remember.go",
 		Old:    "\t\trows = joined(was.rows, rows)\n",
