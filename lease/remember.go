@@ -39,8 +39,11 @@ func (r *run) remember() {
 	for _, t := range r.tenures {
 		r.note(t)
 	}
-	rows := r.table.remembered(r.past)
 	if r.former != nil { // the table was being read anew
+		r.former.yield(r.table, r.past)
+	}
+	rows := r.table.remembered(r.past)
+	if r.former != nil {
 		rows = joined(r.former.remembered(r.past), rows)
 	}
 	c := &recall{from: r.scope.Incarnation, paused: r.hold}
@@ -94,7 +97,7 @@ func (c *recall) add(t *tenure) {
 	name := t.lease.Name
 	was, known := c.rows[name]
 	n, ok := t.remembered()
-	if !ok || !known || was.Epoch > n.Epoch || !newer(was.Entry, n.Entry) {
+	if !ok || !known || was.Epoch > n.Epoch || remade(was.Shard, n.Shard) || !newer(was.Entry, n.Entry) {
 		return
 	}
 	was.Entry = n.Entry

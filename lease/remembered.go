@@ -89,10 +89,35 @@ func (m *mirror) kept(past map[string]Remembered) map[string]Remembered {
 }
 
 // overtakes reports whether the table shows what a runner here handled to be of no
-// use: somebody has the lease since, with what it was left.
+// use: somebody has the lease since, with what it was left, or it was reset by hand. A
+// reset of one lease gives it a new epoch; a reset of the stream makes its leases anew,
+// and they begin with none, as they also do after a fail-over that lost that they were
+// acquired.
 func (m *mirror) overtakes(n Remembered) bool {
 	row := m.leases[n.Name]
-	return row != nil && (row.Epoch > n.Epoch || row.Finished())
+	return row != nil && (row.Epoch > n.Epoch || row.Finished() || remade(n.Shard, row.Shard))
+}
+
+// remade reports whether a row is not the one that was known, but was made anew.
+func remade(was, now Shard) bool {
+	return !was.Created.IsZero() && !now.Created.IsZero() && !was.Created.Equal(now.Created)
+}
+
+// yield drops the leases of streams that a newer table shows to be made anew, though it
+// was not read to its end, and from past too.
+func (m *mirror) yield(table *mirror, past map[string]Remembered) {
+	anew := map[string]bool{}
+	for name, l := range m.leases {
+		if row := table.leases[name]; row != nil && remade(l.Shard, row.Shard) {
+			anew[StreamOf(name)] = true
+		}
+	}
+	for name := range m.leases {
+		if anew[StreamOf(name)] {
+			m.drop(name)
+		}
+	}
+	maps.DeleteFunc(past, func(name string, _ Remembered) bool { return anew[StreamOf(name)] })
 }
 
 // unfollowed reports whether a child with a state is left out of what is

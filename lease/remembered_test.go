@@ -148,6 +148,43 @@ func TestWhatRanHereDoesNotCountOnceAnotherHasTheLease(t *testing.T) {
 	}
 }
 
+// A fail-over has the table read anew, and a reset by hand, of which only one page was
+// read, shows in that.
+func TestAStreamThatWasMadeAnewIsNotRememberedAsItWas(t *testing.T) {
+	made := func(m *mirror, day int) *mirror {
+		for _, l := range m.leases {
+			l.Shard.Created = time.Date(2026, 1, day, 0, 0, 0, 0, time.UTC)
+		}
+		return m
+	}
+	for _, c := range []struct{ what, table, want string }{
+		{"nothing was read", "", "o/x p x y z"},
+		{"another stream was read", "o/x a", "o/x p x y z"},
+		{"it was made anew", "x", "o/x x"},
+	} {
+		r := newRun(Config{})
+		r.former = made(known("p e", "x:p a", "y:p a", "o/x a"), 1)
+		past := r.former.leases["s/x"]
+		r.past["s/x"] = Remembered{Name: past.Name, Epoch: 7, Shard: past.Shard, Entry: checkpoint.Entry{Position: checkpoint.At("9", 0)}}
+		r.past["s/z"] = Remembered{Name: "s/z", Epoch: 7, Shard: past.Shard, Entry: checkpoint.Entry{Position: checkpoint.At("9", 0)}}
+		if r.table.partial = true; c.table != "" {
+			day := 2
+			if strings.HasPrefix(c.table, "o/") {
+				day = 1
+			}
+			r.table.leases = made(known(c.table), day).leases
+		}
+		r.remember()
+		got := strings.ReplaceAll(strings.Join(slices.Sorted(maps.Keys(r.recall.rows)), " "), "s/", "")
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", c.what, got, c.want)
+		}
+		if x := r.recall.rows["s/x"]; strings.HasPrefix(c.table, "x") && (!x.Entry.Position.IsZero() || x.Epoch > 0) {
+			t.Errorf("%s: x is remembered as %+v", c.what, x)
+		}
+	}
+}
+
 // What a call brought may be what a fail-over took back while it was answered.
 func TestAnAnswerOfBeforeAFailOverTellsNothingOfWhatIsThere(t *testing.T) {
 	r := newRun(Config{Logger: zap.NewNop()})

@@ -160,6 +160,27 @@ func leaseMutants() []Mutant {
 		Breaks: "what was given back before a fail-over is given back again after it",
 		Test:   Test{manager, "TestAnAnswerOfBeforeAFailOverTellsNothingOfWhatIsThere"},
 	}, {
+		Name:   "undo-a-reset-with-what-was-handled-before",
+		File:   "lease/remembered.go",
+		Old:    "row.Finished() || remade(n.Shard, row.Shard))\n",
+		New:    "row.Finished())\n",
+		Breaks: "what was reset by hand is handled again, also after a loss",
+		Test:   Test{manager, "TestAResetByHandIsNotUndoneByWhatWorkersRemember"},
+	}, {
+		Name:   "undo-a-reset-with-what-a-runner-handled-before",
+		File:   "lease/remember.go",
+		Old:    "|| remade(was.Shard, n.Shard) ||",
+		New:    "||",
+		Breaks: "what was reset by hand is handled again, also after a loss",
+		Test:   Test{manager, "TestAResetByHandIsNotUndoneByWhatWorkersRemember"},
+	}, {
+		Name:   "undo-a-reset-with-the-table-before",
+		File:   "lease/remember.go",
+		Old:    "\t\tr.former.yield(r.table, r.past)\n",
+		New:    "",
+		Breaks: "what was reset by hand is handled again, also after a fail-over and a loss",
+		Test:   Test{manager, "TestAStreamThatWasMadeAnewIsNotRememberedAsItWas"},
+	}, {
 		Name:   "forget-what-was-remembered-when-more-is-lost",
 		File:   "lease/remember.go",
 		Old:    "\t\trows = joined(was.rows, rows)\n",
