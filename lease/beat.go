@@ -85,6 +85,7 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 	case errors.Is(err, ErrRegressed):
 		r.log.Warn("the store lost its latest writes; reading the whole table", zap.Error(err))
 		r.events.tell(Event{Kind: EventWritesLost, Err: err})
+		r.recall.again()
 		r.good, r.stamp = 0, 0
 		r.reread()
 		r.beatDue = now
@@ -171,6 +172,7 @@ func (r *run) applyWhole(v View, now time.Time) {
 		r.events.tell(Event{Kind: EventResumed})
 	}
 	r.reconcile(whole.no)
+	r.checkGivenBack(whole.no, now)
 	r.planSoon(now)
 }
 

@@ -104,7 +104,7 @@ func (t *table) remember(n Remembered) {
 
 // merge takes another seed of a row.
 func (t *table) merge(r *row, n Remembered) {
-	epoch, at, weight, flags := r.epoch, r.entry, r.weight, r.flags
+	epoch, at, weight, flags, stateful := r.epoch, r.entry, r.weight, r.flags, r.stateful()
 	r.epoch = max(r.epoch, n.Epoch)
 	for flag := range strings.SplitSeq(n.Flags, ",") {
 		if flag != "" && !marked(r.flags, flag) {
@@ -126,7 +126,8 @@ func (t *table) merge(r *row, n Remembered) {
 	if r.epoch > 0 || r.entry.Position.IsEnd() {
 		r.shard.Parents = nil
 	}
-	if r.epoch != epoch || r.entry.Position != at.Position || r.entry.Counter != at.Counter || r.weight != weight || r.flags != flags {
+	if r.epoch != epoch || r.entry.Position != at.Position || r.entry.Counter != at.Counter || r.weight != weight || r.flags != flags ||
+		r.stateful() != stateful {
 		t.touch(n.Name)
 	}
 }

@@ -20,6 +20,7 @@ type mirror struct {
 	ttl      time.Duration
 	members  []string  // the living at the last plan, with their states
 	quiet    time.Time // when they last changed
+	partial  bool      // the last beat left rows to the next
 }
 
 func newMirror() *mirror {
@@ -45,7 +46,7 @@ func (m *mirror) apply(v View, at time.Time) {
 	for _, id := range v.Left {
 		delete(m.sessions, id)
 	}
-	m.late, m.now, m.at, m.ttl = maps.Clone(v.Late), v.Now, at, v.TTL
+	m.late, m.now, m.at, m.ttl, m.partial = maps.Clone(v.Late), v.Now, at, v.TTL, v.More
 }
 
 // put takes a row of a beat.

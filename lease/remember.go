@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/shardrun/shardrun/checkpoint"
 )
 
 const (
@@ -25,10 +23,13 @@ type recall struct {
 	from   string // the incarnation that was lost
 	paused bool   // it was paused by hand
 	rows   map[string]Remembered
-	unsent []string // names of the rows that the store does not have yet
-	told   bool     // the store has an answer given: nothing but unsent is left
-	busy   bool     // a call is in flight
+	own    map[string]bool // names of rows that ran here; nobody else knows these as well
+	unsent []string        // names of the rows that the store does not have yet
+	told   bool            // the store has an answer given: nothing but unsent is left
+	busy   bool            // a call is in flight
 	due    time.Time
+	round  int    // how often all was to be sent anew
+	beats  uint64 // beats sent when the last call was answered
 }
 
 // remember keeps what is known of the state that was lost: the table, and what
@@ -38,8 +39,11 @@ func (r *run) remember() {
 	for _, t := range r.tenures {
 		r.note(t)
 	}
-	rows := r.table.remembered(r.past)
 	if r.former != nil { // the table was being read anew
+		r.former.yield(r.table, r.past)
+	}
+	rows := r.table.remembered(r.past)
+	if r.former != nil {
 		rows = joined(r.former.remembered(r.past), rows)
 	}
 	c := &recall{from: r.scope.Incarnation, paused: r.hold}
@@ -50,16 +54,32 @@ func (r *run) remember() {
 			c.from = was.from
 		}
 	}
-	c.rows = rows
-	c.unsent = slices.SortedFunc(maps.Keys(rows), func(a, b string) int {
-		_, ownA := r.past[a]
-		_, ownB := r.past[b]
-		if ownA != ownB { // nobody else knows these as well
-			return map[bool]int{true: -1, false: 1}[ownA]
+	c.rows, c.own = rows, map[string]bool{}
+	for name := range r.past {
+		c.own[name] = true
+	}
+	c.again()
+	r.recall = c
+}
+
+// again has all sent, because the store does not have it, or has it no more.
+func (c *recall) again() {
+	if c == nil {
+		return
+	}
+	c.round++
+	c.told, c.unsent = false, c.order(slices.Collect(maps.Keys(c.rows)))
+}
+
+// order sorts names for what is to be sent first.
+func (c *recall) order(names []string) []string {
+	slices.SortFunc(names, func(a, b string) int {
+		if c.own[a] != c.own[b] {
+			return map[bool]int{true: -1, false: 1}[c.own[a]]
 		}
 		return cmp.Compare(a, b)
 	})
-	r.recall = c
+	return names
 }
 
 // note keeps what a runner handled, as long as nobody took its lease since.
@@ -67,118 +87,6 @@ func (r *run) note(t *tenure) {
 	if n, ok := t.remembered(); ok && r.past[t.lease.Name].Epoch <= n.Epoch {
 		r.past[t.lease.Name] = n
 	}
-}
-
-// remembered is what the runner handled, with the state that belongs to it; ok is
-// false when that is not known.
-func (h *Held) remembered() (n Remembered, ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return Remembered{
-		Name: h.lease.Name, Shard: h.lease.Shard, Epoch: h.lease.Epoch, Flags: h.lease.Flags,
-		Weight: cmp.Or(h.next.Weight, h.lease.Weight),
-		Entry: checkpoint.Entry{
-			Position: h.next.Position, Counter: h.next.Counter, State: h.state, Inherited: h.inherited,
-		},
-	}, !h.overtaken
-}
-
-// remembered are the rows of the table that can be given back, with what runners
-// here handled.
-//
-// A row whose shard is not known is left out, and so is one with a state, unless
-// its runner was here: without the state, it would go on in the middle of a window.
-// The shards before it are left out too, because what it was left by them was in
-// that state, unless another shard behind them has gone on. A shard that waits for
-// one that is left out is, because it could wait for ever. A listing makes the
-// leases of all of these.
-func (m *mirror) remembered(past map[string]Remembered) map[string]Remembered {
-	out := map[string]Remembered{}
-	for name, l := range m.leases {
-		own, here := past[name]
-		switch here = here && own.Epoch >= l.Epoch && !l.Finished(); {
-		case here:
-			own.Flags = l.Flags
-			own.Weight = cmp.Or(own.Weight, l.Weight)
-		case l.Stateful && !l.Finished():
-			continue
-		default:
-			own = Remembered{Name: name, Epoch: l.Epoch, Weight: l.Weight, Flags: l.Flags, Entry: checkpoint.Entry{Position: l.Position}}
-		}
-		if l.Shard.known() {
-			own.Shard = l.Shard
-		}
-		out[name] = own
-	}
-	for name, own := range past {
-		if _, known := m.leases[name]; !known { // acquired since the last beat
-			out[name] = own
-		}
-	}
-	maps.DeleteFunc(out, func(_ string, n Remembered) bool { return n.Shard.StartingHashKey == "" || n.validate() != nil })
-	children := m.children()
-	for left := -1; left != len(out); {
-		left = len(out)
-		maps.DeleteFunc(out, func(name string, n Remembered) bool {
-			if n.Entry.Position.IsEnd() {
-				return m.unfollowed(out, children[name])
-			}
-			return n.Epoch == 0 && slices.ContainsFunc(n.Shard.Parents, func(p string) bool { return out[p].Name == "" })
-		})
-	}
-	for name, n := range out {
-		if n.Epoch > 0 || n.Entry.Position.IsEnd() {
-			n.Shard.Parents = nil
-		}
-		out[name] = n
-	}
-	return out
-}
-
-// unfollowed reports whether a child with a state is left out of what is
-// remembered, and no other has started.
-func (m *mirror) unfollowed(out map[string]Remembered, children []string) bool {
-	lacks := false
-	for _, child := range children {
-		n, known := out[child]
-		if known && (n.Epoch > 0 || n.Entry.Position.IsEnd()) {
-			return false
-		}
-		l, some := m.leases[child]
-		lacks = lacks || !known && some && (l.Stateful || l.Finished())
-	}
-	return lacks
-}
-
-// children are the shards that follow each shard, as far as the table tells.
-func (m *mirror) children() map[string][]string {
-	out := map[string][]string{}
-	for name, l := range m.leases {
-		out[name] = append(out[name], l.Shard.Children...)
-		for _, p := range l.Shard.Parents {
-			out[p] = append(out[p], name)
-		}
-	}
-	return out
-}
-
-// joined are the rows of two views, of which the second is newer.
-func joined(old, rows map[string]Remembered) map[string]Remembered {
-	out := maps.Clone(old)
-	for name, n := range rows {
-		was, known := out[name]
-		if known {
-			if !newer(was.Entry, n.Entry) {
-				n.Entry = was.Entry
-			}
-			n.Epoch, n.Weight, n.Flags = max(n.Epoch, was.Epoch), cmp.Or(n.Weight, was.Weight), cmp.Or(n.Flags, was.Flags)
-			if n.Epoch > 0 || n.Entry.Position.IsEnd() {
-				n.Shard.Parents = nil
-			}
-		}
-		out[name] = n
-	}
-	return out
 }
 
 // add takes what a runner of the state that was lost finished since.
@@ -189,7 +97,7 @@ func (c *recall) add(t *tenure) {
 	name := t.lease.Name
 	was, known := c.rows[name]
 	n, ok := t.remembered()
-	if !ok || !known || was.Epoch > n.Epoch || !newer(was.Entry, n.Entry) {
+	if !ok || !known || was.Epoch > n.Epoch || remade(was.Shard, n.Shard) || !newer(was.Entry, n.Entry) {
 		return
 	}
 	was.Entry = n.Entry
@@ -210,15 +118,6 @@ func (c *recall) next() Seed {
 		s.Rows, size = append(s.Rows, n), size+n.size()
 	}
 	return s
-}
-
-// size is the bytes of state in a row.
-func (r Remembered) size() int {
-	n := len(r.Entry.State)
-	for _, state := range r.Entry.Inherited {
-		n += len(state)
-	}
-	return n
 }
 
 // pending reports whether there is something to give back yet.
@@ -242,27 +141,31 @@ func (r *run) giveBack(now time.Time) {
 		return
 	}
 	c.busy = true
-	scope, seed := r.scope, c.next()
+	scope, seed, round := r.scope, c.next(), c.round
 	r.async(func(ctx context.Context) func() {
 		err := r.cfg.Store.Seed(ctx, scope, seed)
 		return func() {
 			if c == r.recall {
-				r.gaveBack(seed, err, time.Now())
+				r.gaveBack(seed, round, err, time.Now())
 			}
 		}
 	})
 }
 
-// gaveBack takes the answer.
-func (r *run) gaveBack(seed Seed, err error, now time.Time) {
+// gaveBack takes the answer to a call of a round.
+func (r *run) gaveBack(seed Seed, round int, err error, now time.Time) {
 	c := r.recall
-	c.busy = false
+	c.busy, c.beats = false, r.sent
 	switch {
+	case err == nil && round != c.round: // it may be what the store lost
 	case err == nil:
 		sent := c.sent(seed)
 		c.told, c.unsent = true, slices.DeleteFunc(c.unsent, func(name string) bool { return sent[name] })
 		r.log.Info("given back what was lost", zap.Int("leases", len(seed.Rows)), zap.Int("left", len(c.unsent)))
 		r.events.tell(Event{Kind: EventRestored, Leases: len(seed.Rows)})
+		if !c.pending() {
+			r.beatSoon(now) // it shows whether all is there
+		}
 	case errors.Is(err, ErrSeeded):
 		r.log.Warn("what was lost cannot be given back", zap.Int("leases", len(c.unsent)), zap.Error(err))
 		r.recall = nil
@@ -273,4 +176,25 @@ func (r *run) gaveBack(seed Seed, err error, now time.Time) {
 		r.log.Warn("give back what was lost, will try again", zap.Error(err))
 		c.due = now.Add(r.ttl / 16)
 	}
+}
+
+// checkGivenBack looks, in the table as of beat number no, for what was given back. A
+// fail-over that took it back is not told of when every beat that the store answered is
+// older: the first that is not shows what is missing.
+func (r *run) checkGivenBack(no uint64, now time.Time) {
+	c := r.recall
+	if c == nil || c.pending() || c.busy || no <= c.beats {
+		return
+	}
+	var missing []string
+	for name, n := range c.rows {
+		if !n.in(r.table.leases[name]) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	r.log.Warn("what was given back is lost again; will give it back again", zap.Int("leases", len(missing)))
+	c.unsent, c.due = c.order(missing), now.Add(r.ttl/16)
 }

@@ -209,10 +209,7 @@ func (r *run) reconcile(no uint64) {
 	for _, t := range r.inOrder(func(t *tenure) bool { return r.lacks(t, no) }) {
 		t.lose(ErrLost)
 	}
-	maps.DeleteFunc(r.past, func(name string, n Remembered) bool {
-		row := r.table.leases[name]
-		return row != nil && (row.Epoch > n.Epoch || row.Finished()) // somebody has it, and what it was left
-	})
+	maps.DeleteFunc(r.past, func(_ string, n Remembered) bool { return r.table.overtakes(n) })
 	for name, sent := range r.touched {
 		if row := r.table.leases[name]; row != nil && row.Finished() && r.tenures[name] == nil && sent < no {
 			r.forget(name)

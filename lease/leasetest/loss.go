@@ -17,6 +17,7 @@ var lossCases = []testCase{
 	{"a seeded row goes on where it was", testSeed},
 	{"of seeds that differ the newest counts", testSeedOrder},
 	{"of seeds that differ in their states the one with a state counts", testSeedState},
+	{"the state of a seeded row is told", testSeedStateTold},
 	{"a seed may be sent again, and logs nothing then", testSeedAgain},
 	{"what was paused by hand stays so", testSeedPaused},
 	{"a stream of which all was seeded is ready with its listing", testSeedReady},
@@ -231,6 +232,20 @@ func testSeedState(t *testing.T, s *subject) {
 			t.Errorf("granted %+v", g)
 		}
 	})
+}
+
+// testSeedStateTold seeds a position, and then the same one with its state: workers that
+// were told the row of the first seed are told that it has a state.
+func testSeedStateTold(t *testing.T, s *subject) {
+	w := s.lost("w")
+	r, left := at("1", checkpoint.At("5", 0)), at("2", checkpoint.At("5", 0))
+	w.seed(r, left)
+	w.beat()
+	r.Entry.State, left.Entry.Inherited = []byte("s"), map[string][]byte{name("p"): []byte("s")}
+	w.seed(r, left)
+	if v := w.beat(); len(v.Leases) != 2 || !v.Leases[0].Stateful || !v.Leases[1].Stateful {
+		t.Errorf("told %+v", v.Leases)
+	}
 }
 
 func testSeedAgain(t *testing.T, s *subject) {

@@ -3,6 +3,7 @@ package leasetest
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/lease"
@@ -23,6 +24,7 @@ var mendCases = []testCase{
 	{"a row that is needed is not collected", testCollectNeeded},
 	{"a row is collected in the call that removes the last that waits for it", testCollectInOrder},
 	{"leases of a deleted stream are collected wherever they are", testCollectDeleted},
+	{"a row tells when it was made, and so whether it was made anew", testMadeAnew},
 	{"what was removed is told for two lease times, and views that are older begin anew", testResync},
 	{"a row that was removed may come again", testReborn},
 	{"a view in pages goes on when something was removed before it began", testResyncPages},
@@ -272,6 +274,31 @@ func testCollectDeleted(_ *testing.T, s *subject) {
 		s.t.Error("rows are left")
 	}
 	b.refused(name("p"), lease.ErrNotReady)
+}
+
+// testMadeAnew holds that a row has one time at which it was made, whoever is told it and
+// however often it changes hands, and another one when it is made anew.
+func testMadeAnew(t *testing.T, s *subject) {
+	a, b := s.join("a"), s.join("b")
+	a.create(row("x"))
+	v := b.beatAll()
+	if len(v.Leases) != 1 || v.Leases[0].Shard.Created.IsZero() {
+		t.Fatalf("told %+v", v.Leases)
+	}
+	made := v.Leases[0].Shard.Created
+	g := a.take(name("x"))
+	if in := s.find(name("x")).Shard.Created; !in.Equal(made) || !g.Shard.Created.Equal(made) {
+		t.Errorf("made at %v, granted as of %v, and seen as of %v", made, g.Shard.Created, in)
+	}
+	a.release(name("x"), g.Token, checkpoint.At("5", 0))
+	out, err := s.store.Collect(t.Context(), b.scope(), lease.Collection{Names: []string{name("x")}, Deleted: true})
+	s.must(err)
+	s.is(out[0], nil)
+	pass(10*time.Millisecond, a, b)
+	a.create(row("x"))
+	if v := b.beatAll(); len(v.Leases) != 1 || v.Leases[0].Epoch != 0 || !v.Leases[0].Shard.Created.After(made) {
+		t.Errorf("made at %v, and anew as %+v", made, v.Leases)
+	}
 }
 
 func testResync(t *testing.T, s *subject) {

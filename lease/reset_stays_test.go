@@ -1,0 +1,109 @@
+package lease_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/shardrun/shardrun/checkpoint"
+	"github.com/shardrun/shardrun/lease"
+)
+
+// anew makes the leases of the stream anew, as shardrun reset does.
+func (w *world) anew() {
+	w.t.Helper()
+	must := func(err error) {
+		w.t.Helper()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	ctx, scope := w.t.Context(), checkpoint.Scope{Group: "billing"}
+	v, err := w.store.View(ctx, "billing")
+	must(err)
+	var names []string
+	for _, l := range v.Leases {
+		names = append(names, l.Name)
+		if !l.Free() && !l.Finished() {
+			must(w.store.Reset(ctx, scope, lease.Reset{Name: l.Name, Position: checkpoint.Start(), Epoch: l.Epoch}))
+		}
+	}
+	left, err := w.store.Collect(ctx, scope, lease.Collection{Names: names, Deleted: true})
+	must(err)
+	for _, err := range left {
+		must(err)
+	}
+	s := lease.Session{ID: "by-hand", Name: "by-hand", State: lease.StatePaused}
+	_, err = w.store.Beat(ctx, "billing", lease.Beat{NewIncarnation: "unused", Session: s, Number: 1, TTL: w.ttl})
+	must(err)
+	must(w.store.Create(ctx, scope, lease.Create{Session: s.ID, Stream: stream, Rows: w.shards}))
+	must(w.store.Bye(ctx, scope, s.ID))
+}
+
+// one sets the position of every lease by hand.
+func (w *world) one() {
+	w.t.Helper()
+	v, err := w.store.View(w.t.Context(), "billing")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, l := range v.Leases {
+		r := lease.Reset{Name: l.Name, Position: checkpoint.Start(), Epoch: l.Epoch}
+		if err := w.store.Reset(w.t.Context(), checkpoint.Scope{Group: "billing"}, r); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// Who had the leases remembers what was handled until somebody takes them, and gives
+// it back after a loss; what was reset meanwhile is to be handled again.
+func TestAResetByHandIsNotUndoneByWhatWorkersRemember(t *testing.T) {
+	// Runners that go on until their leases are taken away may return long after the
+	// table shows the reset, and while the state is being restored.
+	for _, deaf := range []time.Duration{0, 50 * time.Millisecond, 1200 * time.Millisecond} {
+		for what, reset := range map[string]func(*world){"the stream": (*world).anew, "each lease": (*world).one} {
+			forgetful(t, 3, func(t *testing.T, w *world, forget func()) {
+				testResetStays(t, w, reset, forget, deaf)
+				if t.Failed() {
+					t.Logf("of %s, deaf for %v", what, deaf)
+				}
+			})
+		}
+	}
+}
+
+func testResetStays(t *testing.T, w *world, reset func(*world), forget func(), deaf time.Duration) {
+	w.deaf = deaf > 0
+	for _, name := range []string{"a", "b"} {
+		w.start(name, func(c *lease.Config) {
+			run := c.Run
+			c.Run = func(ctx context.Context, h *lease.Held) error {
+				err := run(ctx, h)
+				time.Sleep(deaf)
+				return err
+			}
+		})
+	}
+	wait(3 * time.Second)
+	pause := func(on bool) {
+		if err := w.store.Pause(t.Context(), checkpoint.Scope{Group: "billing"}, on); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pause(true)
+	wait(time.Second)
+	reset(w)
+	wait(time.Second)
+	forget()
+	wait(4 * time.Second)
+	pause(false)
+	wait(2 * time.Second)
+	if n := len(w.owners()); n != 3 {
+		t.Errorf("%d of 3 leases have a runner", n)
+	}
+	for _, id := range []string{"shard-000", "shard-001", "shard-002"} {
+		if s := w.lastStart(id); s.from.Rank != checkpoint.RankStart {
+			t.Errorf("%s was reset, and goes on at %v after a loss", id, s.from)
+		}
+	}
+}
