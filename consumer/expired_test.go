@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,11 +137,11 @@ func TestAnHeirThatWouldWaitForEverIsToldOf(t *testing.T) {
 type deadLists struct {
 	*fake
 	dead func(call int) bool
-	n    int
+	n    atomic.Int32 // audits list while a shard does
 }
 
 func (d *deadLists) ListShards(ctx context.Context, in *kinesis.ListShardsInput, o ...func(*kinesis.Options)) (*kinesis.ListShardsOutput, error) {
-	if d.n++; d.dead(d.n) {
+	if d.dead(int(d.n.Add(1))) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -160,7 +161,7 @@ func TestDeadConnectionWhileShardsAreListedIsGivenUp(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(t, 1, 3)
 			b.fake.edit = func(o *kinesis.GetRecordsOutput) { o.ChildShards = nil }
-			b.cfg.Client = &deadLists{fake: b.fake, dead: func(n int) bool { return n == 2 }}
+			b.cfg.Client = &deadLists{fake: b.fake, dead: func(n int) bool { return n == 2 || n == 3 }} // one may be an audit
 			b.fake.split(0)
 			b.fake.put(1, "k", []byte("child"))
 			b.runs(time.Minute)

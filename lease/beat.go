@@ -14,11 +14,12 @@ import (
 // about.
 const coalesce = 10 * time.Millisecond
 
-// beatSoon has a beat sent early, because something changed.
-func (r *run) beatSoon(now time.Time) {
+// beatSoon has a beat sent at a time, now mostly because something changed, or
+// earlier if one is due already.
+func (r *run) beatSoon(at time.Time) {
 	r.hinted = r.beating
-	if at := r.beatStart.Add(coalesce); at.Before(r.beatDue) {
-		r.beatDue = later(now, at)
+	if at = later(at, r.beatStart.Add(coalesce)); at.Before(r.beatDue) {
+		r.beatDue = at
 	}
 }
 

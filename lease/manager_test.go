@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -177,92 +176,6 @@ func TestAnOutageOfTheStoreMovesNothing(t *testing.T) {
 	})
 }
 
-func TestDrainHandsOverInMilliseconds(t *testing.T) {
-	bubble(t, 10, func(t *testing.T, w *world) {
-		a := w.start("a")
-		w.start("b")
-		wait(5 * time.Second)
-		from := time.Now()
-		if err := a.drain(); err != nil {
-			t.Fatal(err)
-		}
-		wait(50*time.Millisecond - time.Since(from))
-		expectCounts(t, w, map[string]int{"b": 10})
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		for _, s := range w.starts[len(w.starts)-5:] {
-			if took := s.at.Sub(from); took > 30*time.Millisecond {
-				t.Errorf("%s was taken %v after the drain began", s.lease, took)
-			}
-		}
-	})
-}
-
-func TestDrainSavesTheLastPositionAndReleases(t *testing.T) {
-	bubble(t, 3, func(t *testing.T, w *world) {
-		a := w.start("a", func(c *lease.Config) { c.CheckpointInterval = time.Hour })
-		wait(1234 * time.Millisecond)
-		if err := a.drain(); err != nil {
-			t.Fatal(err)
-		}
-		view, err := w.store.View(t.Context(), "billing")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, l := range view.Leases {
-			want := checkpoint.At(checkpoint.SequenceNumber(strconv.FormatUint(w.handled[l.Name], 10)), 0)
-			if got := l.Position; got != want || want.Compare(checkpoint.At("120", 0)) < 0 || !l.Free() {
-				t.Errorf("%s: at %v, free %v; want %v and free", l.Name, got, l.Free(), want)
-			}
-		}
-		if len(view.Sessions) != 0 {
-			t.Errorf("the session did not say goodbye: %v", view.Sessions)
-		}
-	})
-}
-
-func TestARunnerThatIgnoresTheDrainIsCancelled(t *testing.T) {
-	bubble(t, 1, func(t *testing.T, w *world) {
-		w.deaf = true
-		a := w.start("a", func(c *lease.Config) { c.DrainTimeout = 7 * time.Second })
-		wait(time.Second)
-		from := time.Now()
-		if err := a.drain(); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(from); took < 7*time.Second || took > 7100*time.Millisecond {
-			t.Errorf("drained in %v, want the drain timeout", took)
-		}
-		if view, _ := w.store.View(t.Context(), "billing"); !view.Leases[0].Free() {
-			t.Error("the lease was not released")
-		}
-	})
-}
-
-func TestARunnerThatIsSlowToHandOverKeepsItsLease(t *testing.T) {
-	bubble(t, 2, func(t *testing.T, w *world) {
-		w.deaf = true
-		w.start("a", func(c *lease.Config) { c.HandoffTime = 2 * time.Second })
-		wait(2 * time.Second)
-		w.start("b", func(c *lease.Config) { c.HandoffTime = 2 * time.Second })
-		wait(1500 * time.Millisecond) // b asks after one lease time of quiet
-		first := wishes(t, w.store)
-		if len(first) != 1 {
-			t.Fatalf("wishes: %v, want one", first)
-		}
-		wait(2 * time.Second)
-		expectCounts(t, w, map[string]int{"a": 2})
-		if now := wishes(t, w.store); len(now) > 0 && now[0] == first[0] {
-			t.Errorf("the wish for %s was not refused", first[0])
-		}
-		w.mu.Lock()
-		w.deaf = false
-		w.mu.Unlock()
-		wait(10 * time.Second)
-		expectCounts(t, w, map[string]int{"a": 1, "b": 1})
-	})
-}
-
 func TestAWorkerAsksOnlyForItsShare(t *testing.T) {
 	bubble(t, 20, func(t *testing.T, w *world) {
 		w.start("a")
@@ -321,20 +234,6 @@ func TestLeasesAreTakenInSteps(t *testing.T) {
 			if i < 3 {
 				wait(150 * time.Millisecond)
 			}
-		}
-	})
-}
-
-func TestADrainIsToldAtOnce(t *testing.T) {
-	bubble(t, 2, func(t *testing.T, w *world) {
-		w.deaf = true
-		a := w.start("a", func(c *lease.Config) { c.DrainTimeout = 3 * time.Second })
-		wait(1100 * time.Millisecond)
-		a.stop()
-		wait(20 * time.Millisecond)
-		view, err := w.store.View(t.Context(), "billing")
-		if err != nil || len(view.Sessions) != 1 || view.Sessions[0].State != lease.StateDrain {
-			t.Errorf("sessions %+v, %v", view.Sessions, err)
 		}
 	})
 }
@@ -405,92 +304,6 @@ func TestChildrenStartAfterAllTheirParentsWithinMilliseconds(t *testing.T) {
 		if gap := w.lastStart("a").at.Sub(w.lastStart("S1").at); gap < time.Second || gap > 1050*time.Millisecond {
 			t.Errorf("a starts %v after S1 did, want 1 s", gap)
 		}
-	})
-}
-
-func TestARestartUnderTheSameNameTakesOverAtOnce(t *testing.T) {
-	bubble(t, 5, func(t *testing.T, w *world) {
-		old := w.start("a")
-		wait(2 * time.Second)
-		old.kill()
-		synctest.Wait() // its runners have stopped
-		w.start("a")
-		wait(150 * time.Millisecond) // up to a tenth of the lease time to spread
-		expectCounts(t, w, map[string]int{"a": 5})
-	})
-}
-
-func TestALivingWorkerOfTheSameNameIsSuperseded(t *testing.T) {
-	bubble(t, 1, func(t *testing.T, w *world) {
-		w.shards = nil // nothing to run: only the names count
-		old := w.start("a")
-		wait(2 * time.Second)
-		w.start("a")
-		wait(3 * time.Second)
-		err := <-old.done
-		old.done <- err
-		if !errors.Is(err, lease.ErrSuperseded) || !strings.Contains(err.Error(), `"a"`) {
-			t.Errorf("Run returned %v, want ErrSuperseded with the name", err)
-		}
-	})
-}
-
-// uncounted has a worker run what it holds without counting. Of two workers with one
-// name the second may take the leases before the first hears of it.
-func uncounted(c *lease.Config) {
-	c.Run = func(ctx context.Context, _ *lease.Held) error {
-		<-ctx.Done()
-		return context.Cause(ctx)
-	}
-}
-
-// Who lost its name to another does not take it back because the state was
-// lost: that one would not learn of it before its next beat.
-func TestASupersededWorkerStaysSoWhenTheStateIsLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := lease.NewMemory()
-		w := newWorld(t, store, 2)
-		old := w.start("a", uncounted)
-		wait(2 * time.Second)
-		young := w.start("a")
-		wait(500 * time.Millisecond) // old has heard of it
-		old.gate.set(true)
-		store.Forget("billing")
-		wait(600 * time.Millisecond) // young has joined anew
-		old.gate.set(false)
-		wait(3 * time.Second)
-		select {
-		case err := <-old.done:
-			old.done <- err
-			if !errors.Is(err, lease.ErrSuperseded) {
-				t.Errorf("the superseded worker returned %v, want ErrSuperseded", err)
-			}
-		default:
-			t.Error("the superseded worker goes on")
-		}
-		select {
-		case err := <-young.done:
-			young.done <- err
-			t.Errorf("the worker that has the name returned %v", err)
-		default:
-		}
-		expectCounts(t, w, map[string]int{"a": 2})
-	})
-}
-
-// When nobody has its name in the new state it joins as any other.
-func TestASupersededWorkerGoesOnWhenItsRivalDiedWithTheState(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := lease.NewMemory()
-		w := newWorld(t, store, 2)
-		w.start("a")
-		wait(2 * time.Second)
-		young := w.start("a", uncounted)
-		wait(500 * time.Millisecond)
-		young.kill()
-		store.Forget("billing")
-		wait(3 * time.Second)
-		expectCounts(t, w, map[string]int{"a": 2})
 	})
 }
 

@@ -1,6 +1,8 @@
 package localstream
 
 import (
+	"bytes"
+	"regexp"
 	"runtime"
 	"sync"
 	"testing"
@@ -137,19 +139,50 @@ func TestADeleteThatFailedTakesNoRecords(t *testing.T) {
 	}
 }
 
+// goroutines is how many there are in the bubble of the caller. Those of other
+// tests come and go.
+func goroutines() int {
+	buf := make([]byte, 1<<20)
+	n := runtime.Stack(buf, true)
+	for ; n == len(buf); n = runtime.Stack(buf, true) { // there may be more
+		buf = make([]byte, 2*len(buf))
+	}
+	// The caller comes first: "goroutine 7 [running, synctest bubble 6]:".
+	bubble := regexp.MustCompile(`synctest bubble \d+\]`).Find(buf[:n])
+	return bytes.Count(buf[:n], bubble)
+}
+
+func TestGoroutinesOfOtherTestsDoNotCount(t *testing.T) {
+	end := make(chan struct{})
+	defer close(end)
+	go func() { <-end }()
+	bubble(t, func(t *testing.T) {
+		before := goroutines()
+		if all := runtime.NumGoroutine(); before >= all {
+			t.Errorf("%d goroutines, of %d in all", before, all)
+		}
+		mine := make(chan struct{})
+		go func() { <-mine }()
+		synctest.Wait()
+		equal(t, "with one more", goroutines(), before+1)
+		close(mine)
+	})
+}
+
 // What was to become of a stream after a delay is not waited for when the stream
 // is gone, nor when the server is.
 func TestNobodyWaitsForADeletedStream(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := start(t, 0, Config{CreateDelay: time.Hour, UpdateDelay: time.Hour, ConsumerDelay: time.Hour, ChannelDelay: time.Hour})
-		before := runtime.NumGoroutine()
+		synctest.Wait() // it has begun all that it begins
+		before := goroutines()
 		for range 5 {
 			h.create("s", 1)
 			_, err := h.client.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("s")})
 			h.must(err)
 		}
 		synctest.Wait()
-		if n := runtime.NumGoroutine(); n > before { // those of other tests may have ended
+		if n := goroutines(); n != before {
 			t.Errorf("%d goroutines wait for streams that are gone", n-before)
 		}
 		h.create("s", 1)
@@ -177,10 +210,10 @@ func TestNobodyWaitsForWhatIsDeletedToBeMade(t *testing.T) {
 				h.onDemand("s")
 				time.Sleep(2 * time.Hour)
 				synctest.Wait()
-				before := runtime.NumGoroutine()
+				before := goroutines()
 				beginAndEnd(h)
 				synctest.Wait()
-				if n := runtime.NumGoroutine(); n > before+1 { // those of other tests may have ended
+				if n := goroutines(); n != before+1 {
 					t.Errorf("%d goroutines wait, not 1", n-before)
 				}
 			})

@@ -2,9 +2,11 @@ package rediskeys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -29,6 +31,10 @@ func (c *conns) bound(dial dialer) dialer {
 		if err := ctx.Err(); err != nil {
 			return nil, err // a watch that ends is not connected again
 		}
+		var no uint64
+		if c.primary != nil {
+			no = c.primary.dials.Add(1)
+		}
 		conn, err := await(ctx, dial, network, addr)
 		if err != nil {
 			return failed{fmt.Errorf("%w", err)}, nil // go-redis takes one error off
@@ -37,7 +43,7 @@ func (c *conns) bound(dial dialer) dialer {
 			l.takes(conn)
 		}
 		if c.primary != nil {
-			conn = c.primary.opened(conn)
+			conn = c.primary.opened(conn, no)
 		}
 		return conn, nil
 	}
@@ -92,10 +98,16 @@ func await(ctx context.Context, dial dialer, network, addr string) (net.Conn, er
 // another server than those before, they are closed. The former primary may go
 // on to answer, cut off from the sentinels, and what it is told is lost.
 type primary struct {
-	mu    sync.Mutex // guards all below
-	addr  string
-	conns map[*followed]struct{} // open ones, all to addr
+	dials atomic.Uint64 // that were begun
+
+	mu     sync.Mutex // guards all below
+	addr   string
+	latest uint64                 // of the dials that led to addr, the one that was begun last
+	conns  map[*followed]struct{} // open ones, all to addr
 }
+
+// errFormer is why a connection is not used that took long to be made.
+var errFormer = errors.New("redis: it was the primary when the dial began, another is now")
 
 // followed is a connection to the primary.
 type followed struct {
@@ -110,16 +122,24 @@ type checked struct {
 	syscall.Conn
 }
 
-// opened takes a new connection.
-func (p *primary) opened(conn net.Conn) net.Conn {
+// opened takes a new connection, of the dial of that number. One that leads
+// elsewhere than a dial that was begun after it leads to a former primary: the
+// order in which dials end says nothing, as one may hang over a failover.
+func (p *primary) opened(conn net.Conn, no uint64) net.Conn {
 	f, addr := &followed{Conn: conn, of: p}, conn.RemoteAddr().String()
 	p.mu.Lock()
+	if p.addr != addr && no < p.latest {
+		p.mu.Unlock()
+		_ = conn.Close() // whatever it says, it is not used
+		return failed{fmt.Errorf("%s: %w", addr, errFormer)}
+	}
 	var former map[*followed]struct{}
 	if p.addr != addr || p.conns == nil {
 		former = p.conns
 		p.addr, p.conns = addr, map[*followed]struct{}{}
 	}
 	p.conns[f] = struct{}{}
+	p.latest = max(p.latest, no)
 	p.mu.Unlock()
 	for old := range former {
 		_ = old.Conn.Close() // whatever it says, it is not used again

@@ -72,6 +72,13 @@ func redisMutants() []Mutant {
 		Breaks: "a worker talks to one primary of a Sentinel set",
 		Test:   Test{keys, "TestAWorkerTalksToOnePrimary"},
 	}, {
+		Name:   "take-a-late-dial-for-the-newest",
+		File:   dir + "dial.go",
+		Old:    "\tif p.addr != addr && no < p.latest {\n",
+		New:    "\tif false {\n",
+		Breaks: "a dial that hung over a failover closes no connection to the new primary",
+		Test:   Test{keys, "TestALateDialToAFormerPrimaryIsNotUsed"},
+	}, {
 		Name:   "use-closed-connections",
 		File:   dir + "dial.go",
 		Old:    "if raw, ok := conn.(syscall.Conn); ok {",
