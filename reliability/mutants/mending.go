@@ -217,7 +217,7 @@ func mendingMutants() []Mutant {
 		Name:   "release-where-a-lease-began",
 		File:   "lease/hold.go",
 		Old:    "\t\t\tif errors.Is(o.Err, checkpoint.ErrRegress) {\n",
-		New:    "\t\t\tif o.Err != nil && i < 0 {\n",
+		New:    "\t\t\tif errors.Is(o.Err, checkpoint.ErrRegress) && i < 0 {\n",
 		Breaks: "a lease without a runner is given back where it is",
 		Test:   Test{"./lease", "TestAPauseTakesLeasesWithoutARunner"},
 	}, {
