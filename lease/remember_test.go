@@ -10,6 +10,7 @@ import (
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/lease"
+	"github.com/shardrun/shardrun/lease/internal/runnertest"
 )
 
 // forgetful is a world whose store can lose everything.
@@ -196,21 +197,12 @@ func sums(w *world, worker string) func(context.Context, *lease.Held) error {
 		if state := string(h.Entry().State); at > 0 && state != strconv.FormatUint(at, 10) {
 			w.t.Errorf("%s: %s starts after %d with the state %q", l.Name, worker, at, state)
 		}
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			case <-h.Draining():
-				return nil
-			case <-tick.C:
-			}
+		return runnertest.Every(ctx, h, 10*time.Millisecond, func() {
 			at++
 			w.handle(l.Name, at)
 			n := strconv.FormatUint(at, 10)
 			h.Save(checkpoint.At(checkpoint.SequenceNumber(n), 0), 0, []byte(n))
-		}
+		})
 	}
 }
 

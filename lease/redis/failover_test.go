@@ -11,6 +11,7 @@ import (
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/internal/redistest"
 	"github.com/shardrun/shardrun/lease"
+	"github.com/shardrun/shardrun/lease/internal/runnertest"
 	"github.com/shardrun/shardrun/lease/redis"
 )
 
@@ -22,17 +23,10 @@ func saver(ctx context.Context, h *lease.Held) error {
 			return err
 		}
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-h.Draining():
-			return nil
-		case <-time.After(5 * time.Millisecond):
-			next++
-			h.Save(checkpoint.At(checkpoint.SequenceNumber(fmt.Sprint(next)), 0), 0, nil)
-		}
-	}
+	return runnertest.Every(ctx, h, 5*time.Millisecond, func() {
+		next++
+		h.Save(checkpoint.At(checkpoint.SequenceNumber(fmt.Sprint(next)), 0), 0, nil)
+	})
 }
 
 // saves waits until every lease's position has moved twice more.
@@ -95,70 +89,51 @@ func settled(t *testing.T, c *crew) {
 	}
 }
 
+// goesOn sees that workers with a client go on over something that happens to their
+// servers: positions move, each has its share, and they hear of one another.
+func goesOn(t *testing.T, client goredis.UniversalClient, over string, happen func()) {
+	t.Helper()
+	c := newCrewOn(t, redis.Config{Client: client})
+	c.ttl = patient
+	rows, each := someRows(6), share(map[string]int{"a": 3, "b": 3})
+	a := c.start("a", rows, saver)
+	c.start("b", rows, saver)
+	c.until("start", 10*time.Second, each)
+	store := newStore(t, redis.Config{Client: client})
+	saves(t, store, rows)
+	happen()
+	happened := time.Now()
+	saves(t, store, rows)
+	t.Logf("all positions move %v after %s", time.Since(happened), over)
+	c.until("share after "+over, 10*time.Second, each)
+	settled(t, c)
+	handsOver(t, c, a, "b", 6)
+}
+
 func TestManagersGoOnOverAFailoverOfSentinel(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartSentinels(t)
 	client := goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: redistest.MasterName, SentinelAddrs: s.Addrs})
-	defer func() { _ = client.Close() }() // after the managers, by t.Cleanup below
-	c := newCrewOn(t, redis.Config{Client: client})
-	c.ttl = patient
-	rows := someRows(6)
-	a := c.start("a", rows, saver)
-	c.start("b", rows, saver)
-	c.until("start", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
-	store := newStore(t, redis.Config{Client: client})
-	saves(t, store, rows)
-	s.Primary.Kill()
-	killed := time.Now()
-	saves(t, store, rows)
-	t.Logf("all positions move %v after the death of the primary", time.Since(killed))
-	c.until("share after the failover", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
-	settled(t, c)
-	handsOver(t, c, a, "b", 6)
+	t.Cleanup(func() { _ = client.Close() }) // after the managers, which are cleaned up before
+	goesOn(t, client, "the death of the primary", s.Primary.Kill)
 }
 
 func TestManagersGoOnOverAFailoverOfACluster(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, true)
-	client := cluster.Client()
-	c := newCrewOn(t, redis.Config{Client: client})
-	c.ttl = patient
-	rows := someRows(6)
-	a := c.start("a", rows, saver)
-	c.start("b", rows, saver)
-	c.until("start", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
-	store := newStore(t, redis.Config{Client: client})
-	saves(t, store, rows)
-	cluster.Primaries[cluster.Owner("{"+group+"}:m")].Kill()
-	killed := time.Now()
-	saves(t, store, rows)
-	t.Logf("all positions move %v after the death of the primary", time.Since(killed))
-	c.until("share after the failover", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
-	settled(t, c)
-	handsOver(t, c, a, "b", 6)
+	goesOn(t, cluster.Client(), "the death of the primary", func() {
+		cluster.Primaries[cluster.Owner("{"+group+"}:m")].Kill()
+	})
 }
 
 func TestManagersGoOnWhereTheirSlotMoves(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, false)
-	client := cluster.Client()
-	c := newCrewOn(t, redis.Config{Client: client})
-	c.ttl = patient
-	rows := someRows(6)
-	a := c.start("a", rows, saver)
-	c.start("b", rows, saver)
-	c.until("start", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
-	store := newStore(t, redis.Config{Client: client})
-	saves(t, store, rows)
-	key := "{" + group + "}:m"
-	owner := cluster.Owner(key)
-	cluster.Move(key, cluster.Primaries[owner], cluster.Primaries[(owner+1)%3])
-	moved := time.Now()
-	saves(t, store, rows)
-	t.Logf("all positions move %v after the slot did", time.Since(moved))
-	c.until("share after the move", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
-	settled(t, c)
-	handsOver(t, c, a, "b", 6)
+	goesOn(t, cluster.Client(), "the move of their slot", func() {
+		key := "{" + group + "}:m"
+		owner := cluster.Owner(key)
+		cluster.Move(key, cluster.Primaries[owner], cluster.Primaries[(owner+1)%3])
+	})
 }
 
 // A node that gives a slot away ends the subscriptions to its channel, and goes

@@ -12,6 +12,7 @@ import (
 
 	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/lease"
+	"github.com/shardrun/shardrun/lease/internal/runnertest"
 )
 
 // counts is what runners counted, which save each number.
@@ -33,22 +34,13 @@ func (c *counts) run(ctx context.Context, h *lease.Held) error {
 	}
 	c.again += c.at[name] - at
 	c.mu.Unlock()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-h.Draining():
-			return nil
-		case <-tick.C:
-		}
+	return runnertest.Every(ctx, h, 2*time.Millisecond, func() {
 		at++
 		c.mu.Lock()
 		c.at[name] = max(c.at[name], at)
 		c.mu.Unlock()
 		h.Save(checkpoint.At(checkpoint.SequenceNumber(strconv.FormatUint(at, 10)), 0), 0, nil)
-	}
+	})
 }
 
 func (c *counts) repeated() uint64 {
