@@ -127,6 +127,7 @@ func testAdoptMany(t *testing.T, s *subject) {
 }
 
 func testRetire(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a, b := s.join("a"), s.join("b")
 	a.create(row("p"), row("q"))
 	g := a.take(name("q"))
@@ -253,6 +254,7 @@ func testCollectDeleted(_ *testing.T, s *subject) {
 }
 
 func testResync(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a, b := s.join("a"), s.join("b")
 	a.create(row("p"), row("q"))
 	a.must(a.complete(name("p"), a.take(name("p")).Token, row("c", "p")))
@@ -280,6 +282,7 @@ func testResync(t *testing.T, s *subject) {
 }
 
 func testReborn(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a := s.join("a")
 	a.create(row("p"), row("q"))
 	a.must(a.complete(name("p"), a.take(name("p")).Token))
@@ -297,6 +300,7 @@ func testReborn(t *testing.T, s *subject) {
 }
 
 func testResyncPages(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a := s.join("a")
 	rows := []lease.Row{row("p")}
 	for i := range 450 {

@@ -81,7 +81,7 @@ func handsOver(t *testing.T, c *crew, from *member, name string, leases int) {
 	from.done <- nil
 	took := c.until("hand-over", 5*time.Second, share(map[string]int{name: leases}))
 	t.Logf("from the goodbye to the last start: %v", took)
-	if took > patient/12 {
+	if took > patient/6 {
 		t.Errorf("taken %v after the goodbye: it was not heard", took)
 	}
 }
@@ -95,11 +95,10 @@ func settled(t *testing.T, c *crew) {
 	}
 }
 
-func TestManagersGoOnOverAFailoverOfSentinel(t *testing.T) {
-	t.Parallel()
-	s := redistest.StartSentinels(t)
-	client := goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: redistest.MasterName, SentinelAddrs: s.Addrs})
-	defer func() { _ = client.Close() }() // after the managers, by t.Cleanup below
+// goesOn sees that managers save positions soon after trouble, lose no lease to it,
+// and hear of one another then.
+func goesOn(t *testing.T, client goredis.UniversalClient, trouble func()) {
+	t.Helper()
 	c := newCrewOn(t, redis.Config{Client: client})
 	c.ttl = patient
 	rows := someRows(6)
@@ -108,57 +107,37 @@ func TestManagersGoOnOverAFailoverOfSentinel(t *testing.T) {
 	c.until("start", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
 	store := newStore(t, redis.Config{Client: client})
 	saves(t, store, rows)
-	s.Primary.Kill()
-	killed := time.Now()
+	trouble()
+	began := time.Now()
 	saves(t, store, rows)
-	t.Logf("all positions move %v after the death of the primary", time.Since(killed))
-	c.until("share after the failover", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
+	t.Logf("all positions move %v after the trouble", time.Since(began))
+	c.until("share after the trouble", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
 	settled(t, c)
 	handsOver(t, c, a, "b", 6)
+}
+
+func TestManagersGoOnOverAFailoverOfSentinel(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartSentinels(t)
+	client := goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: redistest.MasterName, SentinelAddrs: s.Addrs})
+	defer func() { _ = client.Close() }() // the managers have connections of their own
+	goesOn(t, client, s.Primary.Kill)
 }
 
 func TestManagersGoOnOverAFailoverOfACluster(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, true)
-	client := cluster.Client()
-	c := newCrewOn(t, redis.Config{Client: client})
-	c.ttl = patient
-	rows := someRows(6)
-	a := c.start("a", rows, saver)
-	c.start("b", rows, saver)
-	c.until("start", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
-	store := newStore(t, redis.Config{Client: client})
-	saves(t, store, rows)
-	cluster.Primaries[cluster.Owner("{"+group+"}:m")].Kill()
-	killed := time.Now()
-	saves(t, store, rows)
-	t.Logf("all positions move %v after the death of the primary", time.Since(killed))
-	c.until("share after the failover", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
-	settled(t, c)
-	handsOver(t, c, a, "b", 6)
+	goesOn(t, cluster.Client(), cluster.Primaries[cluster.Owner("{"+group+"}:m")].Kill)
 }
 
 func TestManagersGoOnWhereTheirSlotMoves(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, false)
-	client := cluster.Client()
-	c := newCrewOn(t, redis.Config{Client: client})
-	c.ttl = patient
-	rows := someRows(6)
-	a := c.start("a", rows, saver)
-	c.start("b", rows, saver)
-	c.until("start", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
-	store := newStore(t, redis.Config{Client: client})
-	saves(t, store, rows)
-	key := "{" + group + "}:m"
-	owner := cluster.Owner(key)
-	cluster.Move(key, cluster.Primaries[owner], cluster.Primaries[(owner+1)%3])
-	moved := time.Now()
-	saves(t, store, rows)
-	t.Logf("all positions move %v after the slot did", time.Since(moved))
-	c.until("share after the move", 10*time.Second, share(map[string]int{"a": 3, "b": 3}))
-	settled(t, c)
-	handsOver(t, c, a, "b", 6)
+	goesOn(t, cluster.Client(), func() {
+		key := "{" + group + "}:m"
+		owner := cluster.Owner(key)
+		cluster.Move(key, cluster.Primaries[owner], cluster.Primaries[(owner+1)%3])
+	})
 }
 
 // A node that gives a slot away ends the subscriptions to its channel, and goes
@@ -178,7 +157,7 @@ func TestAWatchOfASlotThatMovesEnds(t *testing.T) {
 		case <-told:
 		case err := <-ended:
 			t.Fatalf("%s: watch: %v", what, err)
-		case <-time.After(2 * time.Second):
+		case <-time.After(10 * time.Second):
 			t.Fatalf("%s: nothing heard", what)
 		}
 	}
@@ -195,7 +174,7 @@ func TestAWatchOfASlotThatMovesEnds(t *testing.T) {
 		t.Log(err)
 		go watch()
 		hear("the second subscription")
-	case <-time.After(2 * time.Second):
+	case <-time.After(5 * time.Second):
 		if redistest.Version(t) >= 7 { // before, every node hears everything
 			t.Fatal("the watch listens to a node that says nothing any more")
 		}
