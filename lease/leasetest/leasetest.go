@@ -16,9 +16,13 @@ import (
 	"github.com/shardrun/shardrun/lease"
 )
 
-// TTL is the lease time of the suite's groups: the time that cases about
-// lapsed sessions take, outside of a bubble.
-const TTL = lease.MinTTL
+// TTL is the lease time of groups in which a session lapses: the time that those
+// cases take, outside of a bubble. It is longer than it could be, since other
+// sessions must not lapse on a machine that has much else to do.
+const TTL = 2 * lease.MinTTL
+
+// unhurried is the lease time of all other groups, in which nobody lapses.
+const unhurried = 30 * time.Second
 
 // stream is the stream of all cases.
 const stream = "000000000000:us-east-1:orders:1700000000000"
@@ -54,7 +58,7 @@ func Checkpoints(s lease.Store) checkpointtest.Backend {
 		t.Helper()
 		w := holders[group]
 		if w == nil {
-			w = (&subject{t: t, store: s, group: group}).join("holder")
+			w = (&subject{t: t, store: s, group: group, ttl: unhurried}).join("holder")
 			w.create(row("of-the-set"))
 			holders[group] = w
 		}
@@ -80,10 +84,11 @@ type subject struct {
 	t     *testing.T
 	store lease.Store
 	group string
+	ttl   time.Duration // of the group; a case in which something lapses takes TTL
 }
 
 func newSubject(t *testing.T, s lease.Store) *subject {
-	return &subject{t: t, store: s, group: "leasetest-" + uuid.NewString()}
+	return &subject{t: t, store: s, group: "leasetest-" + uuid.NewString(), ttl: unhurried}
 }
 
 // worker is a session, with what a worker knows of the group.
@@ -123,7 +128,7 @@ func (w *worker) scope() checkpoint.Scope {
 func (w *worker) next() lease.Beat {
 	w.sent++
 	return lease.Beat{
-		Incarnation: w.incarnation, NewIncarnation: uuid.NewString(), TTL: TTL,
+		Incarnation: w.incarnation, NewIncarnation: uuid.NewString(), TTL: w.ttl,
 		First: !w.named, Number: w.sent, Good: w.good, Stamp: w.stamp, Seen: w.seen,
 		Session: lease.Session{
 			ID: w.id, Name: w.name, Host: "here", Plan: 1, Streams: []string{stream}, Capacity: 1, State: w.state, Load: w.load,

@@ -61,6 +61,7 @@ func synced(alive ...*worker) {
 }
 
 func testSync(t *testing.T, s *subject) {
+	s.ttl = TTL
 	w := s.lost("w")
 	v := w.beat()
 	if v.SyncUntil <= v.Now || v.SyncUntil > v.Now+TTL.Milliseconds() || s.view().SyncUntil != v.SyncUntil {
@@ -92,6 +93,7 @@ func testSeedLate(t *testing.T, s *subject) {
 	seed := lease.Seed{From: former, Rows: []lease.Remembered{at("1", checkpoint.At("5", 0))}}
 	a.is(s.store.Seed(t.Context(), a.scope(), seed), lease.ErrSeeded) // nothing was lost
 	o := newSubject(t, s.store)
+	o.ttl = TTL
 	w := o.lost("w")
 	synced(w)
 	w.is(s.store.Seed(t.Context(), w.scope(), seed), lease.ErrSeeded)
@@ -103,6 +105,7 @@ func testSeedLate(t *testing.T, s *subject) {
 // testVoid: all was lost, and the first to come is a new worker. It makes the
 // leases where its user said new groups start.
 func testVoid(t *testing.T, s *subject) {
+	s.ttl = TTL
 	n := s.join("new")
 	n.pause(true)
 	n.pause(false)
@@ -140,6 +143,7 @@ func testVoid(t *testing.T, s *subject) {
 }
 
 func testSeed(t *testing.T, s *subject) {
+	s.ttl = TTL
 	w := s.lost("w")
 	r := lease.Remembered{
 		Name: name("1"), Shard: row("1", "gone").Shard, Epoch: 1 << 52, Weight: 20, Flags: "stopped:v1",
@@ -170,12 +174,17 @@ func testSeed(t *testing.T, s *subject) {
 // both seeds two rows of one shard, in both orders, and returns what is granted.
 func (s *subject) both(one, other lease.Remembered, check func(g lease.Grant)) {
 	s.t.Helper()
+	var seeded []*worker
 	for _, seeds := range [][]lease.Remembered{{one, other}, {other, one}} {
 		o := newSubject(s.t, s.store)
+		o.ttl = TTL
 		w := o.lost("w")
 		for _, r := range seeds {
 			w.seed(r)
 		}
+		seeded = append(seeded, w)
+	}
+	for _, w := range seeded {
 		synced(w)
 		w.create(row("1"), row("2"))
 		g := w.acquire(name("1"))[0]
@@ -282,6 +291,7 @@ func testSeedPaused(t *testing.T, s *subject) {
 }
 
 func testSeedReady(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a := s.lost("a")
 	end := at("p", checkpoint.ShardEnd())
 	end.Shard.Children = []string{name("c"), name("d")}
@@ -300,6 +310,7 @@ func testSeedReady(t *testing.T, s *subject) {
 }
 
 func testSeedHole(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a := s.lost("a")
 	a.seed(at("1", checkpoint.At("5", 0)))
 	synced(a)
@@ -313,6 +324,7 @@ func testSeedHole(t *testing.T, s *subject) {
 }
 
 func testSeedEndAlone(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a, b := s.lost("a"), s.worker("b")
 	b.incarnation = a.incarnation
 	b.beat()
@@ -337,6 +349,7 @@ func testSeedStarted(t *testing.T, s *subject) {
 		{at("c", checkpoint.At("5", 0)), at("p", checkpoint.At("70", 0))},
 	} {
 		o := newSubject(t, s.store)
+		o.ttl = TTL
 		w := o.lost("w")
 		w.seed(seeds...)
 		synced(w)
@@ -378,6 +391,7 @@ func testSeedInvalid(t *testing.T, s *subject) {
 }
 
 func testSeedMany(t *testing.T, s *subject) {
+	s.ttl = TTL
 	w := s.lost("w")
 	var rows []lease.Row
 	var seeds []lease.Remembered

@@ -136,6 +136,7 @@ func testAdoptMany(t *testing.T, s *subject) {
 }
 
 func testRetire(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a, b := s.join("a"), s.join("b")
 	a.create(row("p"), row("q"))
 	g := a.take(name("q"))
@@ -302,6 +303,7 @@ func testMadeAnew(t *testing.T, s *subject) {
 }
 
 func testResync(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a, b := s.join("a"), s.join("b")
 	a.create(row("p"), row("q"))
 	a.must(a.complete(name("p"), a.take(name("p")).Token, row("c", "p")))
@@ -329,6 +331,7 @@ func testResync(t *testing.T, s *subject) {
 }
 
 func testReborn(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a := s.join("a")
 	a.create(row("p"), row("q"))
 	a.must(a.complete(name("p"), a.take(name("p")).Token))
@@ -346,6 +349,7 @@ func testReborn(t *testing.T, s *subject) {
 }
 
 func testResyncPages(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a := s.join("a")
 	rows := []lease.Row{row("p")}
 	for i := range 450 {

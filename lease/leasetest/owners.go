@@ -148,6 +148,7 @@ func testGrantEntry(t *testing.T, s *subject) {
 }
 
 func testReserved(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a, b, c := s.join("a"), s.join("b"), s.join("c")
 	a.create(row("1"))
 	g := a.take(name("1"))
@@ -170,6 +171,7 @@ func testReserved(t *testing.T, s *subject) {
 }
 
 func testWishes(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a, b, c := s.join("a"), s.join("b"), s.join("c")
 	a.create(row("1"), row("2"))
 	g := a.take(name("1"))

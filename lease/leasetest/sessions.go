@@ -27,6 +27,7 @@ var sessionCases = []testCase{
 }
 
 func testLapse(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a, b := s.join("a"), s.join("b")
 	a.create(row("1"))
 	g := a.take(name("1"))
@@ -58,6 +59,7 @@ func testLapse(t *testing.T, s *subject) {
 }
 
 func testOutage(_ *testing.T, s *subject) {
+	s.ttl = TTL
 	a, b := s.join("a"), s.join("b")
 	a.create(row("1"))
 	g := a.take(name("1"))
@@ -65,12 +67,13 @@ func testOutage(_ *testing.T, s *subject) {
 	b.beat()
 	b.refused(name("1"), lease.ErrHeld)
 	a.beat()
-	pass(TTL/2, b)
+	pass(TTL/4, b)
 	b.refused(name("1"), lease.ErrHeld)
 	a.save(checkpoint.Update{Lease: name("1"), Token: g.Token, Position: checkpoint.At("5", 0)}, nil)
 }
 
 func testComeBack(_ *testing.T, s *subject) {
+	s.ttl = TTL
 	a, b := s.join("a"), s.join("b")
 	a.create(row("1"), row("2"))
 	kept, lost := a.take(name("1")), a.take(name("2"))
@@ -83,6 +86,7 @@ func testComeBack(_ *testing.T, s *subject) {
 }
 
 func testLapsedAcquires(_ *testing.T, s *subject) {
+	s.ttl = TTL
 	a, b := s.join("a"), s.join("b")
 	a.create(row("1"))
 	pass(TTL+TTL/3, b)
@@ -94,6 +98,7 @@ func testLapsedAcquires(_ *testing.T, s *subject) {
 }
 
 func testRemoved(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a, b := s.join("a"), s.join("b")
 	b.beat()
 	var left []string
@@ -184,6 +189,7 @@ func testBeatAgain(t *testing.T, s *subject) {
 }
 
 func testBeatLate(_ *testing.T, s *subject) {
+	s.ttl = TTL
 	old, b := s.worker("a"), s.join("b")
 	first := old.next()
 	_, err := s.store.Beat(s.t.Context(), s.group, first)
@@ -211,16 +217,17 @@ func testBeatLate(_ *testing.T, s *subject) {
 }
 
 func testNameOfTheDead(t *testing.T, s *subject) {
+	s.ttl = TTL
 	old := s.join("a")
-	s.join("a") // takes the name, and never beats again
-	for end := time.Now().Add(2 * TTL); ; time.Sleep(TTL / 3) {
+	s.join("a")                                                 // takes the name, and never beats again
+	for end := time.Now().Add(5 * TTL); ; time.Sleep(TTL / 3) { // session time falls behind the clock
 		_, err := old.try()
 		if err == nil {
 			return
 		}
 		s.is(err, lease.ErrSuperseded)
 		if time.Now().After(end) {
-			t.Fatal("superseded by a dead worker for two lease times")
+			t.Fatal("superseded by a dead worker for five lease times")
 		}
 	}
 }

@@ -42,15 +42,15 @@ func testEmpty(t *testing.T, s *subject) {
 func testFirstBeat(t *testing.T, s *subject) {
 	a := s.worker("a")
 	v := a.beat()
-	if v.Incarnation == "" || v.TTL != TTL || len(v.Sessions) != 1 || v.More {
+	if v.Incarnation == "" || v.TTL != s.ttl || len(v.Sessions) != 1 || v.More {
 		t.Errorf("first beat: %+v", v)
 	}
 	b := s.worker("b")
 	beat := b.next()
-	beat.TTL = 2 * TTL
+	beat.TTL = 2 * s.ttl
 	v, err := s.store.Beat(t.Context(), s.group, beat)
 	s.must(err)
-	if v.Incarnation != a.incarnation || v.TTL != TTL || len(v.Sessions) != 2 {
+	if v.Incarnation != a.incarnation || v.TTL != s.ttl || len(v.Sessions) != 2 {
 		t.Errorf("second worker: %+v", v)
 	}
 }
@@ -139,7 +139,7 @@ func testView(t *testing.T, s *subject) {
 	if l := s.find(name("c")); len(l.Shard.Parents) != 0 || l.Token != g.Token {
 		t.Errorf("view of c after its first acquisition: %+v", l)
 	}
-	if v := s.view(); v.Incarnation != a.incarnation || v.TTL != TTL || len(v.Sessions) != 1 || v.Sessions[0].ID != a.id {
+	if v := s.view(); v.Incarnation != a.incarnation || v.TTL != s.ttl || len(v.Sessions) != 1 || v.Sessions[0].ID != a.id {
 		t.Errorf("view %+v", v)
 	}
 }
@@ -235,6 +235,7 @@ func testCreateRace(t *testing.T, s *subject) {
 }
 
 func testIncarnation(t *testing.T, s *subject) {
+	s.ttl = TTL
 	a := s.join("a")
 	a.create(row("1"))
 	g := a.take(name("1"))

@@ -11,6 +11,7 @@ import (
 )
 
 func TestOnMiniredis(t *testing.T) {
+	t.Parallel()
 	leasetest.Run(t, func(t *testing.T, test func(*testing.T, lease.Store)) {
 		synctest.Test(t, func(t *testing.T) {
 			_, client := redistest.Mini(t)
@@ -20,7 +21,8 @@ func TestOnMiniredis(t *testing.T) {
 }
 
 func TestOnRedisServer(t *testing.T) {
-	store := newStore(t, redis.Config{Addr: redistest.Server(t)})
+	t.Parallel()
+	store := newStore(t, redis.Config{Addr: redistest.Server(t), Timeout: patience})
 	leasetest.Run(t, func(t *testing.T, test func(*testing.T, lease.Store)) {
 		t.Parallel()
 		test(t, store)

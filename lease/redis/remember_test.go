@@ -50,6 +50,7 @@ func (c *counts) repeated() uint64 {
 }
 
 func TestWorkersGiveBackWhatRedisLoses(t *testing.T) {
+	t.Parallel()
 	c := newCrew(t)
 	n := &counts{t: t, at: map[string]uint64{}}
 	for _, name := range []string{"a", "b", "c"} {

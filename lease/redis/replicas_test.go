@@ -24,7 +24,7 @@ func TestWhatTooFewReplicasHaveDoesNotCount(t *testing.T) {
 	store := newStore(t, redis.Config{Addr: primary.Addr, ReplicaAcks: 1})
 	o := newOne(t, store) // creates and acquires
 	within := func() context.Context {
-		ctx, cancel := context.WithTimeout(t.Context(), 800*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		t.Cleanup(cancel)
 		return ctx
 	}
@@ -78,7 +78,7 @@ func TestReplicasAreWaitedForAfterTheScriptsAreForgotten(t *testing.T) {
 	primary.Do("SCRIPT", "FLUSH")
 	replica.Hold()
 	defer replica.Release()
-	ctx, cancel := context.WithTimeout(t.Context(), 800*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	if _, err := store.Acquire(ctx, o.scope(), lease.Acquire{Session: o.session, First: 2, Names: []string{shard2}}); !errors.Is(err, redis.ErrReplicas) {
 		t.Errorf("acquire without the replica: %v", err)
