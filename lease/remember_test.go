@@ -197,7 +197,7 @@ func sums(w *world, worker string) func(context.Context, *lease.Held) error {
 		if state := string(h.Entry().State); at > 0 && state != strconv.FormatUint(at, 10) {
 			w.t.Errorf("%s: %s starts after %d with the state %q", l.Name, worker, at, state)
 		}
-		return runnertest.Every(ctx, h, 10*time.Millisecond, func() {
+		return runnertest.Every(ctx, h.Draining(), 10*time.Millisecond, func() {
 			at++
 			w.handle(l.Name, at)
 			n := strconv.FormatUint(at, 10)

@@ -23,7 +23,7 @@ func saver(ctx context.Context, h *lease.Held) error {
 			return err
 		}
 	}
-	return runnertest.Every(ctx, h, 5*time.Millisecond, func() {
+	return runnertest.Every(ctx, h.Draining(), 5*time.Millisecond, func() {
 		next++
 		h.Save(checkpoint.At(checkpoint.SequenceNumber(fmt.Sprint(next)), 0), 0, nil)
 	})

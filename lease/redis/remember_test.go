@@ -34,7 +34,7 @@ func (c *counts) run(ctx context.Context, h *lease.Held) error {
 	}
 	c.again += c.at[name] - at
 	c.mu.Unlock()
-	return runnertest.Every(ctx, h, 2*time.Millisecond, func() {
+	return runnertest.Every(ctx, h.Draining(), 2*time.Millisecond, func() {
 		at++
 		c.mu.Lock()
 		c.at[name] = max(c.at[name], at)

@@ -4,20 +4,18 @@ package runnertest
 import (
 	"context"
 	"time"
-
-	"github.com/shardrun/shardrun/lease"
 )
 
-// Every calls step each time that d has passed, until the lease is lost, which it
-// returns, or to be given back.
-func Every(ctx context.Context, h *lease.Held, d time.Duration, step func()) error {
+// Every calls step each time that d has passed, until the lease is lost, of which it
+// returns the cause, or is to be given back, which draining tells.
+func Every(ctx context.Context, draining <-chan struct{}, d time.Duration, step func()) error {
 	tick := time.NewTicker(d)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-h.Draining():
+		case <-draining:
 			return nil
 		case <-tick.C:
 			step()
