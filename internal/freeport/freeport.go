@@ -6,6 +6,7 @@
 package freeport
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -34,7 +35,7 @@ func Find(also ...int) (int, error) {
 
 func free(port int, also []int) bool {
 	for _, above := range append([]int{0}, also...) {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+above)))
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+above)))
 		if err != nil {
 			return false
 		}
