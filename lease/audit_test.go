@@ -297,6 +297,7 @@ func TestAuditCollectsTheStreamThatWasThereBefore(t *testing.T) {
 func TestOneWorkerAuditsAStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAudits(t)
+		a.ttl = 10 * time.Second
 		workers := map[string]*worker{}
 		for _, name := range []string{"one", "two", "three"} {
 			workers[name] = a.start(name, idle)

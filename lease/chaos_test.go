@@ -15,7 +15,7 @@ import (
 // fails the test on a skipped number, an early child, or two owners; in the
 // end every shard must have been handled to its end.
 func TestWorkersComeAndGo(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(chaosDefault) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { chaos(t, seed) })
 		})

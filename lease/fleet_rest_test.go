@@ -10,7 +10,7 @@ import (
 	"github.com/shardrun/shardrun/lease"
 )
 
-var planSeeds = flag.Int("plan.seeds", 100, "random fleets in each test of plans")
+var planSeeds = flag.Int("plan.seeds", plansDefault, "random fleets in each test of plans")
 
 // TestFleetsComeToRest holds, for any fleet in which anything happens: when it
 // stops, every lease that can be has exactly one living owner, nobody has what

@@ -62,6 +62,7 @@ func TestOneWorkerTakesAllAtOnce(t *testing.T) {
 
 func TestTwoWorkersShareAndNothingMovesWithoutGain(t *testing.T) {
 	bubble(t, 100, func(t *testing.T, w *world) {
+		w.each = 100 * time.Millisecond
 		a := w.start("a")
 		wait(2 * time.Second)
 		b := w.start("b")
@@ -83,6 +84,7 @@ func TestTwoWorkersShareAndNothingMovesWithoutGain(t *testing.T) {
 
 func TestWorkersThatStartTogetherShare(t *testing.T) {
 	bubble(t, 100, func(t *testing.T, w *world) {
+		w.each = 100 * time.Millisecond
 		w.start("a")
 		w.start("b")
 		w.start("c")

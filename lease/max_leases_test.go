@@ -48,6 +48,7 @@ func TestLeasesThatNobodyTakesGoToThoseWithRoom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, 12, func(t *testing.T, w *world) {
+				w.each = 100 * time.Millisecond
 				w.start("idler", func(c *lease.Config) { c.Store = idler{c.Store} })
 				w.start("busy", func(c *lease.Config) { c.MaxLeases = test.most })
 				for range 60 {

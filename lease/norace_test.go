@@ -2,6 +2,9 @@
 
 package lease_test
 
-// modelDefault is how many sequences of calls the stores are compared in. Under the
-// race detector they are fewer.
-const modelDefault = 200
+const (
+	modelDefault   = 200 // sequences of calls in which the stores are compared
+	plansDefault   = 100 // random fleets in each test of plans
+	outagesDefault = 40  // outages by which calls hang
+	chaosDefault   = 12  // lives of workers that come and go
+)

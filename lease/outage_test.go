@@ -106,11 +106,11 @@ func TestAFullWorkerTakesItsOwnLeasesBackAfterAnOutage(t *testing.T) {
 }
 
 func TestAnOutageByWhichCallsHangMovesNothing(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(outagesDefault) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 1))
 			w := newWorld(t, lease.NewMemory(), 6)
-			w.ttl = 10 * time.Second
+			w.ttl, w.each = 10*time.Second, 100*time.Millisecond
 			f := &faulty{Store: w.store}
 			for i := range 8 {
 				w.start(fmt.Sprint("w", i), func(c *lease.Config) { c.Store = f })

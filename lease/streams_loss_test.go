@@ -232,13 +232,14 @@ func expectStart(t *testing.T, w *world, stream string, want checkpoint.Position
 func TestAStreamThatWasMadeLongAfterALossIsNew(t *testing.T) {
 	for _, change := range []func(*lease.Config){unchanged, halts} {
 		forgetful(t, 2, func(t *testing.T, w *world, forget func()) {
+			w.ttl = 10 * time.Second
 			w.start("a", idle, change)
-			wait(4 * time.Second)
+			wait(40 * time.Second)
 			forget()
 			wait(2 * time.Hour)
 			name, at := named(time.Now()), checkpoint.StartAt(time.Now())
 			b, c := w.start("b", readsAnew(name), change), w.start("c", readsAnew(name), change)
-			wait(10 * time.Second)
+			wait(100 * time.Second)
 			expectStart(t, w, name, at)
 			if err := errors.Join(b.drain(), c.drain()); err != nil {
 				t.Error(err)
@@ -250,18 +251,19 @@ func TestAStreamThatWasMadeLongAfterALossIsNew(t *testing.T) {
 // The group may have read it, and all who knew that may be gone.
 func TestAStreamThatIsOlderThanALossIsNotNew(t *testing.T) {
 	forgetful(t, 2, func(t *testing.T, w *world, forget func()) {
+		w.ttl = 10 * time.Second
 		name := named(time.Now())
 		w.start("a", idle)
-		wait(4 * time.Second)
+		wait(40 * time.Second)
 		forget()
 		wait(2 * time.Hour)
 		b := w.start("b", readsAnew(name), halts)
-		wait(10 * time.Second)
+		wait(100 * time.Second)
 		if _, ok := errors.AsType[*lease.UnrestoredError](b.drain()); !ok {
 			t.Errorf("with Halt it ends with %v", b.drain())
 		}
 		w.start("c", readsAnew(name))
-		wait(10 * time.Second)
+		wait(100 * time.Second)
 		expectStart(t, w, name, checkpoint.Start())
 	})
 }
@@ -269,6 +271,7 @@ func TestAStreamThatIsOlderThanALossIsNotNew(t *testing.T) {
 // The clock of the service may be far ahead of the store's.
 func TestAWorkerThatReadAStreamBeforeALossKnowsThat(t *testing.T) {
 	forgetful(t, 0, func(t *testing.T, w *world, forget func()) {
+		w.ttl = 10 * time.Second
 		name := named(time.Now().Add(90 * time.Minute))
 		var missing atomic.Bool
 		w.start("a", readsAnew(name), func(c *lease.Config) {
@@ -281,7 +284,7 @@ func TestAWorkerThatReadAStreamBeforeALossKnowsThat(t *testing.T) {
 			}
 			c.Store = secretive{c.Store} // else there is nothing to make anew
 		})
-		wait(4 * time.Second)
+		wait(40 * time.Second)
 		w.mu.Lock()
 		w.starts = nil
 		w.mu.Unlock()

@@ -27,6 +27,7 @@ type world struct {
 	store  lease.Store
 	shards []lease.Row // the first set
 	ttl    time.Duration
+	each   time.Duration // between two numbers of a runner
 
 	mu      sync.Mutex // guards all below
 	ends    map[string]end
@@ -60,7 +61,7 @@ type counter struct {
 
 func newWorld(t *testing.T, store lease.Store, shards int) *world {
 	w := &world{
-		t: t, store: store, ttl: time.Second,
+		t: t, store: store, ttl: time.Second, each: 10 * time.Millisecond,
 		ends: map[string]end{}, handled: map[string]uint64{}, ended: map[string]bool{}, active: map[string]*counter{},
 	}
 	for i := range shards {
@@ -85,12 +86,12 @@ func (w *world) end(id string, last uint64, children ...lease.Row) {
 	w.ends[lease.Name(stream, id)] = end{last, children}
 }
 
-// run is lease.Config.Run: it counts up every 10 ms.
+// run is lease.Config.Run: it counts up.
 func (w *world) run(ctx context.Context, worker string, h *lease.Held) error {
 	l := h.Lease()
 	at := w.begin(ctx, worker, h)
 	defer w.stop(ctx, l.Name)
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(w.each)
 	defer tick.Stop()
 	for {
 		if over, children := w.over(l.Name, at); over {
