@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	programCount = flag.Int("programs", 20, "how many random programs of puts and reshards to run")
+	programCount = flag.Int("programs", programsDefault, "how many random programs of puts and reshards to run")
 	firstProgram = flag.Uint64("program", 1, "the seed of the first program")
 )
 

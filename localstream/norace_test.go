@@ -1,0 +1,5 @@
+//go:build !race
+
+package localstream
+
+const programsDefault = 20
