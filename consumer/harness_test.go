@@ -45,6 +45,20 @@ func (b *bench) position(i int) checkpoint.Position {
 	return e.Position
 }
 
+// wantEnded wants a shard handled to its end. When it has left the stream as well, an
+// audit may have removed its lease by now.
+func (b *bench) wantEnded(i int) {
+	b.t.Helper()
+	name := lease.Name("123456789012:eu-central-1:orders:1700000000000", b.fake.shards[i].id)
+	entries, err := b.store.Load(b.t.Context(), "test", name)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if e, ok := entries[name]; ok && e.Position != checkpoint.ShardEnd() {
+		b.t.Errorf("stored position %v, want the end of the shard", e.Position)
+	}
+}
+
 // runs runs a worker for a time and drains it.
 func (b *bench) runs(d time.Duration) {
 	b.t.Helper()

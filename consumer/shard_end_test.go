@@ -153,6 +153,6 @@ func TestExpiredShardLetsItsChildrenStart(t *testing.T) {
 		b.fake.expire(true, 0)
 		b.runs(20 * time.Second)
 		b.wantBatches("1 2 3 | left")
-		b.wantPosition("SHARD_END")
+		b.wantEnded(0)
 	})
 }
