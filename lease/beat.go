@@ -122,7 +122,7 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 	}
 	r.scope.Incarnation, r.ttl, r.hold, r.lost = v.Incarnation, v.TTL, v.Paused, v.Lost
 	r.pace.set(v.TTL)
-	if v.SyncUntil == 0 {
+	if r.syncing = v.SyncUntil > 0; !r.syncing {
 		r.recall = nil // what was remembered is there, or too late
 	}
 	r.superseded = time.Time{}
