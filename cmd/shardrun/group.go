@@ -59,13 +59,48 @@ func (g *group) view(ctx context.Context) (lease.View, error) {
 	return v, err
 }
 
+// there reads the table of a group that is there, though it may have no leases. Broken
+// says that part of its state is missing: then v has no more than whether it is paused.
+func (g *group) there(ctx context.Context) (v lease.View, broken bool, err error) {
+	v, err = g.view(ctx)
+	switch {
+	case errors.Is(err, lease.ErrStateLost):
+		return v, true, nil
+	case err == nil && v.Incarnation == "":
+		err = fmt.Errorf("there is no group %s in this Redis (GROUP is the consumer's Config.Group): did a worker of it ever start? "+
+			"shardrun leases --groups shows what there is", g.name)
+	}
+	return v, false, err
+}
+
 // known reads the table of a group that has leases.
 func (g *group) known(ctx context.Context) (lease.View, error) {
-	v, err := g.view(ctx)
-	if err == nil && len(v.Leases) == 0 {
-		err = fmt.Errorf("group %s has no leases in this Redis: did a worker of it ever start?", g.name)
+	v, broken, err := g.there(ctx)
+	if text := g.bare(v, broken); err == nil && text != "" {
+		err = errors.New(text)
 	}
 	return v, err
+}
+
+// bare says why a group that is there has no leases and what becomes of it, "" when it
+// has some.
+func (g *group) bare(v lease.View, broken bool) string {
+	if len(v.Leases) > 0 {
+		return ""
+	}
+	paused := ""
+	if v.Paused {
+		paused = fmt.Sprintf("; no worker makes any while it is paused: shardrun resume %s", g.name)
+	}
+	switch {
+	case broken:
+		return fmt.Sprintf("group %s has no leases: part of its state was lost; the first worker that runs makes it anew, with what the workers remember%s", g.name, paused)
+	case v.SyncUntil > v.Now:
+		return fmt.Sprintf("group %s has no leases: its state was lost, and the workers give back what they remember%s", g.name, paused)
+	case v.Lost:
+		return fmt.Sprintf("group %s has no leases: its state was lost%s; where it is to go on: shardrun leases init STREAM --group %s --at …", g.name, paused, g.name)
+	}
+	return fmt.Sprintf("group %s has no leases yet%s", g.name, paused)
 }
 
 // scope is the group as a view showed it.

@@ -112,6 +112,9 @@ func (a *app) leases(ctx context.Context, f leasesFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if a.json && p.bare != "" {
+		fmt.Fprintln(a.err, "shardrun: "+plain(p.bare))
+	}
 	return p.print(a, a.out)
 }
 
@@ -129,16 +132,17 @@ type picture struct {
 	paused   bool
 	sync     time.Duration // for how long nothing is granted
 	lag      bool
+	bare     string // why there are no leases
 	leases   []leaseInfo
 	sessions []sessionInfo // with --sessions, in place of leases
 }
 
 func (w *leasesView) read(ctx context.Context) (*picture, error) {
-	v, err := w.group.known(ctx)
+	v, broken, err := w.group.there(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := &picture{group: w.group.name, paused: v.Paused, lag: w.lag != nil}
+	p := &picture{group: w.group.name, paused: v.Paused, lag: w.lag != nil, bare: w.group.bare(v, broken)}
 	if v.SyncUntil > v.Now {
 		p.sync = time.Duration(v.SyncUntil-v.Now) * time.Millisecond
 	}
@@ -160,6 +164,9 @@ func (p *picture) print(a *app, out io.Writer) error {
 		return printLines(out, p.sessions)
 	case a.json:
 		return printLines(out, p.leases)
+	case p.bare != "" && p.sessions == nil:
+		_, err := fmt.Fprintln(out, plain(p.bare))
+		return err
 	case p.paused:
 		fmt.Fprintf(out, "group %s is paused (shardrun resume %s)\n", plain(p.group), plain(p.group))
 	case p.sync > 0:

@@ -133,7 +133,7 @@ func (f *fleet) states(want map[string]string) {
 	f.t.Helper()
 	f.until(fmt.Sprint(want), func() bool {
 		if _, errOut, _ := cli(f.t, "", f.args([]string{"leases", "billing"})...); strings.Contains(errOut, "did a worker of it ever start") {
-			return false
+			return false // it has not joined yet
 		}
 		leases := f.leases()
 		for shard, state := range want {
