@@ -233,10 +233,10 @@ func (c Config) validate() error {
 	case c.StartAt.halt:
 		return errors.New("consumer config: StartAt is HALT, it must be TrimHorizon, Latest or AtTimestamp")
 	case c.OnStateLoss.latest:
-		return errors.New("consumer config: OnStateLoss is LATEST, it must be TrimHorizon, AtTimestamp or Halt")
-	case c.OnStateLoss.at.After(time.Now().Add(time.Minute)):
+		return errors.New("consumer config: OnStateLoss is LATEST, it must be TrimHorizon, AtTimestamp or Halt: what arrived since the loss would be skipped")
+	case c.OnStateLoss.at.After(time.Now().Add(aheadAtMost)):
 		return fmt.Errorf("consumer config: OnStateLoss is %v, in the future; Kinesis accepts times up to now", c.OnStateLoss)
-	case c.StartAt.at.After(time.Now().Add(time.Minute)):
+	case c.StartAt.at.After(time.Now().Add(aheadAtMost)):
 		return fmt.Errorf("consumer config: StartAt is %v, in the future; Kinesis accepts times up to now", c.StartAt)
 	}
 	for _, f := range []struct {

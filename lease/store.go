@@ -55,8 +55,8 @@ var (
 	ErrSeeded = errors.New("group state is not being restored from this")
 	// ErrPaused means that the group, or the lease, is paused by hand.
 	ErrPaused = errors.New("group or lease is paused")
-	// ErrNotPaused means that the group has to be paused for this.
-	ErrNotPaused = errors.New("group is not paused")
+	// ErrNotPaused means that the group, or the lease, has to be paused for this.
+	ErrNotPaused = errors.New("neither group nor lease is paused")
 	// ErrChanged means that the lease was acquired or reset, or its shard handled to
 	// its end, since the caller looked.
 	ErrChanged = errors.New("lease was acquired, reset or ended since")

@@ -32,7 +32,7 @@ func (a *app) gcCommand() *cobra.Command {
 		Long: `Remove the leases of a group that nobody needs any more: of shards that were handled to
 their end and are gone from their stream by two lists, five seconds apart; and of streams
 that were deleted and made anew under the same name, once the new one is older than its
-retention. Without --yes it says which those are.
+retention. Without --yes it says which those are, and exits with 3 when there are some.
 
 A lease that a worker holds, or another shard waits for, stays. Streams that are not at the
 endpoint are left alone: they may be in another account. With --deleted all leases of STREAM
@@ -97,7 +97,7 @@ func (a *app) gc(ctx context.Context, f groupFlags, stream string, deleted, yes 
 	}
 	if !yes && len(lines) > 0 {
 		fmt.Fprintln(a.err, "shardrun: nothing was changed: say --yes to remove")
-		return exitError(exitFail)
+		return exitError(exitPlan)
 	}
 	return nil
 }

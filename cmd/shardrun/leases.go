@@ -216,12 +216,12 @@ func (p *picture) printLeases(out io.Writer) error {
 	return t.flush()
 }
 
-// position is the position as text, as --to takes it.
+// position is the position as text, in the form that it has in logs and that --to takes.
 func (i leaseInfo) position() string {
-	if i.Subsequence == 0 {
-		return i.Position
+	if i.Position == "" || i.Position[0] < '0' || i.Position[0] > '9' {
+		return i.Position // a start or the end
 	}
-	return i.Position + ":" + strconv.FormatUint(i.Subsequence, 10)
+	return checkpoint.At(checkpoint.SequenceNumber(i.Position), i.Subsequence).String()
 }
 
 func (i leaseInfo) lagText() string {

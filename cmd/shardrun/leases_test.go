@@ -186,7 +186,7 @@ func TestLeasesShowsWhoHasWhatAndHowFar(t *testing.T) {
 	if i.State != "held" || i.Owner != "ann" || i.Epoch == 0 || i.LagMs == nil || *i.LagMs != 0 || len(i.Parents) != 0 || i.GroupPaused {
 		t.Errorf("%+v", i)
 	}
-	if out := f.ok("leases", "--group", "billing", "--lag"); !strings.Contains(out, "LAG") || !strings.Contains(out, i.Position+"  0s") {
+	if out := f.ok("leases", "--group", "billing", "--lag"); !strings.Contains(out, "LAG") || !strings.Contains(out, i.Position+":0  0s") {
 		t.Errorf("table:\n%s", out)
 	}
 	f.ok("pause", "billing", "--wait")
