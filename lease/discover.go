@@ -114,7 +114,13 @@ func (r *run) createStream(
 			return nil, ErrSyncing
 		}
 		if names := unrestored(rows, v.Leases); len(names) > 0 {
-			return nil, &UnrestoredError{Leases: names}
+			kept := 0
+			for _, l := range v.Leases {
+				if StreamOf(l.Name) == stream {
+					kept++
+				}
+			}
+			return nil, &UnrestoredError{Stream: stream, Leases: names, Kept: kept}
 		}
 	}
 	return rows, r.cfg.Store.Create(ctx, scope, Create{Session: session, Stream: stream, Rows: rows})
@@ -159,6 +165,7 @@ func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 	redo := c.redo
 	c.busy, c.redo = false, false
 	if unrestored, ok := errors.AsType[*UnrestoredError](err); ok {
+		unrestored.Seen = r.bornBy()
 		r.fail(fmt.Errorf("go on in group %q: %w", r.cfg.Group, unrestored))
 		return
 	}

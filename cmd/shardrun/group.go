@@ -62,13 +62,19 @@ func (g *group) view(ctx context.Context) (lease.View, error) {
 // there reads the table of a group that is there, though it may have no leases. Broken
 // says that part of its state is missing: then v has no more than whether it is paused.
 func (g *group) there(ctx context.Context) (v lease.View, broken bool, err error) {
-	v, err = g.view(ctx)
-	switch {
-	case errors.Is(err, lease.ErrStateLost):
-		return v, true, nil
-	case err == nil && v.Incarnation == "":
+	v, broken, err = g.seen(ctx)
+	if err == nil && !broken && v.Incarnation == "" {
 		err = fmt.Errorf("there is no group %s in this Redis (GROUP is the consumer's Config.Group): did a worker of it ever start? "+
 			"shardrun leases --groups shows what there is", g.name)
+	}
+	return v, broken, err
+}
+
+// seen is there for a group that may not be there.
+func (g *group) seen(ctx context.Context) (v lease.View, broken bool, err error) {
+	v, err = g.view(ctx)
+	if errors.Is(err, lease.ErrStateLost) {
+		return v, true, nil
 	}
 	return v, false, err
 }
@@ -92,13 +98,14 @@ func (g *group) bare(v lease.View, broken bool) string {
 	if v.Paused {
 		paused = fmt.Sprintf("; no worker makes any while it is paused: shardrun resume %s", g.name)
 	}
+	begin := fmt.Sprintf("; to say where it goes on: shardrun leases init STREAM --group %s --at …", g.name)
 	switch {
 	case broken:
-		return fmt.Sprintf("group %s has no leases: part of its state was lost; the first worker that runs makes it anew, with what the workers remember%s", g.name, paused)
+		return fmt.Sprintf("group %s has no leases: part of its state was lost; the first worker that runs makes it anew, with what the workers remember%s%s", g.name, paused, begin)
 	case v.SyncUntil > v.Now:
 		return fmt.Sprintf("group %s has no leases: its state was lost, and the workers give back what they remember%s", g.name, paused)
 	case v.Lost:
-		return fmt.Sprintf("group %s has no leases: its state was lost%s; where it is to go on: shardrun leases init STREAM --group %s --at …", g.name, paused, g.name)
+		return fmt.Sprintf("group %s has no leases: its state was lost%s%s", g.name, paused, begin)
 	}
 	return fmt.Sprintf("group %s has no leases yet%s", g.name, paused)
 }

@@ -30,7 +30,8 @@ func TestAPausedGroupWhoseStateWasLostIsSeenAndResumed(t *testing.T) {
 	f.ok("pause", "billing")
 	f.loseAllButThePause()
 	const lost = "group billing has no leases: part of its state was lost; the first worker that runs makes it anew, " +
-		"with what the workers remember; no worker makes any while it is paused: shardrun resume billing\n"
+		"with what the workers remember; no worker makes any while it is paused: shardrun resume billing; " +
+		"to say where it goes on: shardrun leases init STREAM --group billing --at …\n"
 	if out := f.ok("leases", "billing"); out != lost {
 		t.Errorf("leases printed %q", out)
 	}
