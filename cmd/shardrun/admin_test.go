@@ -283,10 +283,19 @@ func TestAdministrationRefusesWhatIsWrong(t *testing.T) {
 		{exitFail, "there is no group g in this Redis", []string{"resume", "g"}},
 		{exitFail, "there is no group g in this Redis", []string{"gc", "g"}},
 		{exitFail, "has a brace", []string{"pause", "{g}"}},
-		{exitUsage, "accepts between 1 and 2 arg(s)", []string{"gc"}},
+		{exitUsage, "gc: GROUP is required", []string{"gc"}},
+		{exitUsage, "accepts at most 2 arg(s)", []string{"gc", "a", "b", "c"}},
+		{exitUsage, "gc: GROUP is given twice, as a and as g", []string{"gc", "a", "orders", "--group", "g"}},
+		{exitUsage, "pause: GROUP is given twice", []string{"pause", "a", "--group", "b"}},
+		{exitUsage, "resume: GROUP is required", []string{"resume"}},
+		{exitUsage, "--groups lists the groups", []string{"leases", "g", "--groups"}},
+		{exitFail, "there is no group g in this Redis", []string{"gc", "orders", "--group", "g"}},
+		{exitFail, "there is no group g in this Redis", []string{"leases", "remove", "g", "--yes"}},
+		{exitFail, "(taken as STREAM g, GROUP orders)", []string{"reset", "g", "--group", "orders", "--to", "trim"}},
+		{exitFail, "(taken as STREAM g, GROUP orders)", []string{"leases", "init", "g", "--group", "orders", "--at", "trim"}},
 	} {
 		args := append(slices.Clone(c.args), "--redis", redis)
-		if !slices.Contains([]string{"pause", "resume"}, c.args[0]) {
+		if !slices.Contains([]string{"pause", "resume"}, c.args[0]) && !slices.Contains(c.args, "remove") {
 			args = append(args, at...)
 		}
 		if _, errOut, code := cli(t, "", args...); code != c.code || !strings.Contains(errOut, c.want) {

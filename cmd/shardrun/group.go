@@ -32,6 +32,27 @@ func (f *groupFlags) addGroup(c *cobra.Command) {
 	c.Flags().StringVar(&f.group, "group", "", "the group of workers (required)")
 }
 
+// addNamed is for commands whose first argument is a group, which --group may name too,
+// as it does for the commands whose argument is a stream.
+func (f *groupFlags) addNamed(c *cobra.Command) {
+	f.addRedis(c)
+	c.Flags().StringVar(&f.group, "group", "", "the group, where it is not an argument")
+}
+
+// named takes the group from the arguments, of which there is one at most, or from
+// --group.
+func (f *groupFlags) named(command string, args []string) error {
+	switch {
+	case len(args) > 0 && f.group != "" && args[0] != f.group:
+		return usagef("%s: GROUP is given twice, as %s and as %s", command, args[0], f.group)
+	case len(args) > 0:
+		f.group = args[0]
+	case f.group == "":
+		return usagef("%s: GROUP is required: the consumer's Config.Group", command)
+	}
+	return nil
+}
+
 // group is a group of workers in its store.
 type group struct {
 	*redisStore
@@ -199,6 +220,12 @@ func of(leases []lease.Lease, id string) []lease.Lease {
 		}
 	}
 	return out
+}
+
+// taken adds to the error of a command what it took for the stream and what for the
+// group: some commands take the one as their argument, and some the other.
+func taken(err error, stream, group string) error {
+	return fmt.Errorf("%w (taken as STREAM %s, GROUP %s)", err, stream, group)
 }
 
 // streamName is the name of the stream that an id is of.

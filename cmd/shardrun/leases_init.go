@@ -30,8 +30,8 @@ group that begins at Latest begins when its first worker does; and one that lost
 state with no worker running would begin there again.
 
 Where the group has leases of the stream, nothing is changed: shardrun reset moves them.
-Where the state of the group was lost and no worker remembers it, this says where it goes on;
-it waits one lease time for what workers give back. A time may not be ahead of now.`,
+Where the state of the group was lost and no worker remembers it, this says where it goes
+on; it waits one lease time for what workers give back. A time may not be ahead of now.`,
 		Example: `  shardrun leases init orders --group billing --at latest
   shardrun leases init orders --group billing --at 2026-01-02T15:04:05Z`,
 		Args: cobra.ExactArgs(1),
@@ -66,7 +66,7 @@ func (a *app) leasesInit(ctx context.Context, f leasesInitFlags, stream string) 
 	}
 	id, rows, err := consumer.FirstLeases(ctx, client, stream, at)
 	if err != nil {
-		return err
+		return taken(err, stream, f.group)
 	}
 	v, broken, err := g.seen(ctx)
 	if err == nil && (broken || v.SyncUntil > v.Now) {

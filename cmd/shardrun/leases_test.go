@@ -50,7 +50,7 @@ func (f *fleet) args(args []string) []string {
 	if slices.Contains([]string{"leases", "pause", "resume", "reset", "gc"}, args[0]) {
 		args = append(args, "--redis", f.redis)
 	}
-	if !slices.Contains([]string{"pause", "resume"}, args[0]) {
+	if !slices.Contains([]string{"pause", "resume"}, args[0]) && !slices.Contains(args, "remove") {
 		args = append(args, f.at...)
 	}
 	return args

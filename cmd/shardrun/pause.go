@@ -34,9 +34,11 @@ the loss of all else that Redis has of the group.`,
 		Example: `  shardrun pause billing --wait
   shardrun pause billing --shard shardId-000000000003
   shardrun resume billing`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			f.group = args[0]
+			if err := f.named("pause", args); err != nil {
+				return err
+			}
 			return a.pause(c.Context(), f, true)
 		},
 	}
@@ -54,9 +56,11 @@ func (a *app) resumeCommand() *cobra.Command {
 paused alone stay so until they are resumed alone.`,
 		Example: `  shardrun resume billing
   shardrun resume billing --shard shardId-000000000003`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			f.group = args[0]
+			if err := f.named("resume", args); err != nil {
+				return err
+			}
 			return a.pause(c.Context(), f, false)
 		},
 	}
@@ -65,7 +69,7 @@ paused alone stay so until they are resumed alone.`,
 }
 
 func (f *pauseFlags) add(c *cobra.Command) {
-	f.addRedis(c)
+	f.addNamed(c)
 	c.Flags().StringVar(&f.shard, "shard", "", "one lease only: its shard, or its whole name as leases --json shows it")
 }
 

@@ -102,7 +102,7 @@ func (a *app) reset(ctx context.Context, f resetFlags, stream string) (err error
 	}
 	r := &resetting{app: a, group: g, flags: f}
 	if r.stream, r.rows, err = consumer.FirstLeases(ctx, client, stream, at); err != nil {
-		return err
+		return taken(err, stream, f.group)
 	}
 	r.to = r.rows[0].Position
 	if record != nil {
