@@ -172,6 +172,8 @@ func testResetPausedLease(_ *testing.T, s *subject) {
 	a.must(a.mark(pause))
 	r := lease.Reset{Name: name("1"), Position: checkpoint.At("5", 0), Epoch: g.Epoch}
 	a.is(a.reset(r), lease.ErrNotPaused) // another lease is
+	a.must(a.mark(lease.Mark{Name: name("1"), Flag: lease.FlagStopped("v1")}))
+	a.is(a.reset(r), lease.ErrNotPaused)
 	pause.Name = name("1")
 	a.must(a.mark(pause))
 	a.must(a.reset(r))
