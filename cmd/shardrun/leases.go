@@ -54,10 +54,11 @@ are paused, and stopped:VERSION where the handler of a version said Stop. Finish
 are counted, and shown with --all; --json has all.
 
 A stream that was deleted and made anew is another stream, with leases of its own. Workers
-that read it meanwhile go on with the new one, from its oldest record, when it is there
-within Config.StartTimeout; others begin it when they start. The leases of the old one stay:
-shardrun gc GROUP removes them once the new stream is older than its retention, and with
-STREAM --deleted those of a stream that does not come back.
+that read it meanwhile go on with the new one when it is there within Config.StartTimeout,
+from Config.StartAt, and where that is Latest from its oldest record; others begin it when
+they start. The leases of the old one stay: shardrun gc GROUP removes them once the new
+stream is older than its retention, and with STREAM --deleted those of a stream that does
+not come back.
 
 --lag asks Kinesis how long ago the records behind each position arrived. That takes one
 read of each shard, of the five a second that all its readers have, and the rights
