@@ -90,7 +90,7 @@ func TestAnInterruptedWaitSaysThatThePauseStays(t *testing.T) {
 
 func TestAWaitThatFailsNamesTheFirstHolders(t *testing.T) {
 	v := lease.View{Now: 0, TTL: time.Second, Sessions: []lease.Session{{ID: "a", Name: "ann", Deadline: 1000}}}
-	for _, shard := range strings.Split("0 1 2 3 4 5 6 7 8 9 x y", " ") {
+	for shard := range strings.FieldsSeq("0 1 2 3 4 5 6 7 8 9 x y") {
 		v.Leases = append(v.Leases, lease.Lease{Name: "0:eu:orders:1/" + shard, Token: "a#1"})
 	}
 	f := pauseFlags{groupFlags: groupFlags{group: "g"}}
