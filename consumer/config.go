@@ -44,7 +44,7 @@ type Config struct {
 	// OnStateLoss is where the group goes on in shards of which the store lost how
 	// far they were handled, and no living worker remembers it. With TrimHorizon
 	// they are read again from the oldest record, with AtTimestamp from a time, and
-	// what is before it is skipped. With [Halt] Run fails and names them, for an
+	// what is before it is skipped; Latest is not accepted. With [Halt] Run fails and names them, for an
 	// operator to say where to go on. When everything was lost while no worker was
 	// alive, nobody knows of the loss: the group is new, and StartAt applies. It also
 	// does to a stream that was made more than an hour after a loss.
@@ -233,10 +233,10 @@ func (c Config) validate() error {
 	case c.StartAt.halt:
 		return errors.New("consumer config: StartAt is HALT, it must be TrimHorizon, Latest or AtTimestamp")
 	case c.OnStateLoss.latest:
-		return errors.New("consumer config: OnStateLoss is LATEST, it must be TrimHorizon, AtTimestamp or Halt")
-	case c.OnStateLoss.at.After(time.Now().Add(time.Minute)):
+		return errors.New("consumer config: OnStateLoss is LATEST, it must be TrimHorizon, AtTimestamp or Halt: what arrived since the loss would be skipped")
+	case c.OnStateLoss.at.After(time.Now().Add(aheadAtMost)):
 		return fmt.Errorf("consumer config: OnStateLoss is %v, in the future; Kinesis accepts times up to now", c.OnStateLoss)
-	case c.StartAt.at.After(time.Now().Add(time.Minute)):
+	case c.StartAt.at.After(time.Now().Add(aheadAtMost)):
 		return fmt.Errorf("consumer config: StartAt is %v, in the future; Kinesis accepts times up to now", c.StartAt)
 	}
 	for _, f := range []struct {

@@ -104,8 +104,8 @@ func (c *Consumer) work(ctx context.Context, st stream) error {
 		return err
 	}
 	err = manager.Run(ctx)
-	if _, ok := errors.AsType[*lease.UnrestoredError](err); ok {
-		err = fmt.Errorf("%w; say where they go on with `shardrun leases init` or `shardrun reset`, or set OnStateLoss to TrimHorizon", err)
+	if lost, ok := errors.AsType[*lease.UnrestoredError](err); ok {
+		err = fmt.Errorf("%w; %s", err, c.goOn(lost))
 	}
 	if err != nil {
 		err = fmt.Errorf("worker %s of group %q: %w", c.cfg.WorkerName, c.cfg.Group, err)

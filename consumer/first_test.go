@@ -51,6 +51,11 @@ func TestFirstLeasesBeginWhereTheyAreTold(t *testing.T) {
 				t.Errorf("%v: %+v, %v; want %v", test.at, rows, err, test.want)
 			}
 		}
+		for _, at := range []consumer.StartAt{consumer.AtTimestamp(then.Add(2 * time.Minute)), consumer.Halt()} {
+			if _, rows, err := consumer.FirstLeases(t.Context(), w.client, streamName, at); err == nil {
+				t.Errorf("%v was taken: %+v", at, rows)
+			}
+		}
 		if _, _, err := consumer.FirstLeases(t.Context(), w.client, "gone", consumer.Latest()); !errors.Is(err, consumer.ErrStreamNotFound) {
 			t.Errorf("no such stream: %v", err)
 		}

@@ -75,7 +75,8 @@ func TestHaltNamesWhatNobodyRemembers(t *testing.T) {
 		began := time.Now()
 		err = c.Run(t.Context())
 		lost, ok := errors.AsType[*lease.UnrestoredError](err)
-		if !ok || len(lost.Leases) != 2 || !strings.Contains(err.Error(), "shardrun leases init") || !strings.Contains(err.Error(), lost.Leases[1]) {
+		if !ok || len(lost.Leases) != 2 || !strings.Contains(err.Error(), "`shardrun leases init orders --group test --at trim`") ||
+			!strings.Contains(err.Error(), lease.ShardOf(lost.Leases[1])) || lost.Kept != 0 || lost.Seen.After(time.Now()) || lost.Seen.Before(began.Add(-time.Minute)) {
 			t.Errorf("Run returned %v", err)
 		}
 		if took := time.Since(began); took > 20*time.Second {

@@ -213,6 +213,7 @@ func iteratorInput(from checkpoint.Position, last checkpoint.SequenceNumber) *ki
 func (s *source) afterError(err error, failed int) (time.Duration, error) {
 	pause := readRetry.Next(failed, s.rnd)
 	class := awserr.Classify(err)
+	message, fields := "read failed, will try again", []zap.Field{zap.Stringer("class", class)}
 	switch class {
 	case awserr.ExpiredIterator:
 		s.iterator = nil
@@ -222,18 +223,20 @@ func (s *source) afterError(err error, failed int) (time.Duration, error) {
 	case awserr.Gone:
 		return 0, err
 	case awserr.Fatal:
+		fields = nil // those that are tried again are not
 		switch {
 		case s.iterator != nil && awserr.Code(err) == "InvalidArgumentException" && s.refused < refusals:
 			// A server may forget the key that it signed its iterators with.
 			s.iterator = nil
 			s.refused++
 		case s.iterator == nil && s.last == "" && !s.from.Since.IsZero() && awserr.Code(err) == "InvalidArgumentException":
-			// The server's clock has not reached the time to start from.
+			message = "the time to read from has not come yet by the clock of the service, will try again"
+			fields = append(fields, zap.Time("from", s.from.Since))
 		default:
 			return 0, err
 		}
 	}
-	s.log.Warn("read failed, will try again", zap.Stringer("class", class), zap.Duration("pause", pause), zap.Error(err))
+	s.log.Warn(message, append(fields, zap.Duration("pause", pause), zap.Error(err))...)
 	return pause, nil
 }
 

@@ -14,6 +14,10 @@ type StartAt struct {
 	at     time.Time
 }
 
+// aheadAtMost is how far a time may be ahead of the clock: clocks differ. Kinesis
+// refuses a time to come until it is there, and the stream would stand still.
+const aheadAtMost = time.Minute
+
 // TrimHorizon begins at the oldest records that the stream has.
 func TrimHorizon() StartAt { return StartAt{} }
 

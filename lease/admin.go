@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shardrun/shardrun/checkpoint"
 )
@@ -18,6 +19,9 @@ const (
 	stoppedAtMost = 8
 	// flagLength is the longest flag, in bytes.
 	flagLength = 200
+	// aheadAtMost is how far a time may be ahead of this clock, which may be behind
+	// the one of the service.
+	aheadAtMost = time.Minute
 )
 
 // FlagStopped is the flag of a lease at which the handler of a version said
@@ -88,7 +92,9 @@ func remark(flags, flag string, off bool) string {
 // Reset sets a position by hand.
 type Reset struct {
 	Name string
-	// Position is where to go on from, any but the end of the shard.
+	// Position is where to go on from, any but the end of the shard, and a time to
+	// come: Kinesis refuses those, and the shard would stand still until then. Clocks
+	// may differ by a minute.
 	Position checkpoint.Position
 	// Epoch is the lease's as the caller saw it: a lease that was acquired since
 	// is left alone.
@@ -96,7 +102,7 @@ type Reset struct {
 	// Ended says that the caller saw the shard at its end: without, one that was
 	// handled to its end since is left alone. What follows it has begun.
 	Ended bool
-	// Forced resets though the group is not paused.
+	// Forced resets though neither the group nor the lease is paused.
 	Forced bool
 }
 
@@ -110,6 +116,10 @@ func (r Reset) Validate() error {
 	}
 	if err := r.Position.Validate(); err != nil {
 		return fmt.Errorf("reset of %s: %w", r.Name, err)
+	}
+	if now := time.Now(); r.Position.Since.After(now.Add(aheadAtMost)) {
+		return fmt.Errorf("reset of %s to %v, which is ahead of now, %s: times up to now are accepted",
+			r.Name, r.Position, now.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

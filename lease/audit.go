@@ -100,7 +100,7 @@ func (r *run) audited(a *audit, au *auditor, repaired int, err error, now time.T
 	case errors.Is(err, ErrSyncing), errors.Is(err, ErrNotReady), errors.Is(err, ErrReset), errors.Is(err, ErrStateLost):
 		wait = r.auditSoon()
 	case err != nil && r.ctx.Err() == nil:
-		au.log.Warn("audit the leases of the stream, will try again", zap.Duration("pause", wait), zap.Error(err))
+		au.log.Warn("audit the leases of the stream, will try again", zap.Duration("wait", wait), zap.Error(err))
 	}
 	a.due = now.Add(wait)
 }

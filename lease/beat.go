@@ -122,7 +122,7 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 	}
 	r.scope.Incarnation, r.ttl, r.hold, r.lost = v.Incarnation, v.TTL, v.Paused, v.Lost
 	r.pace.set(v.TTL)
-	if v.SyncUntil == 0 {
+	if r.syncing = v.SyncUntil > 0; !r.syncing {
 		r.recall = nil // what was remembered is there, or too late
 	}
 	r.superseded = time.Time{}
@@ -213,7 +213,7 @@ func (r *run) restart(incarnation string, err error, now time.Time) {
 func (r *run) supersede(b Beat, err error, now time.Time) {
 	if r.superseded.IsZero() {
 		r.superseded = now
-		r.log.Error("another worker runs under the same name; paused")
+		r.log.Error("another worker runs under the same name; nothing is handled until it is gone")
 		r.events.tell(Event{Kind: EventSuperseded, Err: err})
 	}
 	if !r.paused { // what was acquired before may be granted yet
@@ -244,7 +244,7 @@ func (r *run) checkDeadline(now time.Time) {
 		return
 	}
 	r.paused = true
-	r.log.Warn("the store was out of reach for almost the lease time; leases are paused", zap.Duration("since", since))
+	r.log.Warn("the store was out of reach for almost the lease time; nothing is handled until it answers", zap.Duration("since", since))
 	r.events.tell(Event{Kind: EventPaused, Err: r.beatErr})
 	r.cancelAll()
 }

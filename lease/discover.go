@@ -16,11 +16,13 @@ import (
 // by hand whoever paused may be making them anew.
 func (r *run) createStreams(now time.Time) {
 	if r.hold {
+		r.tellHeld()
 		for _, c := range r.streams {
 			c.seen = nil
 		}
 		return
 	}
+	r.heldTold = false
 	for stream, c := range r.streams {
 		if c.busy {
 			continue
@@ -50,6 +52,28 @@ func (r *run) createStreams(now time.Time) {
 			r.inbox.post(func() { r.created(stream, rows, err, time.Now()) })
 		})
 	}
+}
+
+// tellHeld says once in each pause that streams have no leases and that this worker
+// makes none for them: it reads nothing then, and would not say why. While lost state
+// is being restored the leases may be on their way.
+func (r *run) tellHeld() {
+	if r.heldTold || r.syncing {
+		return
+	}
+	var bare []string
+	for stream := range r.streams {
+		if !r.table.has(stream) {
+			bare = append(bare, stream)
+		}
+	}
+	if len(bare) == 0 {
+		return
+	}
+	r.heldTold = true
+	slices.Sort(bare)
+	r.log.Warn("the group is paused by hand and streams of it have no leases: none are made, and nothing is read, until it is resumed",
+		zap.String("group", r.cfg.Group), zap.Strings("streams", bare), zap.Bool("stateLost", r.lost))
 }
 
 // incomplete asks whether the leases of a stream that has some are to be completed:
@@ -90,7 +114,13 @@ func (r *run) createStream(
 			return nil, ErrSyncing
 		}
 		if names := unrestored(rows, v.Leases); len(names) > 0 {
-			return nil, &UnrestoredError{Leases: names}
+			kept := 0
+			for _, l := range v.Leases {
+				if StreamOf(l.Name) == stream {
+					kept++
+				}
+			}
+			return nil, &UnrestoredError{Stream: stream, Leases: names, Kept: kept}
 		}
 	}
 	return rows, r.cfg.Store.Create(ctx, scope, Create{Session: session, Stream: stream, Rows: rows})
@@ -135,6 +165,7 @@ func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 	redo := c.redo
 	c.busy, c.redo = false, false
 	if unrestored, ok := errors.AsType[*UnrestoredError](err); ok {
+		unrestored.Seen = r.bornBy()
 		r.fail(fmt.Errorf("go on in group %q: %w", r.cfg.Group, unrestored))
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Why a manager ends or cancels; the errors of stores stand beside [Store].
@@ -32,22 +33,33 @@ func (e *RegressedError) Error() string {
 func (e *RegressedError) Unwrap() error { return ErrRegressed }
 
 // namedAtMost is how many leases an error names.
-const namedAtMost = 10
+const namedAtMost = 4
 
 // UnrestoredError is what a manager's Run fails with when the group's state was
 // lost, not all of it was remembered, and Config.HaltOnLoss is set.
 type UnrestoredError struct {
+	// Stream is the one that they are of, as lease names begin.
+	Stream string
 	// Leases are those of which nobody remembers how far they were handled, in
 	// order; one at least.
 	Leases []string
+	// Kept is how many leases of the stream were given back.
+	Kept int
+	// Seen is a time by which the loss had been seen, by the store's clock: the latest
+	// that is certain.
+	Seen time.Time
 }
 
-// Error implements error. It names the first ten leases.
+// Error implements error. It names the first four leases, by their shards.
 func (e *UnrestoredError) Error() string {
-	names, more := e.Leases, ""
-	if n := len(names) - namedAtMost; n > 0 {
-		names, more = names[:namedAtMost], fmt.Sprintf(" and %d more", n)
+	var shards []string
+	for _, name := range e.Leases[:min(len(e.Leases), namedAtMost)] {
+		shards = append(shards, ShardOf(name))
 	}
-	return fmt.Sprintf("the group's state was lost, and nobody remembers how far these leases were handled: %s%s",
-		strings.Join(names, ", "), more)
+	more := ""
+	if n := len(e.Leases) - namedAtMost; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("the group's state was lost, and nobody remembers how far these shards of stream %s were handled: %s%s",
+		e.Stream, strings.Join(shards, ", "), more)
 }

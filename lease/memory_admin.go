@@ -66,7 +66,7 @@ func (t *table) reset(reset Reset) error {
 	switch {
 	case r.last == mark:
 		return nil // a repeat
-	case !reset.Forced && !t.paused:
+	case !reset.Forced && !t.paused && !marked(r.flags, FlagPaused):
 		return ErrNotPaused
 	case r.epoch != reset.Epoch, r.entry.Position.IsEnd() && !reset.Ended:
 		return ErrChanged

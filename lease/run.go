@@ -51,6 +51,8 @@ type run struct {
 	breaks     uint64    // how often the leases were not good any more
 	stateLost  bool      // the group's state was made anew while we ran
 	hold       bool      // the group is paused by hand
+	heldTold   bool      // it was told in this pause that streams have no leases
+	syncing    bool      // the store takes seeds, and grants nothing
 	lost       bool      // the store says that the state before was lost
 	table      *mirror
 	former     *mirror   // the table before it was begun to be read anew, nil when it is whole

@@ -55,8 +55,8 @@ var (
 	ErrSeeded = errors.New("group state is not being restored from this")
 	// ErrPaused means that the group, or the lease, is paused by hand.
 	ErrPaused = errors.New("group or lease is paused")
-	// ErrNotPaused means that the group has to be paused for this.
-	ErrNotPaused = errors.New("group is not paused")
+	// ErrNotPaused means that the group, or the lease, has to be paused for this.
+	ErrNotPaused = errors.New("neither group nor lease is paused")
 	// ErrChanged means that the lease was acquired or reset, or its shard handled to
 	// its end, since the caller looked.
 	ErrChanged = errors.New("lease was acquired, reset or ended since")
@@ -77,7 +77,9 @@ type Store interface {
 	// the answer), ErrRegressed, ErrResync, ErrGone, ErrStale, ErrSuperseded or
 	// ErrVersion. One that fails renews nothing.
 	Beat(ctx context.Context, group string, b Beat) (View, error)
-	// View reads the whole table: all leases with their shards, all sessions.
+	// View reads the whole table: all leases with their shards, all sessions. Of a
+	// group that is not there it is empty. It fails with ErrStateLost when part of the
+	// state is missing; then it tells whether the group is paused, if that is left.
 	View(ctx context.Context, group string) (View, error)
 	// Acquire takes leases that are free, lapsed, wanted by nobody else, not
 	// finished, and whose parents are finished. Ownership and position are read in the same
@@ -126,7 +128,8 @@ type Store interface {
 	Mark(ctx context.Context, scope checkpoint.Scope, m Mark) error
 	// Pause pauses the group by hand: nothing is acquired, and beats say so,
 	// until it is called to let the group go on. Workers that hear of it give
-	// back what they hold.
+	// back what they hold. It fails with ErrStateLost. A call without an incarnation
+	// works while other parts of the state are missing: what is made anew is paused then.
 	Pause(ctx context.Context, scope checkpoint.Scope, on bool) error
 	// Reset sets where a lease goes on from, by hand, also backwards. Who holds
 	// it is fenced, and the state saved with the position is dropped. It fails

@@ -72,8 +72,13 @@ func (r *run) mayHaveRead(stream string) bool {
 	}
 	made, ok := madeAt(stream)
 	now := time.UnixMicro(r.stamp)
-	born := now.Add(-time.Duration(r.table.now) * time.Millisecond) // or earlier
-	return !ok || !made.After(born.Add(clockMargin)) || made.After(now.Add(clockMargin))
+	return !ok || !made.After(r.bornBy().Add(clockMargin)) || made.After(now.Add(clockMargin))
+}
+
+// bornBy is a time by which the present state of the group was made, by the store's
+// clock: session time never runs ahead of that.
+func (r *run) bornBy() time.Time {
+	return time.UnixMicro(r.stamp).Add(-time.Duration(r.table.now) * time.Millisecond)
 }
 
 // madeAt is when a stream was made, which its name ends with.

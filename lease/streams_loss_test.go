@@ -259,8 +259,9 @@ func TestAStreamThatIsOlderThanALossIsNotNew(t *testing.T) {
 		wait(2 * time.Hour)
 		b := w.start("b", readsAnew(name), halts)
 		wait(100 * time.Second)
-		if _, ok := errors.AsType[*lease.UnrestoredError](b.drain()); !ok {
-			t.Errorf("with Halt it ends with %v", b.drain())
+		lost, ok := errors.AsType[*lease.UnrestoredError](b.drain())
+		if !ok || lost.Stream != name || lost.Kept != 0 || lost.Seen.Before(time.Now().Add(-3*time.Hour)) || lost.Seen.After(time.Now()) {
+			t.Errorf("with Halt it ends with %v: %+v", b.drain(), lost)
 		}
 		w.start("c", readsAnew(name))
 		wait(100 * time.Second)

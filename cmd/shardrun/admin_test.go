@@ -64,7 +64,7 @@ func TestResetReadsAllGenerationsAgainInOrder(t *testing.T) {
 	f.states(map[string]string{"0": "finished", "1": "held", "2": "held"})
 
 	reset := []string{"reset", "orders", "--group", "billing", "--to", "trim"}
-	plan := f.refused(exitFail, "nothing was changed: say --yes to reset, when group billing is paused", reset...)
+	plan := f.refused(exitPlan, "nothing was changed: say --yes to reset, when group billing is paused", reset...)
 	if !strings.Contains(plan, "WOULD GO ON FROM") || !regexp.MustCompile(`SHARD_END +START\n`).MatchString(plan) || strings.Count(plan, "(removed)") != 2 {
 		t.Errorf("the plan is\n%s", plan)
 	}
@@ -128,11 +128,11 @@ func TestResetOfOneShard(t *testing.T) {
 	one := func(to string, more ...string) []string {
 		return append([]string{"reset", "orders", "--group", "billing", "--shard", "shardId-000000000000", "--to", to}, more...)
 	}
-	f.refused(exitFail, "say --yes to reset\n", one(tailed[0].SequenceNumber)...)
+	f.refused(exitPlan, "say --yes to reset\n", one(tailed[0].SequenceNumber)...)
 	f.ok(one(tailed[0].SequenceNumber, "--yes")...)
 	f.ok("resume", "billing")
 	f.saw("2", "3")
-	f.refused(exitFail, "group billing is not paused", one("trim", "--yes")...)
+	f.refused(exitFail, "neither group billing nor its lease is paused: shardrun pause billing --shard shardId-000000000000 --wait", one("trim", "--yes")...)
 	f.ok(one("trim", "--yes", "--force")...)
 	f.saw("1", "2", "3")
 
@@ -180,7 +180,7 @@ func TestGcRemovesWhatIsGoneFromTheStream(t *testing.T) {
 		return o.String(), e.String(), code
 	}
 	out, errOut, code := gc("billing")
-	if code != exitFail || !strings.Contains(errOut, "stream invoices is not at this endpoint: its leases are left alone") ||
+	if code != exitPlan || !strings.Contains(errOut, "stream invoices is not at this endpoint: its leases are left alone") ||
 		!strings.Contains(errOut, "say --yes to remove") || strings.Count(out, "gone from the stream") != 2 || strings.Contains(out, "shardId-000000000000") {
 		t.Errorf("exit %d: %s%s", code, out, errOut)
 	}
@@ -278,15 +278,24 @@ func TestAdministrationRefusesWhatIsWrong(t *testing.T) {
 		{exitUsage, "--to is required", []string{"reset", "orders", "--group", "g"}},
 		{exitUsage, `--to "noon": want trim, latest`, []string{"reset", "orders", "--group", "g", "--to", "noon"}},
 		{exitUsage, `--to "SHARD_END": want trim, latest`, []string{"reset", "orders", "--group", "g", "--to", "SHARD_END", "--shard", "s"}},
-		{exitFail, "group g has no leases in this Redis", []string{"reset", "orders", "--group", "g", "--to", "trim"}},
-		{exitFail, "group g has no leases in this Redis", []string{"pause", "g"}},
-		{exitFail, "group g has no leases in this Redis", []string{"resume", "g"}},
-		{exitFail, "group g has no leases in this Redis", []string{"gc", "g"}},
+		{exitFail, "there is no group g in this Redis", []string{"reset", "orders", "--group", "g", "--to", "trim"}},
+		{exitFail, "there is no group g in this Redis", []string{"pause", "g"}},
+		{exitFail, "there is no group g in this Redis", []string{"resume", "g"}},
+		{exitFail, "there is no group g in this Redis", []string{"gc", "g"}},
 		{exitFail, "has a brace", []string{"pause", "{g}"}},
-		{exitUsage, "accepts between 1 and 2 arg(s)", []string{"gc"}},
+		{exitUsage, "gc: GROUP is required", []string{"gc"}},
+		{exitUsage, "accepts at most 2 arg(s)", []string{"gc", "a", "b", "c"}},
+		{exitUsage, "gc: GROUP is given twice, as a and as g", []string{"gc", "a", "orders", "--group", "g"}},
+		{exitUsage, "pause: GROUP is given twice", []string{"pause", "a", "--group", "b"}},
+		{exitUsage, "resume: GROUP is required", []string{"resume"}},
+		{exitUsage, "--groups lists the groups", []string{"leases", "g", "--groups"}},
+		{exitFail, "there is no group g in this Redis", []string{"gc", "orders", "--group", "g"}},
+		{exitFail, "there is no group g in this Redis", []string{"leases", "remove", "g", "--yes"}},
+		{exitFail, "(taken as STREAM g, GROUP orders)", []string{"reset", "g", "--group", "orders", "--to", "trim"}},
+		{exitFail, "(taken as STREAM g, GROUP orders)", []string{"leases", "init", "g", "--group", "orders", "--at", "trim"}},
 	} {
 		args := append(slices.Clone(c.args), "--redis", redis)
-		if !slices.Contains([]string{"pause", "resume"}, c.args[0]) {
+		if !slices.Contains([]string{"pause", "resume"}, c.args[0]) && !slices.Contains(c.args, "remove") {
 			args = append(args, at...)
 		}
 		if _, errOut, code := cli(t, "", args...); code != c.code || !strings.Contains(errOut, c.want) {

@@ -27,12 +27,12 @@ func (a *app) gcCommand() *cobra.Command {
 		yes, deleted bool
 	)
 	c := a.clientFlags(&cobra.Command{
-		Use:   "gc GROUP [STREAM]",
+		Use:   "gc GROUP [STREAM] | gc [STREAM] --group GROUP",
 		Short: "Remove leases that nobody needs any more",
 		Long: `Remove the leases of a group that nobody needs any more: of shards that were handled to
 their end and are gone from their stream by two lists, five seconds apart; and of streams
 that were deleted and made anew under the same name, once the new one is older than its
-retention. Without --yes it says which those are.
+retention. Without --yes it says which those are, and exits with 3 when there are some.
 
 A lease that a worker holds, or another shard waits for, stays. Streams that are not at the
 endpoint are left alone: they may be in another account. With --deleted all leases of STREAM
@@ -40,16 +40,21 @@ in the region go, when Kinesis says twice, five seconds apart, that there is no 
 		Example: `  shardrun gc billing            # what it would do
   shardrun gc billing orders --yes
   shardrun gc billing invoices --deleted --yes`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			f.group = args[0]
-			if deleted && len(args) < 2 {
+			if f.group == "" || len(args) == 2 {
+				if err := f.named("gc", args[:min(len(args), 1)]); err != nil {
+					return err
+				}
+				args = args[1:]
+			}
+			if deleted && len(args) == 0 {
 				return usagef("gc: --deleted needs STREAM: which of the streams was deleted")
 			}
-			return a.gc(c.Context(), f, strings.Join(args[1:], ""), deleted, yes)
+			return a.gc(c.Context(), f, strings.Join(args, ""), deleted, yes)
 		},
 	})
-	f.addRedis(c)
+	f.addNamed(c)
 	c.Flags().BoolVar(&deleted, "deleted", false, "STREAM was deleted, for good: remove all of its leases")
 	c.Flags().BoolVar(&yes, "yes", false, "do it")
 	return c
@@ -97,7 +102,7 @@ func (a *app) gc(ctx context.Context, f groupFlags, stream string, deleted, yes 
 	}
 	if !yes && len(lines) > 0 {
 		fmt.Fprintln(a.err, "shardrun: nothing was changed: say --yes to remove")
-		return exitError(exitFail)
+		return exitError(exitPlan)
 	}
 	return nil
 }

@@ -32,6 +32,27 @@ func (f *groupFlags) addGroup(c *cobra.Command) {
 	c.Flags().StringVar(&f.group, "group", "", "the group of workers (required)")
 }
 
+// addNamed is for commands whose first argument is a group, which --group may name too,
+// as it does for the commands whose argument is a stream.
+func (f *groupFlags) addNamed(c *cobra.Command) {
+	f.addRedis(c)
+	c.Flags().StringVar(&f.group, "group", "", "the group, where it is not an argument")
+}
+
+// named takes the group from the arguments, of which there is one at most, or from
+// --group.
+func (f *groupFlags) named(command string, args []string) error {
+	switch {
+	case len(args) > 0 && f.group != "" && args[0] != f.group:
+		return usagef("%s: GROUP is given twice, as %s and as %s", command, args[0], f.group)
+	case len(args) > 0:
+		f.group = args[0]
+	case f.group == "":
+		return usagef("%s: GROUP is required: the consumer's Config.Group", command)
+	}
+	return nil
+}
+
 // group is a group of workers in its store.
 type group struct {
 	*redisStore
@@ -59,13 +80,55 @@ func (g *group) view(ctx context.Context) (lease.View, error) {
 	return v, err
 }
 
+// there reads the table of a group that is there, though it may have no leases. Broken
+// says that part of its state is missing: then v has no more than whether it is paused.
+func (g *group) there(ctx context.Context) (v lease.View, broken bool, err error) {
+	v, broken, err = g.seen(ctx)
+	if err == nil && !broken && v.Incarnation == "" {
+		err = fmt.Errorf("there is no group %s in this Redis (GROUP is the consumer's Config.Group): did a worker of it ever start? "+
+			"shardrun leases --groups shows what there is", g.name)
+	}
+	return v, broken, err
+}
+
+// seen is there for a group that may not be there.
+func (g *group) seen(ctx context.Context) (v lease.View, broken bool, err error) {
+	v, err = g.view(ctx)
+	if errors.Is(err, lease.ErrStateLost) {
+		return v, true, nil
+	}
+	return v, false, err
+}
+
 // known reads the table of a group that has leases.
 func (g *group) known(ctx context.Context) (lease.View, error) {
-	v, err := g.view(ctx)
-	if err == nil && len(v.Leases) == 0 {
-		err = fmt.Errorf("group %s has no leases in this Redis: did a worker of it ever start?", g.name)
+	v, broken, err := g.there(ctx)
+	if text := g.bare(v, broken); err == nil && text != "" {
+		err = errors.New(text)
 	}
 	return v, err
+}
+
+// bare says why a group that is there has no leases and what becomes of it, "" when it
+// has some.
+func (g *group) bare(v lease.View, broken bool) string {
+	if len(v.Leases) > 0 {
+		return ""
+	}
+	paused := ""
+	if v.Paused {
+		paused = fmt.Sprintf("; no worker makes any while it is paused: shardrun resume %s", g.name)
+	}
+	begin := fmt.Sprintf("; to say where it goes on: shardrun leases init STREAM --group %s --at …", g.name)
+	switch {
+	case broken:
+		return fmt.Sprintf("group %s has no leases: part of its state was lost; the first worker that runs makes it anew, with what the workers remember%s%s", g.name, paused, begin)
+	case v.SyncUntil > v.Now:
+		return fmt.Sprintf("group %s has no leases: its state was lost, and the workers give back what they remember%s", g.name, paused)
+	case v.Lost:
+		return fmt.Sprintf("group %s has no leases: its state was lost%s%s", g.name, paused, begin)
+	}
+	return fmt.Sprintf("group %s has no leases yet%s", g.name, paused)
 }
 
 // scope is the group as a view showed it.
@@ -157,6 +220,12 @@ func of(leases []lease.Lease, id string) []lease.Lease {
 		}
 	}
 	return out
+}
+
+// taken adds to the error of a command what it took for the stream and what for the
+// group: some commands take the one as their argument, and some the other.
+func taken(err error, stream, group string) error {
+	return fmt.Errorf("%w (taken as STREAM %s, GROUP %s)", err, stream, group)
 }
 
 // streamName is the name of the stream that an id is of.

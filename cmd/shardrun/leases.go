@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -32,11 +31,12 @@ type leaseInfo struct {
 	Parents     []string `json:"parents"` // those that the lease waits for
 	Flags       []string `json:"flags"`   // paused, stopped:<version>
 	GroupPaused bool     `json:"group_paused"`
+	Former      bool     `json:"former,omitempty"` // of a stream that was deleted and made anew since, as other leases tell
 }
 
 type leasesFlags struct {
 	groupFlags
-	watch, sessions, lag bool
+	watch, sessions, lag, all, groups bool
 }
 
 func (a *app) leasesCommand() *cobra.Command {
@@ -50,7 +50,15 @@ STATE is held; silent, when nothing was heard of the owner for half a lease time
 when others may take it; free; waiting, for the shards of WAITS FOR to be handled to their
 end; or finished. POSITION is the last record handled, with its number in an aggregate:
 START and SHARD_END are the ends of a shard, and START@time is where a group began. FLAGS
-are paused, and stopped:VERSION where the handler of a version said Stop.
+are paused, and stopped:VERSION where the handler of a version said Stop. Finished shards
+are counted, and shown with --all; --json has all.
+
+A stream that was deleted and made anew is another stream, with leases of its own. Workers
+that read it meanwhile go on with the new one when it is there within Config.StartTimeout,
+from Config.StartAt, and where that is Latest from its oldest record; others begin it when
+they start. The leases of the old one stay: shardrun gc GROUP removes them once the new
+stream is older than its retention, and with STREAM --deleted those of a stream that does
+not come back.
 
 --lag asks Kinesis how long ago the records behind each position arrived. That takes one
 read of each shard, of the five a second that all its readers have, and the rights
@@ -63,18 +71,19 @@ alone are not announced. With --json it prints what has changed.`,
   shardrun leases billing --watch --lag
   shardrun leases billing --redis "rediss+sentinel://ann@s1,s2,s3?master=leases"    # password in $REDISCLI_AUTH
   shardrun leases billing --sessions
+  shardrun leases --groups
   shardrun leases billing --json | jq -r 'select(.state == "free") | .shard'
   shardrun leases init orders --group billing --at latest`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 && f.group != "" && args[0] != f.group {
-				return usagef("leases: GROUP is given twice, as %s and as %s", args[0], f.group)
+			if f.groups && (len(args) > 0 || f.group != "" || f.watch || f.sessions || f.lag || f.all) {
+				return usagef("leases: --groups lists the groups: no GROUP and no other flag goes with it")
 			}
-			if len(args) > 0 {
-				f.group = args[0]
+			if f.groups {
+				return a.groups(c.Context(), f.redis)
 			}
-			if f.group == "" {
-				return usagef("leases: GROUP is required: the consumer's Config.Group")
+			if err := f.named("leases", args); err != nil {
+				return err
 			}
 			if f.sessions && f.lag {
 				return usagef("leases: --lag is of shards, which --sessions does not show: use one of them")
@@ -82,12 +91,13 @@ alone are not announced. With --json it prints what has changed.`,
 			return a.leases(c.Context(), f)
 		},
 	})
-	f.addRedis(c)
-	c.Flags().StringVar(&f.group, "group", "", "the group, where it is not an argument")
+	f.addNamed(c)
+	c.Flags().BoolVar(&f.all, "all", false, "show the finished shards too")
+	c.Flags().BoolVar(&f.groups, "groups", false, "list the groups that this Redis has instead: a walk over all its keys")
 	c.Flags().BoolVarP(&f.watch, "watch", "w", false, "go on showing changes, until ctrl-C")
 	c.Flags().BoolVar(&f.sessions, "sessions", false, "show the workers instead")
 	c.Flags().BoolVar(&f.lag, "lag", false, "show how far behind each shard is: one read of each")
-	c.AddCommand(a.leasesInitCommand())
+	c.AddCommand(a.leasesInitCommand(), a.leasesRemoveCommand())
 	return c
 }
 
@@ -112,6 +122,9 @@ func (a *app) leases(ctx context.Context, f leasesFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if a.json && p.bare != "" {
+		fmt.Fprintln(a.err, "shardrun: "+plain(p.bare))
+	}
 	return p.print(a, a.out)
 }
 
@@ -128,17 +141,18 @@ type picture struct {
 	group    string
 	paused   bool
 	sync     time.Duration // for how long nothing is granted
-	lag      bool
+	lag, all bool
+	bare     string // why there are no leases
 	leases   []leaseInfo
 	sessions []sessionInfo // with --sessions, in place of leases
 }
 
 func (w *leasesView) read(ctx context.Context) (*picture, error) {
-	v, err := w.group.known(ctx)
+	v, broken, err := w.group.there(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := &picture{group: w.group.name, paused: v.Paused, lag: w.lag != nil}
+	p := &picture{group: w.group.name, paused: v.Paused, lag: w.lag != nil, all: w.flags.all, bare: w.group.bare(v, broken)}
 	if v.SyncUntil > v.Now {
 		p.sync = time.Duration(v.SyncUntil-v.Now) * time.Millisecond
 	}
@@ -160,6 +174,9 @@ func (p *picture) print(a *app, out io.Writer) error {
 		return printLines(out, p.sessions)
 	case a.json:
 		return printLines(out, p.leases)
+	case p.bare != "" && p.sessions == nil:
+		_, err := fmt.Fprintln(out, plain(p.bare))
+		return err
 	case p.paused:
 		fmt.Fprintf(out, "group %s is paused (shardrun resume %s)\n", plain(p.group), plain(p.group))
 	case p.sync > 0:
@@ -180,54 +197,6 @@ func printLines[T any](out io.Writer, list []T) error {
 	return nil
 }
 
-func (p *picture) printLeases(out io.Writer) error {
-	flagged := slices.ContainsFunc(p.leases, func(i leaseInfo) bool { return len(i.Flags) > 0 })
-	header := []string{"STREAM", "SHARD", "STATE", "OWNER", "EPOCH", "POSITION"}
-	if p.lag {
-		header = append(header, "LAG")
-	}
-	header = append(header, "WANTED BY", "WAITS FOR")
-	if flagged {
-		header = append(header, "FLAGS")
-	}
-	t := newTable(out, header...)
-	for _, i := range p.leases {
-		row := []string{plain(i.Stream), plain(i.Shard), i.State, plain(cmp.Or(i.Owner, "-")), strconv.FormatUint(i.Epoch, 10), plain(i.position())}
-		if p.lag {
-			row = append(row, i.lagText())
-		}
-		var parents []string
-		for _, p := range i.Parents {
-			parents = append(parents, lease.ShardOf(p))
-		}
-		row = append(row, plain(cmp.Or(i.Want, "-")), plain(cmp.Or(strings.Join(parents, ", "), "-")))
-		if flagged {
-			row = append(row, plain(cmp.Or(strings.Join(i.Flags, ", "), "-")))
-		}
-		t.row(row...)
-	}
-	return t.flush()
-}
-
-// position is the position as text, as --to takes it.
-func (i leaseInfo) position() string {
-	if i.Subsequence == 0 {
-		return i.Position
-	}
-	return i.Position + ":" + strconv.FormatUint(i.Subsequence, 10)
-}
-
-func (i leaseInfo) lagText() string {
-	if i.LagMs == nil {
-		return "-"
-	}
-	lag := time.Duration(*i.LagMs) * time.Millisecond
-	if lag > time.Minute {
-		lag = lag.Round(time.Second)
-	}
-	return lag.String()
-}
-
 // leaseInfos turns a view into what is printed, sorted by stream and shard.
 func leaseInfos(view lease.View) []leaseInfo {
 	sessions := make(map[string]lease.Session, len(view.Sessions))
@@ -244,11 +213,13 @@ func leaseInfos(view lease.View) []leaseInfo {
 	for _, l := range view.Leases {
 		finished[l.Name] = l.Finished()
 	}
+	before := former(view.Leases)
 	infos := make([]leaseInfo, 0, len(view.Leases))
 	for _, l := range view.Leases {
 		info := leaseInfo{
 			Lease: l.Name, Stream: lease.StreamOf(l.Name), Shard: lease.ShardOf(l.Name),
 			Epoch: l.Epoch, Position: l.Position.String(), Parents: []string{}, Flags: []string{}, GroupPaused: view.Paused,
+			Former: before[lease.StreamOf(l.Name)],
 		}
 		if l.Position.Rank == checkpoint.RankRecord {
 			info.Position, info.Subsequence = string(l.Position.Sequence), l.Position.Subsequence

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/shardrun/shardrun/checkpoint"
 	"github.com/shardrun/shardrun/cmd/shardrun/internal/plural"
 	"github.com/shardrun/shardrun/consumer"
 	"github.com/shardrun/shardrun/lease"
@@ -33,7 +29,9 @@ group begins: what arrives from then on is handled, whenever workers start. With
 group that begins at Latest begins when its first worker does; and one that lost all its
 state with no worker running would begin there again.
 
-Where the group has leases of the stream, nothing is changed: shardrun reset moves them.`,
+Where the group has leases of the stream, nothing is changed: shardrun reset moves them.
+Where the state of the group was lost and no worker remembers it, this says where it goes
+on; it waits one lease time for what workers give back. A time may not be ahead of now.`,
 		Example: `  shardrun leases init orders --group billing --at latest
   shardrun leases init orders --group billing --at 2026-01-02T15:04:05Z`,
 		Args: cobra.ExactArgs(1),
@@ -68,9 +66,15 @@ func (a *app) leasesInit(ctx context.Context, f leasesInitFlags, stream string) 
 	}
 	id, rows, err := consumer.FirstLeases(ctx, client, stream, at)
 	if err != nil {
-		return err
+		return taken(err, stream, f.group)
 	}
-	v, err := g.view(ctx)
+	v, broken, err := g.seen(ctx)
+	if err == nil && (broken || v.SyncUntil > v.Now) {
+		fmt.Fprintf(a.err, "shardrun: the state of group %s was lost: for one lease time workers that run may give back what they remember\n", plain(f.group))
+		if err = settle(ctx, g, f.ttl); err == nil {
+			v, err = g.view(ctx)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -107,25 +111,4 @@ func (a *app) printMade(m made) error {
 	_, err := fmt.Fprintf(a.out, "made %s of %s for group %s, at %s\n",
 		plural.Of(m.Leases, "lease", "leases"), plain(streamName(m.Stream)), plain(m.Group), plain(m.Position))
 	return err
-}
-
-// makeLeases makes the first leases of a stream, which has none. It joins the group
-// for the moment, as only a living session can: as a worker that takes nothing.
-func makeLeases(ctx context.Context, g *group, ttl time.Duration, stream string, rows []lease.Row) (err error) {
-	host, _ := os.Hostname() // an unknown host is shown as such
-	session := lease.Session{
-		ID: uuid.NewString(), Host: cmp.Or(host, "unknown"), Plan: lease.PlanVersion, Capacity: 1, State: lease.StatePaused,
-	}
-	session.Name = "shardrun-leases-" + session.ID
-	v, err := g.Beat(ctx, g.name, lease.Beat{NewIncarnation: uuid.NewString(), Session: session, Number: 1, TTL: ttl})
-	if err != nil {
-		return err
-	}
-	scope := checkpoint.Scope{Group: g.name, Incarnation: v.Incarnation}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		err = errors.Join(err, g.Bye(ctx, scope, session.ID))
-	}()
-	return g.Create(ctx, scope, lease.Create{Session: session.ID, Stream: stream, Rows: rows})
 }

@@ -28,14 +28,17 @@ func (a *app) pauseCommand() *cobra.Command {
 position, give the shards back and take none until shardrun resume. The workers go on
 running; what arrives meanwhile waits in the stream, up to its retention.
 
-It returns when the store has it; with --wait when nothing is held any more. A pause
-outlasts workers that stop and start.`,
+It returns when the store has it; with --wait when nothing is held any more. Who interrupts
+the wait ends the wait and not the pause. A pause outlasts workers that stop and start, and
+the loss of all else that Redis has of the group.`,
 		Example: `  shardrun pause billing --wait
   shardrun pause billing --shard shardId-000000000003
   shardrun resume billing`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			f.group = args[0]
+			if err := f.named("pause", args); err != nil {
+				return err
+			}
 			return a.pause(c.Context(), f, true)
 		},
 	}
@@ -53,9 +56,11 @@ func (a *app) resumeCommand() *cobra.Command {
 paused alone stay so until they are resumed alone.`,
 		Example: `  shardrun resume billing
   shardrun resume billing --shard shardId-000000000003`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			f.group = args[0]
+			if err := f.named("resume", args); err != nil {
+				return err
+			}
 			return a.pause(c.Context(), f, false)
 		},
 	}
@@ -64,7 +69,7 @@ paused alone stay so until they are resumed alone.`,
 }
 
 func (f *pauseFlags) add(c *cobra.Command) {
-	f.addRedis(c)
+	f.addNamed(c)
 	c.Flags().StringVar(&f.shard, "shard", "", "one lease only: its shard, or its whole name as leases --json shows it")
 }
 
@@ -75,6 +80,7 @@ type pauseInfo struct {
 	Paused  bool   `json:"paused"`
 	Workers int    `json:"workers"` // that run
 	Held    int    `json:"held"`    // leases that they have
+	Note    string `json:"note,omitempty"`
 }
 
 // pausePoll is how often --wait looks.
@@ -86,48 +92,102 @@ func (a *app) pause(ctx context.Context, f pauseFlags, on bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, g.close()) }()
-	v, err := g.known(ctx)
+	v, _, err := g.there(ctx)
 	if err != nil {
 		return err
 	}
 	info := pauseInfo{Group: f.group, Paused: on}
 	if f.shard == "" {
-		err = g.Pause(ctx, g.scope(v), on)
+		if err = g.Pause(ctx, g.scope(v), on); errors.Is(err, lease.ErrStateLost) {
+			return fmt.Errorf("group %s: part of its state was lost, and with it whether it is paused: the first worker that runs makes it anew; try again then", f.group)
+		}
 	} else {
+		if v, err = g.known(ctx); err != nil {
+			return err
+		}
 		if info.Lease, err = leaseNamed(f.group, v.Leases, f.shard); err != nil {
 			return err
 		}
 		err = g.Mark(ctx, g.scope(v), lease.Mark{Name: info.Lease, Flag: lease.FlagPaused, Off: !on})
 	}
-	for err == nil {
-		if v, err = g.known(ctx); err != nil {
-			break
+	if err != nil {
+		return err
+	}
+	v, err = a.pauseWait(ctx, g, f, &info, v)
+	if err != nil {
+		return stillPaused(err, f, info, v)
+	}
+	return a.printPause(info, v.Paused)
+}
+
+// pauseWait looks what is held, with --wait until that is nothing. It returns what was
+// seen last, also when it fails.
+func (a *app) pauseWait(ctx context.Context, g *group, f pauseFlags, info *pauseInfo, seen lease.View) (lease.View, error) {
+	for {
+		v, broken, err := g.there(ctx)
+		if err != nil {
+			return seen, err
 		}
+		seen = v
 		if info.Workers, info.Held = running(v); info.Lease != "" {
-			info.Held = heldOf(v, info.Lease)
+			info.Held = len(holders(v, info.Lease))
+		} else {
+			info.Note = g.bare(v, broken)
 		}
 		if !f.wait || info.Held == 0 {
-			return a.printPause(info, v.Paused)
+			return seen, nil
 		}
 		select {
 		case <-ctx.Done():
-			err = ctx.Err()
+			return seen, ctx.Err()
 		case <-time.After(pausePoll):
 		}
 	}
-	return err
 }
 
-// heldOf is 1 when a worker that is heard of has the lease, else 0.
-func heldOf(v lease.View, name string) int {
-	one := lease.View{Now: v.Now, TTL: v.TTL, Sessions: v.Sessions}
-	for _, l := range v.Leases {
-		if l.Name == name {
-			one.Leases = append(one.Leases, l)
+// stillPausedNames is how many leases an interrupted wait names.
+const stillPausedNames = 10
+
+// stillPaused is the error of a command that was ended, or failed, after the pause was
+// set: that it stays, who held what, and how it ends.
+func stillPaused(err error, f pauseFlags, i pauseInfo, v lease.View) error {
+	if !i.Paused {
+		return err
+	}
+	why := explain(err).Error()
+	if errors.Is(err, context.DeadlineExceeded) {
+		why = "timed out"
+	}
+	what, resume := "group "+i.Group, "shardrun resume "+i.Group
+	if i.Lease != "" {
+		what, resume = "lease "+i.Lease, resume+" --shard "+f.shard
+	}
+	held := holders(v, i.Lease)
+	switch more := len(held) - stillPausedNames; {
+	case len(held) == 0:
+		return fmt.Errorf("%s: %s stays paused until %s", why, what, resume)
+	case more > 0:
+		held = append(held[:stillPausedNames], fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Errorf("%s: %s stays paused until %s; held yet: %s", why, what, resume, strings.Join(held, ", "))
+}
+
+// holders says which worker that is heard of holds what, of one lease or, for no name,
+// of all.
+func holders(v lease.View, name string) []string {
+	workers := map[string]string{}
+	for _, s := range v.Sessions {
+		if !silent(v, s) {
+			workers[s.ID] = s.Name
 		}
 	}
-	_, held := running(one)
-	return held
+	var out []string
+	for _, l := range v.Leases {
+		if worker, heard := workers[lease.SessionOf(l.Token)]; heard && !l.Free() && (name == "" || name == l.Name) {
+			out = append(out, fmt.Sprintf("%s of %s by %s", lease.ShardOf(l.Name), streamName(lease.StreamOf(l.Name)), worker))
+		}
+	}
+	return out
 }
 
 // leaseNamed finds the one lease of a shard, or of a whole name.
@@ -150,6 +210,9 @@ func leaseNamed(group string, leases []lease.Lease, shard string) (string, error
 func (a *app) printPause(i pauseInfo, group bool) error {
 	if a.json {
 		return printJSON(a.out, i)
+	}
+	if i.Note != "" {
+		defer fmt.Fprintln(a.out, plain(i.Note))
 	}
 	what, held := "group "+i.Group, plural.Of(i.Held, "lease is", "leases are")+" held"
 	if i.Lease != "" {

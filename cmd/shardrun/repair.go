@@ -23,8 +23,8 @@ are kept beside them, in files whose names end in .damaged. Files without damage
 touched. Sequence numbers that were given out are never given to other records. A repair
 may be interrupted, and run again. shardrun verify says what is damaged.
 
-Exits with 0 when nothing is damaged, or all of it was repaired, and with 1 when something
-is to be repaired and --yes is missing, as shardrun verify does, or when it failed.`,
+Exits with 0 when nothing is damaged, or all of it was repaired, with 1 when it failed, and
+with 3 when something is to be repaired and --yes is missing.`,
 		Example: `  shardrun repair ./shardrun-data          # what it would do
   shardrun repair ./shardrun-data --yes`,
 		Args: cobra.ExactArgs(1),
@@ -50,7 +50,7 @@ func (a *app) repair(dir string, yes bool) error {
 	}
 	if err == nil && !r.Done && len(r.Files) > 0 {
 		fmt.Fprintln(a.err, "shardrun: nothing was changed: say --yes to repair")
-		err = exitError(exitFail)
+		err = exitError(exitPlan)
 	}
 	return err
 }

@@ -40,9 +40,12 @@ record that counts as handled, as shardrun leases shows it. A shard that was han
 its end is not set alone: what followed it has begun, and its records would come behind
 theirs.
 
-The group has to be paused: shardrun pause --wait lets handlers finish. With --force it need
-not be: whoever holds a shard is fenced, and what it has not saved is handled again. The
-whole group is paused for the moment then, when all of a stream is set.`,
+The group has to be paused, or with --shard that one lease: shardrun pause --wait lets
+handlers finish. With --force it need not be: whoever holds a shard is fenced, and what it
+has not saved is handled again. The whole group is paused for the moment then, when all of a
+stream is set.
+
+A time may not be ahead of now. Exits with 3 when nothing was done because --yes is missing.`,
 		Example: `  shardrun pause billing --wait
   shardrun reset orders --group billing --to 2026-01-02T15:04:05Z          # what it would do
   shardrun reset orders --group billing --to 2026-01-02T15:04:05Z --yes
@@ -52,7 +55,7 @@ whole group is paused for the moment then, when all of a stream is set.`,
 		RunE: func(c *cobra.Command, args []string) error { return a.reset(c.Context(), f, args[0]) },
 	})
 	f.addGroup(c)
-	c.Flags().StringVar(&f.to, "to", "", "trim, latest, a time (RFC 3339), a duration ago (15m), or with --shard a sequence number (required)")
+	c.Flags().StringVar(&f.to, "to", "", "trim, latest, a time (RFC 3339), a duration ago (15m), or with --shard a sequence number, also with :NUMBER in an aggregate (required)")
 	c.Flags().StringVar(&f.shard, "shard", "", "this shard only")
 	completeFlags(c, map[string][]string{"to": {"trim", "latest"}})
 	c.Flags().BoolVar(&f.force, "force", false, "do it though the group is not paused")
@@ -99,7 +102,7 @@ func (a *app) reset(ctx context.Context, f resetFlags, stream string) (err error
 	}
 	r := &resetting{app: a, group: g, flags: f}
 	if r.stream, r.rows, err = consumer.FirstLeases(ctx, client, stream, at); err != nil {
-		return err
+		return taken(err, stream, f.group)
 	}
 	r.to = r.rows[0].Position
 	if record != nil {
@@ -119,26 +122,15 @@ func (a *app) reset(ctx context.Context, f resetFlags, stream string) (err error
 	return r.all(ctx, v, leases)
 }
 
-// parseReset reads --to: a record of one shard, or a start.
-func parseReset(text string, single bool, now time.Time) (*checkpoint.Position, consumer.StartAt, error) {
-	at, err := parseStart("--to", text, now)
-	if err == nil {
-		return nil, at, nil
-	}
-	p, wrong := checkpoint.ParsePosition(text)
-	switch {
-	case wrong != nil || p.Rank != checkpoint.RankRecord:
-		return nil, at, usagef("--to %q: want trim, latest, a time like 2026-01-02T15:04:05Z, a duration like 15m, or with --shard a sequence number", text)
-	case !single:
-		return nil, at, usagef("--to %s: a sequence number is of one shard: name it with --shard", text)
-	}
-	return &p, consumer.TrimHorizon(), nil
-}
-
-// may fails unless the group is paused or the reset forced.
-func (r *resetting) may(v lease.View) error {
-	if v.Paused || r.flags.force {
+// may fails unless the group is paused, or the one lease that is meant, or the reset
+// forced.
+func (r *resetting) may(v lease.View, one *lease.Lease) error {
+	if v.Paused || r.flags.force || one != nil && one.Marked(lease.FlagPaused) {
 		return nil
+	}
+	if one != nil {
+		return fmt.Errorf("neither group %s nor its lease is paused: shardrun pause %s --shard %s --wait lets its handler finish, --force does without",
+			r.flags.group, r.flags.group, r.flags.shard)
 	}
 	return fmt.Errorf("group %s is not paused: shardrun pause %s --wait lets its handlers finish, --force does without", r.flags.group, r.flags.group)
 }
@@ -158,22 +150,21 @@ func (r *resetting) one(ctx context.Context, client *kinesis.Client, v lease.Vie
 			lease.ShardOf(l.Name), streamName(r.stream))
 	}
 	if r.to.Rank == checkpoint.RankRecord {
-		// A position that Kinesis does not take would stop the shard.
-		if _, err := client.GetShardIterator(ctx, iteratorAt(streamName(r.stream), lease.ShardOf(l.Name), r.to)); err != nil {
+		if err := checkRecord(ctx, client, streamName(r.stream), lease.ShardOf(l.Name), r.to); err != nil {
 			return fmt.Errorf("--to %s: %w", r.flags.to, err)
 		}
 	}
 	line := resetLine{Lease: l.Name, Shard: lease.ShardOf(l.Name), State: stateOf(v, l), From: l.Position.String(), To: r.to.String()}
 	if !r.flags.yes {
-		return r.planned(v, []resetLine{line})
+		return r.planned([]resetLine{line}, r.may(v, &l))
 	}
-	if err := r.may(v); err != nil {
+	if err := r.may(v, &l); err != nil {
 		return err
 	}
 	err := r.Reset(ctx, r.scope(v), lease.Reset{Name: l.Name, Position: r.to, Epoch: l.Epoch, Forced: r.flags.force})
 	switch {
 	case errors.Is(err, lease.ErrNotPaused):
-		return fmt.Errorf("group %s was resumed just now: nothing was changed", r.flags.group)
+		return fmt.Errorf("group %s, or its lease, was resumed just now: nothing was changed", r.flags.group)
 	case errors.Is(err, lease.ErrChanged):
 		return fmt.Errorf("shard %s was taken by a worker, or handled to its end, just now: nothing was changed, look again", line.Shard)
 	case err != nil:
@@ -187,9 +178,9 @@ func (r *resetting) one(ctx context.Context, client *kinesis.Client, v lease.Vie
 func (r *resetting) all(ctx context.Context, v lease.View, leases []lease.Lease) error {
 	lines := r.lines(v, leases)
 	if !r.flags.yes {
-		return r.planned(v, lines)
+		return r.planned(lines, r.may(v, nil))
 	}
-	if err := r.may(v); err != nil {
+	if err := r.may(v, nil); err != nil {
 		return err
 	}
 	scope, forced := r.scope(v), !v.Paused
@@ -246,19 +237,6 @@ func (r *resetting) lines(v lease.View, leases []lease.Lease) []resetLine {
 func stateOf(v lease.View, l lease.Lease) string {
 	infos := leaseInfos(lease.View{Now: v.Now, TTL: v.TTL, Sessions: v.Sessions, Leases: []lease.Lease{l}})
 	return infos[0].State
-}
-
-// planned prints what would be done, and fails.
-func (r *resetting) planned(v lease.View, lines []resetLine) error {
-	if err := r.print(lines); err != nil {
-		return err
-	}
-	text := "shardrun: nothing was changed: say --yes to reset"
-	if r.may(v) != nil {
-		text += fmt.Sprintf(", when group %s is paused (shardrun pause %s --wait), or with --force", r.flags.group, r.flags.group)
-	}
-	fmt.Fprintln(r.err, text)
-	return exitError(exitFail)
 }
 
 func (r *resetting) print(lines []resetLine) error {

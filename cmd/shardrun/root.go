@@ -18,6 +18,7 @@ const (
 	exitOK    = 0
 	exitFail  = 1
 	exitUsage = 2 // a flag or an argument is wrong, or serve could not listen
+	exitPlan  = 3 // nothing was done, because --yes is missing
 )
 
 // app is what every command shares.
@@ -82,7 +83,10 @@ local Kinesis, shows the framework at work, and fills, reads and administers str
 Commands that talk to a stream use --endpoint, $AWS_ENDPOINT_URL_KINESIS or
 $AWS_ENDPOINT_URL, and else AWS with the usual credentials. An endpoint on this machine
 needs neither credentials nor region, but for a server with --auth sigv4: that one knows
-its own keys only. For a server with --tls set AWS_CA_BUNDLE to the file of its --ca-out.`,
+its own keys only. For a server with --tls set AWS_CA_BUNDLE to the file of its --ca-out.
+
+Exits with 0 when it is done, 1 when it failed, 2 when a flag or an argument is wrong, and 3
+when a plan was shown and nothing done, because --yes is missing.`,
 		Example: `  shardrun demo                                       # the whole framework, on real data
   shardrun serve                                      # a local Kinesis on 127.0.0.1:4567
   export AWS_ENDPOINT_URL_KINESIS=http://127.0.0.1:4567

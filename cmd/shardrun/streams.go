@@ -208,7 +208,8 @@ func (a *app) deleteStreamCommand() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if !yes {
-				return usagef("deleting stream %s removes all its records for good: say --yes", args[0])
+				fmt.Fprintf(a.err, "shardrun: nothing was changed: deleting stream %s removes all its records for good: say --yes\n", plain(args[0]))
+				return exitError(exitPlan)
 			}
 			client, err := a.client(c.Context())
 			if err != nil {

@@ -113,23 +113,6 @@ func knock(ctx context.Context, client *kinesis.Client, stream string) error {
 	return nil
 }
 
-// parseStart reads a flag that says where to begin.
-func parseStart(flag, s string, now time.Time) (consumer.StartAt, error) {
-	switch s {
-	case "latest":
-		return consumer.Latest(), nil
-	case "trim":
-		return consumer.TrimHorizon(), nil
-	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return consumer.AtTimestamp(now.Add(-d)), nil
-	}
-	if at, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		return consumer.AtTimestamp(at), nil
-	}
-	return consumer.StartAt{}, usagef("%s %q: want latest, trim, a time like 2026-01-02T15:04:05Z, or a duration like 15m", flag, s)
-}
-
 // tail prints records.
 type tail struct {
 	app      *app

@@ -57,7 +57,7 @@ func TestVerifyAndRepair(t *testing.T) {
 		t.Errorf("verify --json: exit %d: %s", code, out)
 	}
 	out, errOut, code = cli(t, "", "repair", dir)
-	if code != exitFail || !strings.Contains(errOut, "--yes") || !strings.Contains(out, ".log: would be made anew with the 2 that are intact; the original would be kept as") || !strings.Contains(out, "would be lost: arn:aws:kinesis:us-east-1:000000000000:stream/orders shardId-000000000000: 1 record, from 4") {
+	if code != exitPlan || !strings.Contains(errOut, "--yes") || !strings.Contains(out, ".log: would be made anew with the 2 that are intact; the original would be kept as") || !strings.Contains(out, "would be lost: arn:aws:kinesis:us-east-1:000000000000:stream/orders shardId-000000000000: 1 record, from 4") {
 		t.Errorf("repair without --yes: exit %d: %s%s", code, out, errOut)
 	}
 	if _, _, code := cli(t, "", "verify", dir); code != exitFail {
@@ -81,7 +81,7 @@ func TestVerifyAndRepair(t *testing.T) {
 func TestRepairAsJSON(t *testing.T) {
 	dir := damagedData(t)
 	out, _, code := cli(t, "", "repair", dir, "--json")
-	if r := jsonLines[localstream.RepairReport](t, out); code != exitFail || len(r) != 1 || r[0].Done || len(r[0].Lost) != 1 || !r[0].Lost[0].Exact {
+	if r := jsonLines[localstream.RepairReport](t, out); code != exitPlan || len(r) != 1 || r[0].Done || len(r[0].Lost) != 1 || !r[0].Lost[0].Exact {
 		t.Errorf("plan: exit %d: %s", code, out)
 	}
 	if r := jsonLines[localstream.RepairReport](t, ok(t, "", "repair", dir, "--yes", "--json")); len(r) != 1 || !r[0].Done || r[0].Files[0].Kept != 2 {

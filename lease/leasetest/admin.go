@@ -18,6 +18,8 @@ var adminCases = []testCase{
 	{"a flag that is not valid is refused", testMarkInvalid},
 	{"a reset fences the owner and sets the position, also backwards", testReset},
 	{"a reset needs a pause, or force", testResetUnpaused},
+	{"a reset needs no pause of the group where the lease is paused", testResetPausedLease},
+	{"a reset to a time to come is refused", testResetAhead},
 	{"a lease that was acquired since is not reset", testResetChanged},
 	{"a shard that ended since is not reset", testResetEnded},
 	{"a reset may be sent again", testResetAgain},
@@ -131,7 +133,7 @@ func testReset(t *testing.T, s *subject) {
 	b.beat()
 	b.request(time.Minute, name("1"))
 	a.pause(true)
-	since := checkpoint.StartAt(time.UnixMilli(1_700_000_000_001))
+	since := checkpoint.StartAt(time.UnixMilli(900_000_000_001))
 	b.must(b.reset(lease.Reset{Name: name("1"), Position: since, Epoch: g.Epoch}))
 	a.save(checkpoint.Update{Lease: name("1"), Token: g.Token, Position: checkpoint.At("901", 0)}, checkpoint.ErrFenced)
 	a.save(checkpoint.Update{Lease: name("1"), Token: g.Token, Position: checkpoint.Start()}, checkpoint.ErrFenced)
@@ -160,6 +162,36 @@ func testResetUnpaused(_ *testing.T, s *subject) {
 	}
 	r.Name = name("2")
 	a.is(a.reset(r), checkpoint.ErrNotFound)
+}
+
+func testResetPausedLease(_ *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("1"), row("2"))
+	g := a.take(name("1"))
+	pause := lease.Mark{Name: name("2"), Flag: lease.FlagPaused}
+	a.must(a.mark(pause))
+	r := lease.Reset{Name: name("1"), Position: checkpoint.At("5", 0), Epoch: g.Epoch}
+	a.is(a.reset(r), lease.ErrNotPaused) // another lease is
+	a.must(a.mark(lease.Mark{Name: name("1"), Flag: lease.FlagStopped("v1")}))
+	a.is(a.reset(r), lease.ErrNotPaused)
+	pause.Name = name("1")
+	a.must(a.mark(pause))
+	a.must(a.reset(r))
+	if l := s.find(name("1")); l.Position != r.Position || !l.Free() || !l.Marked(lease.FlagPaused) {
+		s.t.Errorf("reset: %+v", l)
+	}
+	a.refused(name("1"), lease.ErrPaused)
+}
+
+func testResetAhead(_ *testing.T, s *subject) {
+	a := s.join("a")
+	a.create(row("1"))
+	r := lease.Reset{Name: name("1"), Position: checkpoint.StartAt(time.Now().Add(2 * time.Minute)), Forced: true}
+	if a.reset(r) == nil {
+		s.t.Error("a time to come was taken")
+	}
+	r.Position = checkpoint.StartAt(time.Now())
+	a.must(a.reset(r))
 }
 
 func testResetChanged(_ *testing.T, s *subject) {

@@ -154,6 +154,8 @@ func (s *Store) View(ctx context.Context, group string) (lease.View, error) {
 			return lease.View{}, fmt.Errorf("view group %q: %w", group, err)
 		case reply.Status == "NONE":
 			return lease.View{}, nil
+		case reply.Status == "LOST":
+			return lease.View{Paused: reply.Text(0) == "1"}, fmt.Errorf("view group %q: %w", group, lease.ErrStateLost)
 		case reply.Status != "OK":
 			return lease.View{}, fmt.Errorf("view group %q: %w", group, refusal(reply))
 		}

@@ -127,15 +127,15 @@ func leaseMutants() []Mutant {
 	}, {
 		Name:   "take-a-new-stream-for-one-that-was-lost",
 		File:   "lease/streams.go",
-		Old:    "\treturn !ok || !made.After(born.Add(clockMargin)) || made.After(now.Add(clockMargin))\n",
-		New:    "\treturn !ok || !made.After(born.Add(clockMargin)) || made.After(now.Add(-clockMargin))\n",
+		Old:    "\treturn !ok || !made.After(r.bornBy().Add(clockMargin)) || made.After(now.Add(clockMargin))\n",
+		New:    "\treturn !ok || !made.After(r.bornBy().Add(clockMargin)) || made.After(now.Add(-clockMargin))\n",
 		Breaks: "a stream that was made after a loss begins where new ones do, and stops nobody",
 		Test:   Test{manager, "TestAStreamThatWasMadeLongAfterALossIsNew"},
 	}, {
 		Name:   "take-a-lost-stream-for-a-new-one",
 		File:   "lease/streams.go",
-		Old:    "\treturn !ok || !made.After(born.Add(clockMargin)) || made.After(now.Add(clockMargin))\n",
-		New:    "\treturn !ok && !made.After(born.Add(clockMargin))\n",
+		Old:    "\treturn !ok || !made.After(r.bornBy().Add(clockMargin)) || made.After(now.Add(clockMargin))\n",
+		New:    "\treturn !ok && !made.After(r.bornBy().Add(clockMargin))\n",
 		Breaks: "a stream that a group may have read before a loss is read from where nothing is skipped",
 		Test:   Test{manager, "TestAStreamThatIsOlderThanALossIsNotNew"},
 	}, {
@@ -222,6 +222,13 @@ func leaseMutants() []Mutant {
 		New:    "||",
 		Breaks: "what was reset by hand is handled again, also after a loss",
 		Test:   Test{manager, "TestAResetByHandIsNotUndoneByWhatWorkersRemember"},
+	}, {
+		Name:   "be-mute-in-a-pause",
+		File:   "lease/discover.go",
+		Old:    "\tr.heldTold = false\n",
+		New:    "",
+		Breaks: "a worker says in each pause that it makes no leases",
+		Test:   Test{manager, "TestAWorkerSaysThatAPauseKeepsItFromMakingLeases"},
 	}, {
 		Name:   "undo-a-reset-with-the-table-before",
 		File:   "lease/remember.go",

@@ -140,8 +140,8 @@ func auditMutants() []Mutant {
 	}, {
 		Name:   "reset-a-group-that-works",
 		File:   "cmd/shardrun/reset.go",
-		Old:    "\tif v.Paused || r.flags.force {\n",
-		New:    "\tif v.Paused || r.flags.yes {\n",
+		Old:    "\tif v.Paused || r.flags.force || one",
+		New:    "\tif v.Paused || r.flags.yes || one",
 		Breaks: "a group is reset when it is paused, or by force",
 		Test:   Test{"./cmd/shardrun", "TestResetReadsAllGenerationsAgainInOrder"},
 	}, {

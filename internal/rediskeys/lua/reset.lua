@@ -1,6 +1,6 @@
 -- Sets where a lease goes on from, by hand. Who holds it is fenced.
 -- ARGV 4 lease, 5 rank, 6 seqno or start, 7 subseq, 8 epoch that the caller saw,
---      9 1 to do it though the group is not paused, 10 1 if the caller saw the shard
+--      9 1 to do it though neither the group nor the lease is paused, 10 1 if the caller saw the shard
 --      at its end
 -- reply OK | SYNCING | UNPAUSED | CHANGED | NOTFOUND | NONE | LOST | RESET inc | VERSION v
 local refused = enter()
@@ -11,7 +11,7 @@ local o, c = owner(lease), handled(lease)
 if not o or not c then return { 'NOTFOUND' } end
 local mark = table.concat({ 'reset', epoch, ARGV[5], ARGV[6], ARGV[7] }, '#')
 if o[5] == mark then return { 'OK' } end -- sent again
-if ARGV[9] ~= '1' and not group.paused then return { 'UNPAUSED' } end
+if ARGV[9] ~= '1' and not group.paused and not flagged(o, 'paused') then return { 'UNPAUSED' } end
 if o[2] ~= epoch then return { 'CHANGED' } end
 -- The end of a shard leaves the epoch as it is, and has begun what follows.
 if c[1] == '2' and ARGV[10] ~= '1' then return { 'CHANGED' } end

@@ -2,8 +2,9 @@
 -- ARGV 4 the change after which to begin, 5 rows at most, 6 the floor when the
 --      first page was read, '' for the first
 -- reply OK inc now ttl through more paused rows late lost sync head floor | RESYNC | NONE |
---      LOST | RESET inc | VERSION v
+--      LOST paused | RESET inc | VERSION v
 local refused = enter()
+if refused and refused[1] == 'LOST' then refused[2] = redis.call('HGET', M, 'paused') or '0' end
 if refused then return refused end
 if ARGV[6] ~= '' and math.max(tonumber(ARGV[4]), tonumber(ARGV[6])) < group.floor then return { 'RESYNC' } end
 local rows, through, more, head = changes(ARGV[4], tonumber(ARGV[5]), true)
