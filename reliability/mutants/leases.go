@@ -23,20 +23,6 @@ func leaseMutants() []Mutant {
 		Breaks: "a worker that Redis refuses ends at once",
 		Test:   Test{redis, "TestARedisThatRefusesEndsAWorkerAtItsStart/no_permission"},
 	}, {
-		Name:   "keep-the-rows-of-leases-before-a-reset",
-		File:   lua + "seed.lua",
-		Old:    "      if stream_of(all[k]) == stream then remove(all[k]) end\n",
-		New:    "",
-		Breaks: "a stream that was reset is not at its end again after a loss",
-		Test:   Test{redis, "TestOnMiniredis/of_seeds_from_before_a_reset"},
-	}, {
-		Name:   "take-seeds-of-leases-before-a-reset",
-		File:   lua + "seed.lua",
-		Old:    "  if have and gen <= tonumber(have) then return gen < tonumber(have) end\n",
-		New:    "  if have and gen <= tonumber(have) then return false end\n",
-		Breaks: "a stream that was reset is not at its end again after a loss",
-		Test:   Test{redis, "TestOnMiniredis/of_seeds_from_before_a_reset"},
-	}, {
 		Name:   "drop-the-token-check",
 		File:   lua + "checkpoint.lua",
 		Old:    "  if o[1] ~= token then\n",
