@@ -231,7 +231,7 @@ func (r *run) unreachable(previous, err error, now time.Time) {
 	if previous == nil {
 		r.log.Warn("beat, will try again", zap.Error(err))
 	}
-	if r.term.started().IsZero() && !now.Before(r.joinBy) {
+	if r.term.started().IsZero() && (!now.Before(r.joinBy) || errors.Is(err, ErrRefused)) {
 		r.fail(fmt.Errorf("join group %q: %w", r.cfg.Group, err))
 	}
 	r.beatDue = later(now, r.beatStart.Add(r.pace.beat()))

@@ -36,6 +36,7 @@ func (t *table) copy() *table {
 		out.sessions[id] = &c
 	}
 	out.names, out.ready, out.changed = maps.Clone(t.names), maps.Clone(t.ready), maps.Clone(t.changed)
+	out.generation = maps.Clone(t.generation)
 	out.log, out.tombs = slices.Clone(t.log), slices.Clone(t.tombs)
 	return &out
 }

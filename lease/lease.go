@@ -60,6 +60,11 @@ type Shard struct {
 	EndingHashKey   string `json:"end,omitempty"`
 	// Created is when the row was made, by the store's clock.
 	Created time.Time `json:"created,omitzero"`
+	// Generation tells the leases of a stream from those that were removed by hand
+	// before, to be made anew: it is when the first of them were made, in
+	// milliseconds of the store's clock, and the store gives it to all that follow.
+	// It is 0 for leases that were made by versions that knew of none.
+	Generation int64 `json:"gen,omitempty"`
 }
 
 // known reports whether the shard of a lease was told.

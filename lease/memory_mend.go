@@ -69,6 +69,7 @@ func (t *table) collect(name string, deleted bool) error {
 	t.bury(name)
 	if deleted {
 		delete(t.ready, StreamOf(name))
+		delete(t.generation, StreamOf(name))
 	}
 	return nil
 }
@@ -81,6 +82,9 @@ func (t *table) seed(s Seed) error {
 		t.paused = true
 	}
 	for _, n := range s.Rows {
+		if t.outdated(n) {
+			continue
+		}
 		if r := t.rows[n.Name]; r != nil {
 			t.merge(r, n)
 		} else {
@@ -89,6 +93,24 @@ func (t *table) seed(s Seed) error {
 	}
 	t.announce = true
 	return nil
+}
+
+// outdated reports whether a seed is of leases that were removed by hand before those
+// that other seeds know. It drops the rows of all seeds that it shows to be so.
+func (t *table) outdated(n Remembered) bool {
+	stream := StreamOf(n.Name)
+	have, known := t.generation[stream]
+	if known && n.Shard.Generation <= have {
+		return n.Shard.Generation < have
+	}
+	t.generation[stream] = n.Shard.Generation
+	for name := range t.rows {
+		if StreamOf(name) == stream {
+			delete(t.rows, name)
+			t.bury(name)
+		}
+	}
+	return false
 }
 
 // remember makes a row from a seed.
@@ -212,7 +234,7 @@ func (t *table) retire(ret Retirement) error {
 	case r == nil && !t.awaited(ret.Name):
 		return checkpoint.ErrNotFound
 	case r == nil:
-		r = &row{shard: Shard{Created: stamped()}}
+		r = &row{shard: Shard{Created: stamped(), Generation: t.generation[StreamOf(ret.Name)]}}
 		t.rows[ret.Name] = r
 	case r.entry.Position.IsEnd():
 		return nil // a repeat, or completed

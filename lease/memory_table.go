@@ -40,6 +40,7 @@ type table struct {
 	sessions    map[string]*member
 	names       map[string]string // worker name → session
 	ready       map[string]bool   // streams whose first set is complete
+	generation  map[string]int64  // of the leases of each stream, 0 for one that is not known
 	log         []change          // by seq; an entry is stale when its subject changed again
 	changed     map[string]uint64 // subject → seq of its last change
 	floor       uint64            // up to where removals are forgotten
@@ -90,6 +91,7 @@ func newTable(incarnation string, ttl time.Duration, clock int64) *table {
 		sessions:    map[string]*member{},
 		names:       map[string]string{},
 		ready:       map[string]bool{},
+		generation:  map[string]int64{},
 		changed:     map[string]uint64{},
 	}
 }
@@ -298,6 +300,7 @@ func (t *table) insert(n Row) {
 	if n.Shard.Created.IsZero() {
 		n.Shard.Created = stamped()
 	}
+	n.Shard.Generation = t.generation[StreamOf(n.Name)]
 	t.rows[n.Name] = &row{shard: n.Shard, entry: checkpoint.Entry{Position: n.Position}}
 	t.touch(n.Name)
 }
@@ -310,6 +313,9 @@ func (t *table) create(c Create) error {
 		return ErrSyncing
 	case t.ready[c.Stream]:
 		return ErrExists
+	}
+	if _, known := t.generation[c.Stream]; !known { // else it is of the seeds
+		t.generation[c.Stream] = stamped().UnixMilli()
 	}
 	descend(c.Rows, func(n Row, children []string) {
 		r := t.rows[n.Name]

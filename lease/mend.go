@@ -12,9 +12,15 @@ import (
 // microseconds since 1970.
 const maxEpoch = 1 << 53
 
+// maxGeneration is the highest generation of leases that a store has to keep: as many
+// digits as the JSON of Redis writes.
+const maxGeneration = 1e14 - 1
+
 // Seed is what a worker remembers of the rows of a group whose state was lost.
 //
-// A row at the end of its shard wins over all others, and of other rows one that
+// A row of a later generation of its stream's leases (Shard.Generation) wins over all
+// rows of earlier ones, also of other shards: the stream was reset by hand since.
+// Within one, a row at the end of its shard wins over all others, and of other rows one that
 // has a state over those that have none; else the higher position wins, and of two
 // starts the earlier. Epochs only rise, flags add up. A row that was acquired once
 // waits for no parents.
@@ -69,6 +75,9 @@ func (r Remembered) validate() error {
 	}
 	if r.Epoch > maxEpoch {
 		return fmt.Errorf("epoch %d, at most %d is allowed", r.Epoch, uint64(maxEpoch))
+	}
+	if g := r.Shard.Generation; g < 0 || g > maxGeneration {
+		return fmt.Errorf("generation %d, at most %d is allowed", g, int64(maxGeneration))
 	}
 	if n := len(r.Entry.State); n > checkpoint.MaxState {
 		return fmt.Errorf("%d bytes of state, at most %d are allowed", n, checkpoint.MaxState)

@@ -345,6 +345,11 @@ func (g *script) seed(scope checkpoint.Scope) step {
 	for _, name := range g.leases() {
 		r := lease.Remembered{Name: name, Weight: uint8(g.IntN(3)), Epoch: uint64(g.IntN(3)), Shard: modelRows(checkpoint.Start(), lease.ShardOf(name))[0].Shard}
 		r.Entry = checkpoint.Entry{Position: g.position(), Counter: uint64(g.IntN(3)), State: g.state()}
+		if g.one(60) { // most are of one generation
+			r.Shard.Generation = 2
+		} else if g.one(30) {
+			r.Shard.Generation = int64(1 + g.IntN(3))
+		}
 		if g.one(20) {
 			r.Entry.Position = checkpoint.ShardEnd()
 		}

@@ -57,7 +57,7 @@ func entryText(e checkpoint.Entry) string {
 }
 
 func shardText(s lease.Shard) string {
-	return fmt.Sprintf("%v → %v [%s,%s]", s.Parents, s.Children, s.StartingHashKey, s.EndingHashKey)
+	return fmt.Sprintf("%v → %v [%s,%s] of %d", s.Parents, s.Children, s.StartingHashKey, s.EndingHashKey, s.Generation)
 }
 
 func grantText(g lease.Grant) string {

@@ -186,9 +186,10 @@ func (r *run) checkGivenBack(no uint64, now time.Time) {
 	if c == nil || c.pending() || c.busy || no <= c.beats {
 		return
 	}
+	last := r.table.generations()
 	var missing []string
 	for name, n := range c.rows {
-		if !n.in(r.table.leases[name]) {
+		if n.Shard.Generation >= last[StreamOf(name)] && !n.in(r.table.leases[name]) {
 			missing = append(missing, name)
 		}
 	}

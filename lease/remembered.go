@@ -100,6 +100,9 @@ func (m *mirror) overtakes(n Remembered) bool {
 
 // remade reports whether a row is not the one that was known, but was made anew.
 func remade(was, now Shard) bool {
+	if was.Generation != now.Generation && was.known() && now.known() {
+		return true
+	}
 	return !was.Created.IsZero() && !now.Created.IsZero() && !was.Created.Equal(now.Created)
 }
 
@@ -183,9 +186,35 @@ func (m *mirror) children() map[string][]string {
 	return out
 }
 
-// joined are the rows of two views, of which the second is newer.
+// generations are, for each stream, that of its leases, as far as their shards are known.
+func (m *mirror) generations() map[string]int64 {
+	out := map[string]int64{}
+	for name, l := range m.leases {
+		out[StreamOf(name)] = max(out[StreamOf(name)], l.Shard.Generation)
+	}
+	return out
+}
+
+// generations are, for each stream, that of the leases that were made last.
+func generations(views ...map[string]Remembered) map[string]int64 {
+	out := map[string]int64{}
+	for _, rows := range views {
+		for name, n := range rows {
+			out[StreamOf(name)] = max(out[StreamOf(name)], n.Shard.Generation)
+		}
+	}
+	return out
+}
+
+// joined are the rows of two views, of which the second is newer. What they know of
+// leases that were removed by hand since is left out.
 func joined(old, rows map[string]Remembered) map[string]Remembered {
+	last := generations(old, rows)
+	current := func(name string, n Remembered) bool { return n.Shard.Generation == last[StreamOf(name)] }
 	out := maps.Clone(old)
+	maps.DeleteFunc(out, func(name string, n Remembered) bool { return !current(name, n) })
+	rows = maps.Clone(rows)
+	maps.DeleteFunc(rows, func(name string, n Remembered) bool { return !current(name, n) })
 	for name, n := range rows {
 		was, known := out[name]
 		if known {

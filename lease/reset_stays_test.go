@@ -2,6 +2,7 @@ package lease_test
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"time"
 
@@ -72,6 +73,41 @@ func TestAResetByHandIsNotUndoneByWhatWorkersRemember(t *testing.T) {
 	}
 }
 
+// A worker that was away meanwhile knows the leases as they were before, and comes back
+// when the state that tells of the reset is lost.
+func TestAResetIsNotUndoneByAWorkerThatWasAway(t *testing.T) {
+	for _, early := range []bool{false, true} {
+		forgetful(t, 3, func(t *testing.T, w *world, forget func()) {
+			a, b := w.start("a"), w.start("b")
+			wait(3 * time.Second)
+			a.gate.set(true)
+			wait(3 * time.Second) // its runners have returned
+			before := w.count("shard-000")
+			w.pause(true)
+			wait(time.Second)
+			w.anew()
+			wait(time.Second)
+			w.pause(false)
+			wait(time.Second)
+			b.gate.set(early)
+			forget()
+			a.gate.set(false)
+			wait(300 * time.Millisecond)
+			b.gate.set(false)
+			wait(4 * time.Second)
+			if n := len(w.owners()); n != 3 {
+				t.Errorf("%d of 3 leases have a runner", n)
+			}
+			for _, id := range []string{"shard-000", "shard-001", "shard-002"} {
+				s := w.lastStart(id)
+				if from, _ := strconv.ParseUint(string(s.from.Sequence), 10, 64); from > before/2 {
+					t.Errorf("a comes first: %v: %s was at %d, reset, and goes on at %v after a loss", early, id, before, s.from)
+				}
+			}
+		})
+	}
+}
+
 func testResetStays(t *testing.T, w *world, reset func(*world), forget func(), deaf time.Duration) {
 	w.deaf = deaf > 0
 	for _, name := range []string{"a", "b"} {
@@ -85,18 +121,13 @@ func testResetStays(t *testing.T, w *world, reset func(*world), forget func(), d
 		})
 	}
 	wait(3 * time.Second)
-	pause := func(on bool) {
-		if err := w.store.Pause(t.Context(), checkpoint.Scope{Group: "billing"}, on); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pause(true)
+	w.pause(true)
 	wait(time.Second)
 	reset(w)
 	wait(time.Second)
 	forget()
 	wait(4 * time.Second)
-	pause(false)
+	w.pause(false)
 	wait(2 * time.Second)
 	if n := len(w.owners()); n != 3 {
 		t.Errorf("%d of 3 leases have a runner", n)

@@ -60,6 +60,10 @@ var (
 	// ErrChanged means that the lease was acquired or reset, or its shard handled to
 	// its end, since the caller looked.
 	ErrChanged = errors.New("lease was acquired, reset or ended since")
+	// ErrRefused means that the store answers, and does not let the caller do this:
+	// a password is missing or wrong, or the user lacks a permission. A manager that
+	// has not joined yet ends with it at once; later it tries again.
+	ErrRefused = errors.New("the store refuses")
 	// ErrVersion means that the state was written by a newer version.
 	ErrVersion = errors.New("group state is of a newer version")
 )

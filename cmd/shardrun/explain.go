@@ -17,6 +17,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/shardrun/shardrun/internal/awserr"
+	"github.com/shardrun/shardrun/internal/rediskeys"
 	"github.com/shardrun/shardrun/lease"
 )
 
@@ -28,6 +29,9 @@ func explain(err error) error {
 	}
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted")
+	}
+	if _, away := errors.AsType[*rediskeys.UnreachableError](err); away {
+		return fmt.Errorf("%w (is Redis running, and is --redis right?)", err)
 	}
 	text := plainError(err)
 	if helps := hint(err); helps != "" {

@@ -28,6 +28,9 @@ type redisError struct {
 }
 
 func (e *redisError) Error() string {
+	if refused, ok := errors.AsType[*rediskeys.RefusedError](e.err); ok {
+		return fmt.Sprintf("Redis at %s refuses: %v", e.addr, refused)
+	}
 	return fmt.Sprintf("no Redis answers at %s (start one, or use the address of shardrun serve --redis-listen): %v", e.addr, e.err)
 }
 
@@ -47,6 +50,10 @@ func openRedis(ctx context.Context, address string) (*redisStore, error) {
 	}
 	client := parsed.Client()
 	if err := client.Ping(ctx).Err(); err != nil {
+		err = rediskeys.Explain(err, client, "", true)
+		if away, ok := errors.AsType[*rediskeys.UnreachableError](err); ok {
+			err = away.Err // the text says so
+		}
 		return nil, errors.Join(&redisError{parsed.String(), err}, client.Close())
 	}
 	store, err := leaseredis.New(leaseredis.Config{Client: client})

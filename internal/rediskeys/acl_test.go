@@ -109,6 +109,7 @@ func exercise(ctx context.Context, db *rediskeys.DB, quiet bool) error {
 		},
 		func() error { _, err := call("OK", rediskeys.View, 0, 100, ""); return err },
 		func() error { _, err := call("OK", rediskeys.Load, "S/1"); return err },
+		func() error { _, err := db.Info(ctx, group); return err },
 		func() error { return hears(ctx, db, quiet) },
 	} {
 		if err := step(); err != nil {
@@ -155,6 +156,9 @@ func hears(ctx context.Context, db *rediskeys.DB, quiet bool) error {
 func TestEachPermissionIsNeededAndNoMore(t *testing.T) {
 	t.Parallel()
 	everywhere, _ := rules(t)
+	if text := strings.Join(everywhere, " "); !strings.HasSuffix(text, " ~{billing}:* &{billing}:* "+rediskeys.Rights) {
+		t.Errorf("errors tell of other permissions than SECURITY.md: %s", rediskeys.Rights)
+	}
 	try := func(t *testing.T, rules []string, quiet bool) error {
 		o := allow(redistest.Start(t), "billing", rules)
 		client := redis.NewClient(o)

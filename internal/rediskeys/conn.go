@@ -49,6 +49,8 @@ type DB struct {
 	scripts      []program
 	timeout      time.Duration
 	acks         int
+	// answered is whether a script was answered ever.
+	answered atomic.Bool
 	// channels is how changes are announced, a channels.
 	channels atomic.Int32
 }
@@ -121,6 +123,7 @@ func (c *conns) single(o redis.Options, timeout time.Duration, size int) {
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = timeout, timeout, timeout
 	o.PoolSize, o.PoolTimeout, o.PipelinePoolSize = size, timeout, -1
 	o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns = 0, 0, 0
+	o.OnConnect = greeted(o.OnConnect)
 	o.DisableIdentity = true // else each connection asks for what a user of least rights may not
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	if o.Dialer == nil {
@@ -137,6 +140,7 @@ func (c *conns) cluster(o redis.ClusterOptions, timeout time.Duration, size int)
 	o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns = 0, 0, 0
 	o.ReadOnly, o.RouteByLatency, o.RouteRandomly = false, false, false
 	o.DisableRoutingPolicies = true // they ask for COMMAND, with each call where it is not allowed
+	o.OnConnect = greeted(o.OnConnect)
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	if o.Dialer == nil {

@@ -33,18 +33,10 @@ func (db *DB) Run(ctx context.Context, s Script, group, incarnation string, args
 	}
 	v, err := c.run(ctx, db.scripts[s], Keys(group), argv, acks, db.timeout)
 	if err != nil {
-		return Reply{}, explained(err, c.client)
+		return Reply{}, Explain(err, c.client, group, !db.answered.Load())
 	}
+	db.answered.Store(true)
 	return ParseReply(v)
-}
-
-// explained says what an error of the wrong kind of client means.
-func explained(err error, c redis.UniversalClient) error {
-	_, cluster := c.(*redis.ClusterClient)
-	if _, moved := redis.IsMovedError(err); moved && !cluster {
-		return fmt.Errorf("the server is a node of a Redis Cluster, use a *redis.ClusterClient: %w", err)
-	}
-	return err
 }
 
 // run calls a script by its hash, and by its text where the server does not

@@ -31,7 +31,7 @@ func (db *DB) Watch(ctx context.Context, group string, notify func()) error {
 	if !stop() {
 		<-ended
 	}
-	return cmp.Or(ctx.Err(), err)
+	return cmp.Or(ctx.Err(), Explain(err, db.calls.client, group, false))
 }
 
 // line is the connection of a watch. A read is not ended by its context, but by

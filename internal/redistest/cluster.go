@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -25,13 +27,18 @@ type Cluster struct {
 }
 
 // StartCluster starts three primaries, and a replica of each if replicas is
-// set. A primary that is silent for a second is replaced by its replica.
+// set. A primary that is silent for a second is replaced by its replica; without
+// replicas it is waited for, because a machine may have much else to do.
 func StartCluster(t testing.TB, replicas bool, settings ...string) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
+	silence := patient
+	if replicas {
+		silence = time.Second
+	}
 	node := func() *Process {
 		return Start(t, append([]string{
-			"--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0",
+			"--cluster-enabled", "yes", "--cluster-node-timeout", strconv.FormatInt(silence.Milliseconds(), 10), "--repl-diskless-sync-delay", "0",
 		}, settings...)...)
 	}
 	for i := range 3 {

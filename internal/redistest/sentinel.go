@@ -16,8 +16,7 @@ import (
 // MasterName is the name under which a Sentinel set knows its primary.
 const MasterName = "shardrun"
 
-// Sentinels are a primary, its replica, and three sentinels that watch them and
-// promote the replica when the primary is silent for half a second.
+// Sentinels are a primary, its replica, and three sentinels that watch them.
 type Sentinels struct {
 	// Addrs are those of the sentinels.
 	Addrs []string
@@ -25,15 +24,29 @@ type Sentinels struct {
 	Primary, Replica *Process
 
 	sentinels []*Process
+	silence   time.Duration // of the primary, after which its replica is promoted
 }
 
-// StartSentinels starts the set; it returns when the sentinels know of each
-// other and of the replica.
-func StartSentinels(t testing.TB) *Sentinels {
+// hasty and patient are for how long a primary may be silent. A machine that has much
+// else to do makes it silent for seconds, and a failover that a test does not mean
+// loses what it wrote.
+const (
+	hasty   = 500 * time.Millisecond
+	patient = time.Minute
+)
+
+// StartSentinels starts the set; it returns when the sentinels know of each other and
+// of the replica. With failover they promote the replica soon when the primary is
+// silent, else not as long as a test takes.
+func StartSentinels(t testing.TB, failover bool) *Sentinels {
 	t.Helper()
 	primary := Start(t)
 	replica := StartReplica(t, primary)
-	s := StartSentinelsOf(t, primary)
+	silence := patient
+	if failover {
+		silence = hasty
+	}
+	s := startSentinels(t, primary, silence)
 	s.Replica = replica
 	for _, addr := range s.Addrs {
 		c := redis.NewSentinelClient(&redis.Options{Addr: addr})
@@ -49,10 +62,15 @@ func StartSentinels(t testing.TB) *Sentinels {
 	return s
 }
 
-// StartSentinelsOf starts three sentinels that watch a server.
+// StartSentinelsOf starts three sentinels that watch a server without a replica.
 func StartSentinelsOf(t testing.TB, primary *Process) *Sentinels {
 	t.Helper()
-	s := &Sentinels{Primary: primary}
+	return startSentinels(t, primary, patient)
+}
+
+func startSentinels(t testing.TB, primary *Process, silence time.Duration) *Sentinels {
+	t.Helper()
+	s := &Sentinels{Primary: primary, silence: silence}
 	for range 3 {
 		p := s.sentinel(t)
 		s.sentinels, s.Addrs = append(s.sentinels, p), append(s.Addrs, p.Addr)
@@ -78,8 +96,8 @@ func (s *Sentinels) sentinel(t testing.TB) *Process {
 		t.Fatal(err)
 	}
 	text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\n"+
-		"sentinel monitor %s 127.0.0.1 %s 2\nsentinel down-after-milliseconds %[3]s 500\nsentinel failover-timeout %[3]s 3000\n",
-		port, dir, MasterName, primary)
+		"sentinel monitor %s 127.0.0.1 %s 2\nsentinel down-after-milliseconds %[3]s %[5]d\nsentinel failover-timeout %[3]s 3000\n",
+		port, dir, MasterName, primary, s.silence.Milliseconds())
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func TestACluster(t *testing.T) {
 
 func TestRealServersAnswer(t *testing.T) {
 	t.Parallel()
-	s := redistest.StartSentinels(t)
+	s := redistest.StartSentinels(t, false)
 	plain := redistest.Start(t, "--requirepass", "secret")
 	cluster := redistest.StartCluster(t, false)
 	for _, address := range []string{

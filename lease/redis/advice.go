@@ -35,7 +35,7 @@ func advice(info map[string]string) []note {
 			"): leases and positions are lost then, and records handled again; set maxmemory-policy to noeviction")
 	}
 	if info["aof_enabled"] == "0" {
-		add(zapcore.InfoLevel, "Redis keeps no append-only file: when it restarts, positions since its last snapshot are lost, "+
+		add(zapcore.WarnLevel, "Redis keeps no append-only file: when it restarts, positions since its last snapshot are lost, "+
 			"or all if it keeps none, and records handled again; set appendonly to yes")
 	}
 	return out
@@ -61,11 +61,16 @@ func (s *Store) inspect(ctx context.Context, group string) {
 	info, err := s.db.Info(ctx, group)
 	if err != nil {
 		if _, refused := errors.AsType[redis.Error](err); refused {
-			s.log.Debug("the server's settings are not looked at: it refuses INFO", zap.Error(err))
+			s.tell(group, []note{{zapcore.WarnLevel, "Redis refuses INFO, so these could not be checked: whether it is a replica, its version, " +
+				"appendonly and maxmemory-policy, by which the group's state can be lost; give the user +info"}})
 		}
 		return
 	}
-	notes := advice(info)
+	s.tell(group, advice(info))
+}
+
+// tell logs notes that were not there the time before.
+func (s *Store) tell(group string, notes []note) {
 	s.mu.Lock()
 	before := s.notes
 	s.notes = notes

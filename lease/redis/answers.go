@@ -12,6 +12,14 @@ import (
 	"github.com/shardrun/shardrun/lease"
 )
 
+// reached is the error of a call that got no answer of its script.
+func reached(err error) error {
+	if _, refused := errors.AsType[*rediskeys.RefusedError](err); refused {
+		return fmt.Errorf("%w: %w", lease.ErrRefused, err)
+	}
+	return err
+}
+
 // refusal is the error of a status that a whole call was answered with.
 func refusal(r rediskeys.Reply) error {
 	switch r.Status {

@@ -112,7 +112,7 @@ func goesOn(t *testing.T, client goredis.UniversalClient, over string, happen fu
 
 func TestManagersGoOnOverAFailoverOfSentinel(t *testing.T) {
 	t.Parallel()
-	s := redistest.StartSentinels(t)
+	s := redistest.StartSentinels(t, true)
 	client := goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: redistest.MasterName, SentinelAddrs: s.Addrs})
 	t.Cleanup(func() { _ = client.Close() }) // after the managers, which are cleaned up before
 	goesOn(t, client, "the death of the primary", s.Primary.Kill)

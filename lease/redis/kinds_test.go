@@ -119,7 +119,7 @@ func TestTLSIsVerified(t *testing.T) {
 
 func TestOnSentinel(t *testing.T) {
 	t.Parallel()
-	s := redistest.StartSentinels(t)
+	s := redistest.StartSentinels(t, false)
 	t.Run("NewFailoverClient", func(t *testing.T) {
 		t.Parallel()
 		conform(t, goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: redistest.MasterName, SentinelAddrs: s.Addrs}))

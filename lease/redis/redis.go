@@ -101,6 +101,7 @@ func On(db *rediskeys.DB, log *zap.Logger) *Store {
 // call runs a script whose answer must be OK.
 func (s *Store) call(ctx context.Context, op string, script rediskeys.Script, scope checkpoint.Scope, args ...any) (rediskeys.Reply, error) {
 	reply, err := s.db.Run(ctx, script, scope.Group, scope.Incarnation, args...)
+	err = reached(err)
 	if err == nil && reply.Status != "OK" {
 		err = refusal(reply)
 	}
@@ -151,7 +152,7 @@ func (s *Store) View(ctx context.Context, group string) (lease.View, error) {
 			whole, base = lease.View{}, ""
 			continue
 		case err != nil:
-			return lease.View{}, fmt.Errorf("view group %q: %w", group, err)
+			return lease.View{}, fmt.Errorf("view group %q: %w", group, reached(err))
 		case reply.Status == "NONE":
 			return lease.View{}, nil
 		case reply.Status == "LOST":

@@ -9,6 +9,20 @@ func leaseMutants() []Mutant {
 		lua     = "internal/rediskeys/lua/"
 	)
 	return []Mutant{{
+		Name:   "send-scripts-before-the-log-in-is-known",
+		File:   "internal/rediskeys/refused.go",
+		Old:    "redis.HasErrorPrefix(err, \"NOAUTH\") {",
+		New:    "redis.HasErrorPrefix(err, \"NOAUTH\") && false {",
+		Breaks: "a password that is missing is asked for",
+		Test:   Test{redis, "TestARedisThatRefusesEndsAWorkerAtItsStart/no_password"},
+	}, {
+		Name:   "try-to-join-where-it-is-refused",
+		File:   "lease/beat.go",
+		Old:    "(!now.Before(r.joinBy) || errors.Is(err, ErrRefused))",
+		New:    "!now.Before(r.joinBy)",
+		Breaks: "a worker that Redis refuses ends at once",
+		Test:   Test{redis, "TestARedisThatRefusesEndsAWorkerAtItsStart/no_permission"},
+	}, {
 		Name:   "drop-the-token-check",
 		File:   lua + "checkpoint.lua",
 		Old:    "  if o[1] ~= token then\n",

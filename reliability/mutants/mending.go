@@ -11,6 +11,20 @@ func mendingMutants() []Mutant {
 	mini := func(name string) Test { return Test{"./lease/redis", "TestOnMiniredis/" + name} }
 	model := Test{"./lease", "TestTheStoresAreOneModel"}
 	return []Mutant{{
+		Name:   "keep-the-rows-of-leases-before-a-reset",
+		File:   lua + "seed.lua",
+		Old:    "      if stream_of(all[k]) == stream then remove(all[k]) end\n",
+		New:    "",
+		Breaks: "a stream that was reset is not at its end again after a loss",
+		Test:   mini("of_seeds_from_before_a_reset"),
+	}, {
+		Name:   "take-seeds-of-leases-before-a-reset",
+		File:   lua + "seed.lua",
+		Old:    "  if have and gen <= tonumber(have) then return gen < tonumber(have) end\n",
+		New:    "  if have and gen <= tonumber(have) then return false end\n",
+		Breaks: "a stream that was reset is not at its end again after a loss",
+		Test:   mini("of_seeds_from_before_a_reset"),
+	}, {
 		Name:   "grant-leases-before-the-seeds-are-in",
 		File:   lua + "acquire.lua",
 		Old:    "  if group.syncing then return { 'SYNCING' } end\n",

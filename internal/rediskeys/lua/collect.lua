@@ -23,8 +23,8 @@ local function collect(lease)
   end
   remove(lease)
   if deleted then
-    local stream = string.match(lease, '^[^/]*')
-    redis.call('HDEL', M, 'ready:' .. stream, 'set:' .. stream)
+    local stream = stream_of(lease)
+    redis.call('HDEL', M, 'ready:' .. stream, 'set:' .. stream, 'gen:' .. stream)
   end
   return 'OK'
 end

@@ -29,6 +29,7 @@ if begun ~= set then
     end
   end
   redis.call('HSET', M, 'set:' .. stream, set)
+  redis.call('HSETNX', M, 'gen:' .. stream, num(millis)) -- that of seeds stays
 end
 for k = 9, #ARGV, 4 do
   local name, children = ARGV[k], names_of(ARGV[k + 3])

@@ -7,6 +7,8 @@
 --        session time by a beat, and the new group by a beat that says LOST
 --
 -- m  hash: v inc seq vt last ttl paused set:<stream> ready:<stream>
+--    gen:<stream> the generation of the stream's leases: when the first of them were
+--    made, in ms, 0 when that is not known
 --    lost 1 when this incarnation was made because the one before was lost,
 --    sync the session time until which it takes seeds and grants nothing,
 --    floor the change up to which removals are forgotten,
@@ -84,6 +86,8 @@ local function bury(subject)
 end
 
 local function announce() redis.call(ARGV[1], ARGV[2], redis.call('HGET', M, 'seq')) end
+
+local function stream_of(lease) return string.match(lease, '^[^/]*') end
 
 local function session_of(token) return string.match(token, '^[^#]*') end
 
@@ -216,8 +220,17 @@ local function absorbed(lease)
   describe(lease, d)
 end
 
+-- dated decodes the d value of a new row, which is of the generation of its stream's
+-- leases.
+local function dated(lease, d)
+  local made, gen = cjson.decode(d), tonumber(redis.call('HGET', M, 'gen:' .. stream_of(lease)) or '0')
+  if gen > 0 then made.gen = gen end
+  return made
+end
+
 local function insert(lease, d, c)
-  if redis.call('HSETNX', D, lease, d) == 0 then return end
+  if redis.call('HGET', D, lease) then return end
+  describe(lease, dated(lease, d))
   redis.call('HSET', C, lease, c)
   redis.call('HSET', O, lease, '|0||0||')
   touch(lease)

@@ -58,6 +58,22 @@ local function merge(lease, o, c, d, r)
   if table.concat(o, '|') .. table.concat(c, '|') ~= was then touch(lease) end
 end
 
+-- outdated tells whether a seed is of leases that were removed by hand before those
+-- that other seeds know. It drops the rows of all seeds that it shows to be so.
+local function outdated(lease, d)
+  local stream, gen = stream_of(lease), d.gen or 0
+  local have = redis.call('HGET', M, 'gen:' .. stream)
+  if have and gen <= tonumber(have) then return gen < tonumber(have) end
+  redis.call('HSET', M, 'gen:' .. stream, num(gen))
+  if have then
+    local all = redis.call('HGETALL', D)
+    for k = 1, #all, 2 do
+      if stream_of(all[k]) == stream then remove(all[k]) end
+    end
+  end
+  return false
+end
+
 local k = 6
 while k <= #ARGV do
   local lease, r = ARGV[k], {
@@ -67,8 +83,11 @@ while k <= #ARGV do
   for flag in string.gmatch(ARGV[k + 4], '[^,]+') do r.flags[#r.flags + 1] = flag end
   for n = k + 8, k + 7 + 2 * tonumber(ARGV[k + 7]) do r.inherited[#r.inherited + 1] = ARGV[n] end
   k = k + 8 + #r.inherited
+  local old = outdated(lease, r.d)
   local o, c, d = owner(lease), handled(lease), shard(lease)
-  if o and c and d then
+  if old then
+    -- It says nothing of the leases that there are.
+  elseif o and c and d then
     merge(lease, o, c, d, r)
   else
     if r.epoch ~= '0' or r.c[1] == '2' then r.d.parents = nil end
