@@ -87,6 +87,7 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 		r.log.Warn("the store lost its latest writes; reading the whole table", zap.Error(err))
 		r.events.tell(Event{Kind: EventWritesLost, Err: err})
 		r.recall.again()
+		r.keepStarts()
 		r.good, r.stamp = 0, 0
 		r.reread()
 		r.beatDue = now
@@ -126,7 +127,7 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 		r.recall = nil // what was remembered is there, or too late
 	}
 	r.superseded = time.Time{}
-	r.named, r.good, r.stamp, r.seen = true, no, v.Stamp, v.Through
+	r.named, r.good, r.stamp, r.asOf, r.seen = true, no, v.Stamp, v.Stamp, v.Through
 	r.table.apply(v, now)
 	for _, name := range v.Gone {
 		r.forget(name)

@@ -18,7 +18,7 @@ func (r *run) createStreams(now time.Time) {
 	if r.hold {
 		r.tellHeld()
 		for _, c := range r.streams {
-			c.seen = nil
+			c.seen, c.was = nil, nil // what a reset by hand makes is not from before it
 		}
 		return
 	}
@@ -40,7 +40,7 @@ func (r *run) createStreams(now time.Time) {
 		if r.mayHaveRead(stream) {
 			discover, halt = r.cfg.Rediscover, r.cfg.HaltOnLoss
 		}
-		scope, session := r.scope, r.session
+		scope, session, was := r.scope, r.session, c.was
 		r.calls.Go(func() {
 			if has {
 				if err := r.incomplete(scope, stream); err != nil {
@@ -48,7 +48,7 @@ func (r *run) createStreams(now time.Time) {
 					return
 				}
 			}
-			rows, err := r.createStream(scope, session, stream, discover, halt)
+			rows, err := r.createStream(scope, session, stream, discover, halt, was)
 			r.inbox.post(func() { r.created(stream, rows, err, time.Now()) })
 		})
 	}
@@ -93,9 +93,10 @@ func (r *run) incomplete(scope checkpoint.Scope, stream string) error {
 }
 
 // createStream lists the shards and makes their leases; it blocks. With halt it
-// makes none when some have to be made anew.
+// makes none when some have to be made anew. Those in was go on there.
 func (r *run) createStream(
 	scope checkpoint.Scope, session, stream string, discover func(context.Context, string) ([]Row, error), halt bool,
+	was map[string]checkpoint.Position,
 ) ([]Row, error) {
 	rows, err := discover(r.ctx, stream)
 	if err != nil {
@@ -123,6 +124,8 @@ func (r *run) createStream(
 			return nil, &UnrestoredError{Stream: stream, Leases: names, Kept: kept}
 		}
 	}
+	rows = slices.Clone(rows)
+	goOn(rows, was)
 	return rows, r.cfg.Store.Create(ctx, scope, Create{Session: session, Stream: stream, Rows: rows})
 }
 
@@ -173,9 +176,11 @@ func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 	case err == nil:
 		r.log.Info("leases created", zap.String("stream", stream), zap.Int("leases", len(rows)))
 		r.events.tell(Event{Kind: EventCreated, Stream: stream, Leases: len(rows)})
+		c.was = nil
 		c.tries, c.due = 0, now.Add(r.ttl/3)
 		r.beatSoon(now)
 	case errors.Is(err, ErrExists):
+		c.was = nil
 		c.tries, c.due = 0, now.Add(r.ttl/3)
 		r.beatSoon(now)
 	case errors.Is(err, ErrHeld), errors.Is(err, ErrSyncing), errors.Is(err, ErrReset), errors.Is(err, ErrStateLost), errors.Is(err, ErrExpired):

@@ -117,7 +117,7 @@ func (m *Memory) beat(group string, b Beat) (_ View, wake []func(), err error) {
 		// seeds.
 		void := t
 		t = newTable(b.NewIncarnation, b.TTL, m.millis())
-		t.paused, t.resumed = void.paused, void.resumed
+		t.paused, t.byHand = void.paused, void.byHand
 		t.lose(void.incarnation)
 		m.groups[group] = t
 		return View{Incarnation: t.incarnation}, nil, ErrStateLost

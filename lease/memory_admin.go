@@ -20,7 +20,7 @@ func (m *Memory) Mark(ctx context.Context, scope checkpoint.Scope, mark Mark) er
 func (m *Memory) Pause(ctx context.Context, scope checkpoint.Scope, on bool) error {
 	return m.with(ctx, scope, func(t *table) error {
 		t.announce = t.announce || t.paused != on
-		t.paused, t.resumed = on, !on
+		t.paused, t.byHand = on, true
 		return nil
 	})
 }

@@ -78,17 +78,17 @@ func (t *table) seed(s Seed) error {
 	if !t.syncing() || s.From == t.void {
 		return ErrSeeded
 	}
-	if s.Paused && !t.resumed {
-		t.paused = true
+	if !t.byHand && (s.AsOf > t.asOf || s.AsOf == t.asOf && s.Paused) {
+		t.paused, t.asOf = s.Paused, s.AsOf
 	}
 	for _, n := range s.Rows {
 		if t.outdated(n) {
 			continue
 		}
 		if r := t.rows[n.Name]; r != nil {
-			t.merge(r, n)
+			t.merge(r, n, s.AsOf)
 		} else {
-			t.remember(n)
+			t.remember(n, s.AsOf)
 		}
 	}
 	t.announce = true
@@ -114,9 +114,9 @@ func (t *table) outdated(n Remembered) bool {
 }
 
 // remember makes a row from a seed.
-func (t *table) remember(n Remembered) {
+func (t *table) remember(n Remembered, asOf int64) {
 	n.Shard = n.Shard.clone()
-	r := &row{epoch: n.Epoch, entry: n.Entry.Clone(), weight: n.Weight, flags: n.Flags, shard: n.Shard, seeded: true}
+	r := &row{epoch: n.Epoch, entry: n.Entry.Clone(), weight: n.Weight, flags: n.Flags, shard: n.Shard, seeded: true, asOf: asOf}
 	if r.epoch > 0 || r.entry.Position.IsEnd() {
 		r.shard.Parents = nil
 	}
@@ -125,9 +125,16 @@ func (t *table) remember(n Remembered) {
 }
 
 // merge takes another seed of a row.
-func (t *table) merge(r *row, n Remembered) {
+func (t *table) merge(r *row, n Remembered, asOf int64) {
 	epoch, at, weight, flags, stateful := r.epoch, r.entry, r.weight, r.flags, r.stateful()
+	better := newer(Remembered{Epoch: r.epoch, Entry: r.entry}, n)
 	r.epoch = max(r.epoch, n.Epoch)
+	if paused := marked(n.Flags, FlagPaused); asOf > r.asOf && paused != marked(r.flags, FlagPaused) {
+		r.flags = remark(r.flags, FlagPaused, !paused)
+	} else if asOf < r.asOf {
+		n.Flags = remark(n.Flags, FlagPaused, true)
+	}
+	r.asOf = max(r.asOf, asOf)
 	for flag := range strings.SplitSeq(n.Flags, ",") {
 		if flag != "" && !marked(r.flags, flag) {
 			r.flags = strings.TrimPrefix(r.flags+","+flag, ",")
@@ -141,7 +148,7 @@ func (t *table) merge(r *row, n Remembered) {
 	if r.shard.Created.IsZero() {
 		r.shard.Created = n.Shard.Created
 	}
-	if newer(r.entry, n.Entry) {
+	if better {
 		r.entry = n.Entry.Clone()
 	}
 	r.weight = cmp.Or(r.weight, n.Weight)
@@ -155,12 +162,17 @@ func (t *table) merge(r *row, n Remembered) {
 }
 
 // newer reports whether a seed replaces the position that another left. The end of
-// a shard does, as what follows it has begun. Else one with its state does: it
-// would be wrong with the state of another position, or none. Of two starts the
-// earlier one does.
-func newer(old, e checkpoint.Entry) bool {
-	if old.Position.IsEnd() || e.Position.IsEnd() {
+// a shard does, as what follows it has begun. Else one of a later epoch does, which
+// somebody had after the other, or which a reset by hand made. Of one epoch one with its
+// state does: it would be wrong with the state of another position, or none. Of two
+// starts the earlier one does.
+func newer(was, n Remembered) bool {
+	old, e := was.Entry, n.Entry
+	switch {
+	case old.Position.IsEnd() || e.Position.IsEnd():
 		return !old.Position.IsEnd()
+	case was.Epoch != n.Epoch:
+		return n.Epoch > was.Epoch
 	}
 	have, has := old.State != nil || old.Inherited != nil, e.State != nil || len(e.Inherited) > 0
 	if have != has {

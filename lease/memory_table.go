@@ -31,7 +31,8 @@ type table struct {
 	sync        int64  // until when it takes seeds and grants nothing
 	void        string // the incarnation of which it takes none
 	paused      bool   // by hand
-	resumed     bool   // by hand, in this incarnation
+	byHand      bool   // paused or resumed by hand, in this incarnation
+	asOf        int64  // of the seed that said whether it is paused
 	ttl         int64  // milliseconds
 	seq         uint64
 	vt, last    int64 // session time, and the clock when it was stored
@@ -71,6 +72,7 @@ type row struct {
 	shard       Shard
 	flags       string // with commas between them
 	seeded      bool
+	asOf        int64 // of the seed that said whether it is paused
 }
 
 type member struct {

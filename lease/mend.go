@@ -20,10 +20,12 @@ const maxGeneration = 1e14 - 1
 //
 // A row of a later generation of its stream's leases (Shard.Generation) wins over all
 // rows of earlier ones, also of other shards: the stream was reset by hand since.
-// Within one, a row at the end of its shard wins over all others, and of other rows one that
-// has a state over those that have none; else the higher position wins, and of two
-// starts the earlier. Epochs only rise, flags add up. A row that was acquired once
-// waits for no parents.
+// Within one, a row at the end of its shard wins over all others, then the one of the
+// highest epoch: a reset by hand raises it. Of two of one epoch one that has a state wins
+// over those that have none; else the higher position wins, and of two starts the
+// earlier. Epochs only rise, flags add up, but for the pause by hand: whether there is
+// one says the seed that is as of the latest time. A row that was acquired once waits
+// for no parents.
 //
 // A worker may seed whatever it had seen of the table, complete or not, old or
 // new: all of it was true once. A row that was never acquired is seeded only with
@@ -33,7 +35,10 @@ type Seed struct {
 	From string
 	// Paused says that it was paused by hand.
 	Paused bool
-	Rows   []Remembered
+	// AsOf is when the worker last heard of that, and of the flags of rows: the
+	// Stamp of its last view.
+	AsOf int64
+	Rows []Remembered
 }
 
 // Remembered is a row of the table, as a worker knew it.
@@ -52,6 +57,9 @@ type Remembered struct {
 func (s Seed) Validate() error {
 	if s.From == "" {
 		return errors.New("seed without the incarnation that it is from")
+	}
+	if s.AsOf < 0 {
+		return fmt.Errorf("seed as of %d, it must be a time in µs since 1970", s.AsOf)
 	}
 	for _, r := range s.Rows {
 		if err := r.validate(); err != nil {

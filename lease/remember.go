@@ -22,6 +22,7 @@ const (
 type recall struct {
 	from   string // the incarnation that was lost
 	paused bool   // it was paused by hand
+	asOf   int64  // when that was heard last
 	rows   map[string]Remembered
 	own    map[string]bool // names of rows that ran here; nobody else knows these as well
 	unsent []string        // names of the rows that the store does not have yet
@@ -46,7 +47,7 @@ func (r *run) remember() {
 	if r.former != nil {
 		rows = joined(r.former.remembered(r.past), rows)
 	}
-	c := &recall{from: r.scope.Incarnation, paused: r.hold}
+	c := &recall{from: r.scope.Incarnation, paused: r.hold, asOf: r.asOf}
 	if was := r.recall; was != nil {
 		rows = joined(was.rows, rows)
 		c.paused = c.paused || was.paused
@@ -97,10 +98,10 @@ func (c *recall) add(t *tenure) {
 	name := t.lease.Name
 	was, known := c.rows[name]
 	n, ok := t.remembered()
-	if !ok || !known || was.Epoch > n.Epoch || remade(was.Shard, n.Shard) || !newer(was.Entry, n.Entry) {
+	if !ok || !known || was.Epoch > n.Epoch || remade(was.Shard, n.Shard) || !newer(was, n) {
 		return
 	}
-	was.Entry = n.Entry
+	was.Entry, was.Epoch = n.Entry, max(was.Epoch, n.Epoch)
 	c.rows[name] = was
 	if !slices.Contains(c.unsent, name) {
 		c.unsent = append(c.unsent, name)
@@ -109,7 +110,7 @@ func (c *recall) add(t *tenure) {
 
 // next is the next call's part.
 func (c *recall) next() Seed {
-	s, size := Seed{From: c.from, Paused: c.paused}, 0
+	s, size := Seed{From: c.from, Paused: c.paused, AsOf: c.asOf}, 0
 	for _, name := range c.unsent {
 		n := c.rows[name]
 		if len(s.Rows) == seedRows || len(s.Rows) > 0 && size+n.size() > seedBytes {

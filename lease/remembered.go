@@ -218,7 +218,7 @@ func joined(old, rows map[string]Remembered) map[string]Remembered {
 	for name, n := range rows {
 		was, known := out[name]
 		if known {
-			if !newer(was.Entry, n.Entry) {
+			if !newer(was, n) {
 				n.Entry = was.Entry
 			}
 			n.Epoch, n.Weight, n.Flags = max(n.Epoch, was.Epoch), cmp.Or(n.Weight, was.Weight), cmp.Or(n.Flags, was.Flags)
@@ -255,5 +255,5 @@ func (r Remembered) in(l *Lease) bool {
 	if l.Stateful {
 		have.State = []byte{}
 	}
-	return !newer(have, r.Entry)
+	return !newer(Remembered{Epoch: l.Epoch, Entry: have}, r)
 }

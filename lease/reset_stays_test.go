@@ -77,35 +77,44 @@ func TestAResetByHandIsNotUndoneByWhatWorkersRemember(t *testing.T) {
 // when the state that tells of the reset is lost.
 func TestAResetIsNotUndoneByAWorkerThatWasAway(t *testing.T) {
 	for _, early := range []bool{false, true} {
-		forgetful(t, 3, func(t *testing.T, w *world, forget func()) {
-			a, b := w.start("a"), w.start("b")
-			wait(3 * time.Second)
-			a.gate.set(true)
-			wait(3 * time.Second) // its runners have returned
-			before := w.count("shard-000")
-			w.pause(true)
-			wait(time.Second)
-			w.anew()
-			wait(time.Second)
-			w.pause(false)
-			wait(time.Second)
-			b.gate.set(early)
-			forget()
-			a.gate.set(false)
-			wait(300 * time.Millisecond)
-			b.gate.set(false)
-			wait(4 * time.Second)
-			if n := len(w.owners()); n != 3 {
-				t.Errorf("%d of 3 leases have a runner", n)
+		for what, reset := range map[string]func(*world){"the stream": (*world).anew, "each lease": (*world).one} {
+			testResetStaysThoughAway(t, reset, early)
+			if t.Failed() {
+				t.Logf("of %s, the one that was away comes first: %v", what, early)
 			}
-			for _, id := range []string{"shard-000", "shard-001", "shard-002"} {
-				s := w.lastStart(id)
-				if from, _ := strconv.ParseUint(string(s.from.Sequence), 10, 64); from > before/2 {
-					t.Errorf("a comes first: %v: %s was at %d, reset, and goes on at %v after a loss", early, id, before, s.from)
-				}
-			}
-		})
+		}
 	}
+}
+
+func testResetStaysThoughAway(t *testing.T, reset func(*world), early bool) {
+	forgetful(t, 3, func(t *testing.T, w *world, forget func()) {
+		a, b := w.start("a"), w.start("b")
+		wait(3 * time.Second)
+		a.gate.set(true)
+		wait(3 * time.Second) // its runners have returned
+		before := w.count("shard-000")
+		w.pause(true)
+		wait(time.Second)
+		reset(w)
+		wait(time.Second)
+		w.pause(false)
+		wait(time.Second)
+		b.gate.set(early)
+		forget()
+		a.gate.set(false)
+		wait(300 * time.Millisecond)
+		b.gate.set(false)
+		wait(4 * time.Second)
+		if n := len(w.owners()); n != 3 {
+			t.Errorf("%d of 3 leases have a runner", n)
+		}
+		for _, id := range []string{"shard-000", "shard-001", "shard-002"} {
+			s := w.lastStart(id)
+			if from, _ := strconv.ParseUint(string(s.from.Sequence), 10, 64); from > before/2 {
+				t.Errorf("%s was at %d, reset, and goes on at %v after a loss", id, before, s.from)
+			}
+		}
+	})
 }
 
 func testResetStays(t *testing.T, w *world, reset func(*world), forget func(), deaf time.Duration) {
@@ -136,5 +145,40 @@ func testResetStays(t *testing.T, w *world, reset func(*world), forget func(), d
 		if s := w.lastStart(id); s.from.Rank != checkpoint.RankStart {
 			t.Errorf("%s was reset, and goes on at %v after a loss", id, s.from)
 		}
+	}
+}
+
+// Nor is what was let go on by hand paused again by a worker that was away then.
+func TestAResumeIsNotUndoneByAWorkerThatWasAway(t *testing.T) {
+	for what, pause := range map[string]func(*world, bool){
+		"the group": (*world).pause,
+		"a lease":   func(w *world, on bool) { w.pauseOne("shard-001", on) },
+	} {
+		forgetful(t, 3, func(t *testing.T, w *world, forget func()) {
+			a := w.start("a")
+			w.start("b")
+			wait(3 * time.Second)
+			pause(w, true)
+			wait(time.Second)
+			a.gate.set(true)
+			wait(3 * time.Second)
+			pause(w, false)
+			wait(2 * time.Second)
+			forget()
+			a.gate.set(false)
+			wait(5 * time.Second)
+			v, err := w.store.View(t.Context(), "billing")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range v.Leases {
+				if v.Paused || l.Marked(lease.FlagPaused) {
+					t.Errorf("%s was resumed, and %s is paused again", what, l.Name)
+				}
+			}
+			if n := len(w.owners()); n != 3 {
+				t.Errorf("%s was resumed: %d of 3 leases have a runner", what, n)
+			}
+		})
 	}
 }

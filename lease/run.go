@@ -32,6 +32,7 @@ type run struct {
 	sent       uint64       // beats sent, and so the number of the last
 	good       uint64       // the number of the last beat that was answered well, 0 when the view begins anew
 	stamp      int64        // when the store executed it
+	asOf       int64        // when it last executed one that was answered well
 	named      bool         // a beat was answered well: the name is, or was, this worker's
 	applied    uint64       // the number of the last beat that was fully applied
 	partly     []goodAnswer // those after it

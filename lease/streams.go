@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/shardrun/shardrun/checkpoint"
 )
 
 // clockMargin is by how much the clocks of the service and of the store may differ,
@@ -18,6 +20,43 @@ type creation struct {
 	redo  bool      // the leases that are there may not be complete
 	seen  *mirror   // the view in which it was looked whether they are
 	known bool      // the group had leases of it in state that was lost while this worker ran
+	// was is where leases went on that the store had before it lost its latest
+	// writes, and with them perhaps the leases.
+	was map[string]checkpoint.Position
+}
+
+// keepStarts notes where the leases went on, as the store lost its latest writes. One
+// that lost with them that the leases were made has them made anew, but not where
+// their stream is read from by whoever comes to it now.
+func (r *run) keepStarts() {
+	for _, m := range []*mirror{r.former, r.table} {
+		if m == nil {
+			continue
+		}
+		for name, l := range m.leases {
+			c := r.streams[StreamOf(name)]
+			if c == nil {
+				continue
+			}
+			c.known = true
+			if l.Finished() || l.Stateful {
+				continue
+			}
+			if c.was == nil {
+				c.was = map[string]checkpoint.Position{}
+			}
+			c.was[name] = l.Position
+		}
+	}
+}
+
+// goOn has leases that are made anew go on where they did.
+func goOn(rows []Row, was map[string]checkpoint.Position) {
+	for i := range rows {
+		if p, ok := was[rows[i].Name]; ok {
+			rows[i].Position = p
+		}
+	}
 }
 
 // anew begins again in state that was made anew; known says whether there were
@@ -64,10 +103,13 @@ func (c *creation) look(view *mirror) {
 // The mark that the state was lost is not taken off a stream once its leases are made
 // anew. A store that loses its latest writes may lose them once more.
 func (r *run) mayHaveRead(stream string) bool {
+	if c := r.streams[stream]; c != nil && c.known {
+		return true
+	}
 	if !r.stateLost && !r.lost {
 		return false
 	}
-	if c := r.streams[stream]; c != nil && c.known || r.table.started(stream) {
+	if r.table.started(stream) {
 		return true
 	}
 	made, ok := madeAt(stream)

@@ -130,9 +130,12 @@ func greeted(then func(context.Context, *redis.Conn) error) func(context.Context
 				return err
 			}
 		}
-		if err := conn.Ping(ctx).Err(); redis.HasErrorPrefix(err, "NOAUTH") {
-			return err
+		err := conn.Ping(ctx).Err()
+		if _, replied := errors.AsType[redis.Error](err); replied && !redis.HasErrorPrefix(err, "NOAUTH") {
+			return nil // what else there is the call itself is told
 		}
-		return nil // what else there is the call itself is told
+		// A connection on which an answer is yet to come would give each call the answer
+		// to the one before it.
+		return err
 	}
 }

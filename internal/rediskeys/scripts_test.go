@@ -79,7 +79,7 @@ func TestASetThatIsGivenUpTakesNoSeedWithIt(t *testing.T) {
 			t.Fatalf("beat: %s, %v", r.Status, err)
 		}
 		join(t, db, "a", 1)
-		run(t, db, "OK", rediskeys.Seed, "former", 0, "S/seeded", "{}", "1|5|0|0|0|0|0", 7, "", 0, "", 0)
+		run(t, db, "OK", rediskeys.Seed, "former", 0, 0, "S/seeded", "{}", "1|5|0|0|0|0|0", 7, "", 0, "", 0)
 		for i := range 4 {
 			time.Sleep(300 * time.Millisecond)
 			join(t, db, "a", i+2)

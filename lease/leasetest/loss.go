@@ -16,6 +16,8 @@ var lossCases = []testCase{
 	{"a group that was new to one worker was lost to another", testVoid},
 	{"a seeded row goes on where it was", testSeed},
 	{"of seeds that differ the newest counts", testSeedOrder},
+	{"of seeds of two epochs those of the later one count", testSeedEpochs},
+	{"whether there is a pause says the seed as of the latest time", testSeedAsOf},
 	{"of seeds that differ in their states the one with a state counts", testSeedState},
 	{"of seeds from before a reset and since then those since count", testSeedGenerations},
 	{"all leases of a stream are of one generation, and those made anew of a later one", testGenerations},

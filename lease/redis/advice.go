@@ -12,30 +12,27 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// note is something about a server that an operator should know.
-type note struct {
-	level zapcore.Level
-	text  string
-}
+// note is something about a server that an operator should know, as it is logged.
+type note string
 
 // advice reads what a server says of itself (INFO). What it does not say is
 // taken to be well.
 func advice(info map[string]string) []note {
 	var out []note
-	add := func(level zapcore.Level, text string) { out = append(out, note{level, text}) }
+	add := func(text string) { out = append(out, note(text)) }
 	if v := info["redis_version"]; older(v, 6, 2) {
-		add(zapcore.WarnLevel, "Redis "+v+" is older than 6.2, with which this was never run: update it")
+		add("Redis " + v + " is older than 6.2, with which this was never run: update it")
 	}
 	if info["role"] == "slave" {
-		add(zapcore.WarnLevel, "the Redis server is a replica, which takes no writes: connect to its primary, "+info["master_host"]+":"+info["master_port"])
+		add("the Redis server is a replica, which takes no writes: connect to its primary, " + info["master_host"] + ":" + info["master_port"])
 	}
 	// The group's keys never expire, so the volatile policies do not touch them.
 	if p := info["maxmemory_policy"]; p != "" && p != "noeviction" && !strings.HasPrefix(p, "volatile-") {
-		add(zapcore.WarnLevel, "Redis may evict the group's keys when its memory is full (maxmemory-policy is "+p+
+		add("Redis may evict the group's keys when its memory is full (maxmemory-policy is " + p +
 			"): leases and positions are lost then, and records handled again; set maxmemory-policy to noeviction")
 	}
 	if info["aof_enabled"] == "0" {
-		add(zapcore.WarnLevel, "Redis keeps no append-only file: when it restarts, positions since its last snapshot are lost, "+
+		add("Redis keeps no append-only file: when it restarts, positions since its last snapshot are lost, " +
 			"or all if it keeps none, and records handled again; set appendonly to yes")
 	}
 	return out
@@ -61,8 +58,8 @@ func (s *Store) inspect(ctx context.Context, group string) {
 	info, err := s.db.Info(ctx, group)
 	if err != nil {
 		if _, refused := errors.AsType[redis.Error](err); refused {
-			s.tell(group, []note{{zapcore.WarnLevel, "Redis refuses INFO, so these could not be checked: whether it is a replica, its version, " +
-				"appendonly and maxmemory-policy, by which the group's state can be lost; give the user +info"}})
+			s.tell(group, []note{"Redis refuses INFO, so these could not be checked: whether it is a replica, its version, " +
+				"appendonly and maxmemory-policy, by which the group's state can be lost; give the user +info"})
 		}
 		return
 	}
@@ -77,7 +74,7 @@ func (s *Store) tell(group string, notes []note) {
 	s.mu.Unlock()
 	for _, n := range notes {
 		if !slices.Contains(before, n) {
-			s.log.Log(n.level, n.text, zap.String("group", group))
+			s.log.Warn(string(n), zap.String("group", group))
 		}
 	}
 }

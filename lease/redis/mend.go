@@ -99,7 +99,7 @@ func (s *Store) Seed(ctx context.Context, scope checkpoint.Scope, seed lease.See
 		return err
 	}
 	for first := true; first || len(seed.Rows) > 0; first = false {
-		args, n, size := []any{seed.From, flag(seed.Paused)}, 0, 0
+		args, n, size := []any{seed.From, flag(seed.Paused), seed.AsOf}, 0, 0
 		for n < len(seed.Rows) && n < chunkRows && size < chunkBytes {
 			row, states, err := remembered(seed.Rows[n])
 			if err != nil {

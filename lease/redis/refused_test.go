@@ -148,7 +148,10 @@ func TestARedisThatRefusesLaterIsTriedAgain(t *testing.T) {
 	}
 	for range 5 {
 		select {
-		case <-refused:
+		case err := <-refused:
+			if !errors.Is(err, lease.ErrRefused) {
+				t.Errorf("refused: %v", err)
+			}
 		case err := <-done:
 			t.Fatalf("ended with %v", err)
 		}
@@ -166,5 +169,7 @@ func TestARedisThatRefusesLaterIsTriedAgain(t *testing.T) {
 		t.Errorf("logged %d times", n)
 	}
 	stop()
-	<-done
+	if err := <-done; err != nil {
+		t.Errorf("ended with %v", err)
+	}
 }

@@ -9,8 +9,10 @@ if kept then refused = read() end
 if refused then return refused end
 if kept then
   redis.call('HSET', M, 'paused', ARGV[4])
+  redis.call('HDEL', M, 'asof')
   return { 'OK' }
 end
 if group.paused ~= (ARGV[4] == '1') then announce() end
 redis.call('HSET', M, 'paused', ARGV[4])
+redis.call('HDEL', M, 'asof')
 return { 'OK' }

@@ -12,6 +12,7 @@
 --    lost 1 when this incarnation was made because the one before was lost,
 --    sync the session time until which it takes seeds and grants nothing,
 --    floor the change up to which removals are forgotten,
+--    asof when who seeded paused heard of it, absent when it is by hand,
 --    void an incarnation that was begun by workers that knew of no loss
 -- s  zset: session -> deadline in session time
 -- i  hash: session -> k|stamp|n|base|load|JSON, k is the number of the last beat and
