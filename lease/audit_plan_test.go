@@ -99,6 +99,10 @@ func TestAuditDecides(t *testing.T) {
 		"or held by then": {
 			before: "S+ 0 4,S2& 4 8", first: "S2* 4 8,a* 0 2 S,b* 2 4 S", after: "S& 0 4,S2& 4 8",
 		},
+		"of several that are gone the older ones first": {
+			before: "b+ 0 4,a+ 0 4 b,S2& 4 8", first: "S2* 4 8,x* 0 4 a",
+			retire: []string{"b: x a b", "a: x a b"},
+		},
 		"nor one that was born behind the first listing": {
 			before: "S& 0 4,S2& 4 8", first: "S* 0 4,S2* 4 8", after: "S!+ 0 4,S2& 4 8,a 0 2,b 2 4",
 		},

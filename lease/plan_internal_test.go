@@ -85,3 +85,52 @@ func TestThePaceOfPlans(t *testing.T) {
 		t.Errorf("the next tick is %v from now, want the end of the rest", next.Sub(now))
 	}
 }
+
+// A worker takes of the leases that others leave alone no more than it may hold, and
+// what it is acquiring counts as its own.
+func TestWantedLeasesHaveABound(t *testing.T) {
+	const most = 2
+	for acquiring := range most + 1 {
+		r := newRun(Config{TTL: 9 * time.Second, MaxLeases: most}.withDefaults())
+		r.session = "me"
+		now := time.Now()
+		f := Fleet{Sessions: []Session{
+			{ID: "idler", Streams: []string{"s"}, State: StateUp},
+			{ID: "me", Streams: []string{"s"}, State: StateUp, MaxLeases: most},
+		}}
+		var a Assignment
+		for i := range 12 {
+			name := fmt.Sprintf("s/%02d", i)
+			r.table.put(Lease{Name: name, Shard: Shard{StartingHashKey: "0", EndingHashKey: "1"}}, now)
+			if i < acquiring {
+				r.acquiring[name] = true
+				continue
+			}
+			a.Take = append(a.Take, Step{Lease: name, Session: "idler"})
+			r.idle[name] = now.Add(-time.Minute) // for 20 thirds of the lease time
+		}
+		f.Leases = r.fleet(now).Leases
+		if got := r.wanted(newPlanner(f), a, now); len(got) != most-acquiring {
+			t.Errorf("with %d being acquired it wants %v, want %d more", acquiring, got, most-acquiring)
+		}
+		r.cfg.MaxLeases, f.Sessions[1].MaxLeases = 0, 0
+		if got := r.wanted(newPlanner(f), a, now); len(got) <= most {
+			t.Errorf("without a bound it wants %v only", got)
+		}
+	}
+}
+
+// A shard that was ended unread has a row that says nothing but that; what waits for
+// it is planned.
+func TestPlansKnowEndsOfUnknownShards(t *testing.T) {
+	r := newRun(Config{TTL: time.Second}.withDefaults())
+	now := time.Now()
+	r.table.put(Lease{Name: "s/ghost", Position: checkpoint.ShardEnd()}, now)
+	r.table.put(Lease{Name: "s/a", Shard: Shard{StartingHashKey: "0", EndingHashKey: "1", Parents: []string{"s/ghost"}}}, now)
+	r.table.put(Lease{Name: "s/unknown"}, now)
+	f := r.fleet(now)
+	f.Sessions = []Session{{ID: "me", Streams: []string{"s"}, State: StateUp}}
+	if got := newPlanner(f).plan().Take; len(got) != 1 || got[0].Lease != "s/a" {
+		t.Errorf("planned is %v, want s/a alone", got)
+	}
+}

@@ -100,6 +100,7 @@ func testResetStaysThoughAway(t *testing.T, reset func(*world), early bool) {
 		w.pause(false)
 		wait(time.Second)
 		b.gate.set(early)
+		then := w.started()
 		forget()
 		a.gate.set(false)
 		wait(300 * time.Millisecond)
@@ -109,7 +110,7 @@ func testResetStaysThoughAway(t *testing.T, reset func(*world), early bool) {
 			t.Errorf("%d of 3 leases have a runner", n)
 		}
 		for _, id := range []string{"shard-000", "shard-001", "shard-002"} {
-			s := w.lastStart(id)
+			s := w.startAfter(then, id) // what is handed over later goes on where that was
 			if from, _ := strconv.ParseUint(string(s.from.Sequence), 10, 64); from > before/2 {
 				t.Errorf("%s was at %d, reset, and goes on at %v after a loss", id, before, s.from)
 			}

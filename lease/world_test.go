@@ -235,6 +235,19 @@ func (w *world) lastStart(id string) start {
 	return start{}
 }
 
+// startAfter is the first start of a shard's runner after so many of all.
+func (w *world) startAfter(n int, id string) start {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.starts[n:] {
+		if s.lease == lease.Name(stream, id) {
+			return s
+		}
+	}
+	w.t.Fatalf("%s never started", id)
+	return start{}
+}
+
 // worker is a manager of the world.
 type worker struct {
 	*lease.Manager

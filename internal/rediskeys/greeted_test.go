@@ -105,7 +105,7 @@ func number(r *bufio.Reader) (int, error) {
 // taken for the answer to the call that comes next, nor that for the one after it.
 func TestALateGreetingMixesUpNoAnswers(t *testing.T) {
 	const timeout = 100 * time.Millisecond
-	server := echo{late: 2 * timeout}
+	server := echo{late: timeout * 3 / 2} // while the first call waits
 	client := redis.NewClient(&redis.Options{Addr: server.listen(t), Protocol: 2})
 	defer func() { _ = client.Close() }()
 	db, err := rediskeys.Open(rediskeys.Options{Client: client, Timeout: timeout})

@@ -176,8 +176,8 @@ func leaseMutants() []Mutant {
 	}, {
 		Name:   "trust-a-stream-after-a-pause",
 		File:   "lease/discover.go",
-		Old:    "\t\t\tc.seen = nil\n",
-		New:    "\t\t\tc.busy = false\n",
+		Old:    "\t\t\tc.seen, c.was = nil, nil //",
+		New:    "\t\t\tc.was = nil //",
 		Breaks: "a removal by hand that was broken off leaves no stream unread",
 		Test:   Test{manager, "TestAStreamWhoseRemovalWasBrokenOffIsMadeWhole"},
 	}, {
@@ -305,7 +305,7 @@ func leaseMutants() []Mutant {
 		Old:    "\t\tif l.Epoch > 0 || l.Finished() || l.Shard.known() {",
 		New:    "\t\tif l.Epoch > 0 || l.Shard.known() {",
 		Breaks: "what follows a shard that was ended unread, and of which nothing is known, is handled",
-		Test:   Test{manager, "TestAuditEndsAShardThatIsWaitedForAndNeverWas"},
+		Test:   Test{manager, "TestPlansKnowEndsOfUnknownShards"},
 	}, {
 		Name:   "wait-for-a-shard-that-nobody-gives-back",
 		File:   "lease/remembered.go",
@@ -382,7 +382,7 @@ func leaseMutants() []Mutant {
 		Old:    "\tif r.cfg.MaxLeases > 0 {\n",
 		New:    "\tif r.cfg.MaxLeases < 0 {\n",
 		Breaks: "no worker holds more leases than its MaxLeases",
-		Test:   Test{manager, "TestLeasesThatNobodyTakesGoToThoseWithRoom"},
+		Test:   Test{manager, "TestWantedLeasesHaveABound"},
 	}, {
 		Name:   "ask-nobody-to-share",
 		File:   "lease/assign.go",
@@ -396,7 +396,7 @@ func leaseMutants() []Mutant {
 		Old:    "\tfor name := range r.acquiring {\n\t\tof(name)",
 		New:    "\tfor name := range r.acquiring {\n\t\tof(name + \"?\")",
 		Breaks: "no worker holds more leases than its MaxLeases, those on their way among them",
-		Test:   Test{manager, "TestLeasesOnTheirWayCount"},
+		Test:   Test{manager, "TestWantedLeasesHaveABound"},
 	}, {
 		Name:   "give-up-positions-of-paused-leases",
 		File:   "lease/run.go",

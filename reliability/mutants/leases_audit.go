@@ -38,7 +38,7 @@ func auditMutants() []Mutant {
 		Old:    "\t\t\tif c.hindered(name, l.Shard, nil) {\n",
 		New:    "\t\t\tif false {\n",
 		Breaks: "an expired shard is ended after those before it, which who follows may not know of",
-		Test:   Test{manager, "TestAuditsMendRandomLineages"},
+		Test:   Test{manager, "TestAuditDecides"},
 	}, {
 		Name:   "audit-retires-what-the-living-hold",
 		File:   "lease/audit_plan.go",
@@ -126,8 +126,8 @@ func auditMutants() []Mutant {
 	}, {
 		Name:   "make-leases-in-a-pause",
 		File:   "lease/discover.go",
-		Old:    "\t\t\tc.seen = nil\n\t\t}\n\t\treturn\n",
-		New:    "\t\t\tc.seen = nil\n\t\t}\n",
+		Old:    "is not from before it\n\t\t}\n\t\treturn\n",
+		New:    "is not from before it\n\t\t}\n",
 		Breaks: "whoever paused a group can make its leases anew",
 		Test:   Test{manager, "TestNobodyMakesLeasesInAPause"},
 	}, {

@@ -79,7 +79,7 @@ func mendingMutants() []Mutant {
 		Old:    "  if c[1] == '2' or r.c[1] == '2' then return c[1] ~= '2' end\n",
 		New:    "  if r.c[1] == '2' then return true end\n",
 		Breaks: "a shard that one worker remembers to have ended is not opened by another",
-		Test:   model, // only a seed with a state can
+		Test:   mini("of_seeds_of_two_epochs"),
 	}, {
 		Name:   "part-a-position-from-its-state",
 		File:   lua + "seed.lua",
@@ -296,7 +296,7 @@ func mendingMutants() []Mutant {
 		Old:    "(r.entry.Position.IsEnd() || len(r.shard.Parents) == 0)",
 		New:    "r.entry.Position.IsEnd()",
 		Breaks: "a shard with a child that has started is at its end",
-		Test:   model,
+		Test:   Test{"./lease", "TestMemory/a_shard_before_a_seeded"},
 	}, {
 		Name:   "forget-removals-early-in-memory",
 		File:   "lease/memory_sessions.go",

@@ -46,7 +46,7 @@ func Simulation() Test { return Test{"./sim", "TestSim$"} }
 // Gallery is all mutants, room by room.
 func Gallery() []Mutant {
 	return slices.Concat(
-		logMutants(), serverMutants(), leaseMutants(), auditMutants(), planMutants(), redisMutants(), mendingMutants(), consumerMutants(), producerMutants(),
+		logMutants(), serverMutants(), leaseMutants(), auditMutants(), planMutants(), redisMutants(), mendingMutants(), seedMutants(), consumerMutants(), producerMutants(),
 	)
 }
 
