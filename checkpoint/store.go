@@ -3,6 +3,8 @@ package checkpoint
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 )
 
 // What a save can be refused for. They stand in [Outcome.Err].
@@ -53,6 +55,19 @@ type Update struct {
 	// Release gives the lease up in the same step. It is given up too when the
 	// position equals the stored one.
 	Release bool
+}
+
+// Fenced is an [ErrFenced] that says what became of the lease: the token that holds it
+// now, empty when it is free, the one that freed it last, and its epoch.
+func Fenced(token, last Token, epoch uint64) error {
+	switch {
+	case token != "":
+		return fmt.Errorf("%w: %s, at epoch %d", ErrFenced, token, epoch)
+	case strings.HasPrefix(string(last), "reset#"):
+		return fmt.Errorf("%w: it was reset by hand, to epoch %d", ErrFenced, epoch)
+	default:
+		return fmt.Errorf("%w: it is free, at epoch %d", ErrFenced, epoch)
+	}
 }
 
 // Outcome is what became of one [Update].

@@ -50,7 +50,6 @@ func (s *shard) end(ctx context.Context, children []lease.Row) error {
 		return s.fail("end", err)
 	}
 	s.progress.moved(checkpoint.ShardEnd(), 0)
-	s.log.Info("shard handled to its end", zap.Int("children", len(children)))
 	return nil
 }
 

@@ -114,8 +114,9 @@ type Config struct {
 	MemoryBudget int64
 
 	// LeaseTTL is how long a worker that fell silent keeps its shards, 300 ms
-	// to 5 min. A group that exists keeps the one that it was made with.
-	// Defaults to 10 s.
+	// to 5 min. A group that exists keeps the one that it was made with, by its
+	// first worker or by shardrun leases init; a worker that has another says so in
+	// its log. Defaults to 10 s.
 	LeaseTTL time.Duration
 	// WorkerName is unique among the living workers of the group. A worker
 	// that starts under the name of an older one takes over from it at once.

@@ -78,7 +78,7 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 	switch {
 	case err == nil:
 		if previous != nil {
-			r.log.Info("the store answers again")
+			r.log.Info("the store answers again", zap.Duration("after", now.Sub(r.beatFailed)))
 		}
 		r.apply(no, v, now)
 	case errors.Is(err, ErrReset), errors.Is(err, ErrStateLost):
@@ -97,7 +97,7 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 	case errors.Is(err, ErrGone):
 		r.log.Warn("the session was removed; joining with a new one")
 		r.joined = false
-		r.cancelAll()
+		r.cancelAll(err)
 		r.session, r.good, r.stamp = uuid.NewString(), 0, 0
 		r.reread() // the new session has not been told of anything
 		r.beatDue = now
@@ -117,7 +117,8 @@ func (r *run) apply(no uint64, v View, now time.Time) {
 	if r.scope.Incarnation == "" {
 		r.log.Info("joined the group", zap.String("session", r.session), zap.String("incarnation", v.Incarnation))
 		if v.TTL != r.cfg.TTL {
-			r.log.Warn("the group's lease time stands", zap.Duration("group", v.TTL), zap.Duration("config", r.cfg.TTL))
+			r.log.Warn("the group keeps the lease time that it was made with",
+				zap.Duration("lease_time_of_group", v.TTL), zap.Duration("lease_time_configured", r.cfg.TTL))
 		}
 		r.calls.Go(func() { r.watch(r.ctx) })
 	}
@@ -219,7 +220,7 @@ func (r *run) supersede(b Beat, err error, now time.Time) {
 	}
 	if !r.paused { // what was acquired before may be granted yet
 		r.paused = true
-		r.cancelAll()
+		r.cancelAll(err)
 	}
 	if now.Sub(r.superseded) >= 2*r.ttl {
 		r.fail(fmt.Errorf("join group %q: worker name %q: %w", r.cfg.Group, b.Session.Name, err))
@@ -230,6 +231,7 @@ func (r *run) supersede(b Beat, err error, now time.Time) {
 // unreachable tries again soon, because the lease time runs.
 func (r *run) unreachable(previous, err error, now time.Time) {
 	if previous == nil {
+		r.beatFailed = r.beatStart
 		r.log.Warn("beat, will try again", zap.Error(err))
 	}
 	if r.term.started().IsZero() && (!now.Before(r.joinBy) || errors.Is(err, ErrRefused)) {
@@ -245,7 +247,8 @@ func (r *run) checkDeadline(now time.Time) {
 		return
 	}
 	r.paused = true
-	r.log.Warn("the store was out of reach for almost the lease time; nothing is handled until it answers", zap.Duration("since", since))
+	r.log.Warn("the store confirmed no beat for almost the lease time; nothing is handled until it does",
+		zap.Duration("for", since), zap.Error(r.beatErr))
 	r.events.tell(Event{Kind: EventPaused, Err: r.beatErr})
-	r.cancelAll()
+	r.cancelAll(errUnconfirmed)
 }

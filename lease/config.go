@@ -35,7 +35,9 @@ type Config struct {
 	// again for a while. Required.
 	Run func(ctx context.Context, h *Held) error
 	// Streams are the streams whose leases the worker can take, as
-	// account:region:stream:creationEpochMs. Required, at least one.
+	// account:region:stream:creationEpochMs: the last part, the stream's
+	// StreamCreationTimestamp in milliseconds, tells a stream from one of the same name
+	// that was deleted. Required, at least one.
 	Streams []string
 	// Discover lists the shards of a stream that has no leases yet. It is
 	// called again, with pauses, until it succeeds. Required.
@@ -76,8 +78,9 @@ type Config struct {
 	// a handler of the same version stopped at. Defaults to none.
 	Version string
 	// TTL is how long a worker that fell silent keeps its leases; 300 ms to 5
-	// minutes. A group that exists keeps the one it was made with. Defaults to
-	// 10 s.
+	// minutes. A group that exists keeps the one that it was made with, by its first
+	// worker or by shardrun leases init; a worker that has another says so in its log,
+	// and Status.TTL is what counts. Defaults to 10 s.
 	TTL time.Duration
 	// CheckpointInterval is how long a position waits to be saved together
 	// with others, in one call. In a group with a lease time shorter than TTL

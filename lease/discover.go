@@ -174,7 +174,7 @@ func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 	}
 	switch {
 	case err == nil:
-		r.log.Info("leases created", zap.String("stream", stream), zap.Int("leases", len(rows)))
+		r.tellCreated(stream, rows)
 		r.events.tell(Event{Kind: EventCreated, Stream: stream, Leases: len(rows)})
 		c.was = nil
 		c.tries, c.due = 0, now.Add(r.ttl/3)
@@ -195,6 +195,29 @@ func (r *run) created(stream string, rows []Row, err error, now time.Time) {
 		r.log.Warn("create the leases of the stream, will try again", zap.String("stream", stream), zap.Error(err))
 	}
 	r.planSoon(now)
+}
+
+// tellCreated says after a loss how many shards are read again from where Rediscover
+// says: those of which no worker gave back how far they were handled.
+func (r *run) tellCreated(stream string, rows []Row) {
+	var again []string
+	if r.mayHaveRead(stream) {
+		var have []Lease
+		for _, l := range r.table.order() {
+			have = append(have, *l)
+		}
+		was := r.streams[stream].was
+		again = slices.DeleteFunc(unrestored(rows, have), func(name string) bool {
+			_, known := was[name]
+			return known
+		})
+	}
+	if len(again) == 0 {
+		r.log.Info("leases created", zap.String("stream", stream), zap.Int("leases", len(rows)))
+		return
+	}
+	r.log.Warn("leases created after a loss; shards of which nobody remembers how far they were handled are read again",
+		zap.String("stream", stream), zap.Int("leases", len(rows)), zap.Int("read_again", len(again)))
 }
 
 const (

@@ -16,6 +16,29 @@ var (
 	ErrRunning = errors.New("lease manager runs already")
 )
 
+// Why leases are lost, beside what stores say.
+var (
+	errUnconfirmed = errors.New("the store has confirmed no beat for almost the lease time")
+	errUnsaved     = errors.New("the last position could not be saved in time")
+)
+
+// lostTo says why a lease is not the one that a worker has, by the row that the table
+// shows, nil for none.
+func lostTo(row *Lease, was Lease) error {
+	switch {
+	case row == nil:
+		return errors.New("its row was removed: by hand, or as the shard has expired")
+	case row.Finished():
+		return errors.New("the shard was ended")
+	case !row.Free():
+		return fmt.Errorf("another has it, %s, at epoch %d after %d", row.Token, row.Epoch, was.Epoch)
+	case row.Epoch > was.Epoch:
+		return fmt.Errorf("it was reset by hand, or another had it: it is free at epoch %d after %d", row.Epoch, was.Epoch)
+	default:
+		return fmt.Errorf("it was freed at epoch %d, as the session lapsed", row.Epoch)
+	}
+}
+
 // RegressedError is how a store reports ErrRegressed: the session's own beats
 // are missing from it, so it lost its latest writes.
 type RegressedError struct {

@@ -23,7 +23,7 @@ const (
 	// EventSuperseded: another worker runs under the same name. The runners were
 	// cancelled, and Run ends when that stays so for a lease time.
 	EventSuperseded EventKind = "superseded"
-	// EventPaused: the store was out of reach for almost the lease time. The
+	// EventPaused: the store confirmed no beat for almost the lease time. The
 	// runners were cancelled.
 	EventPaused EventKind = "paused"
 	// EventResumed: it is back, and the runners start again.
@@ -54,7 +54,8 @@ const (
 	// EventReleased: the lease was given back, with its position saved.
 	EventReleased EventKind = "released"
 	// EventLost: the lease is no longer the worker's, or may not be; its runner's
-	// context was cancelled with ErrLost. Err says why.
+	// context was cancelled with ErrLost. Err is an ErrLost that says why: by whom it is
+	// held now, that it was reset by hand, that no beat was confirmed in time.
 	EventLost EventKind = "lost"
 	// EventCompleted: the shard was handled to its end.
 	EventCompleted EventKind = "completed"

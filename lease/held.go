@@ -92,7 +92,7 @@ func (h *Held) Draining() <-chan struct{} { return h.draining }
 func (h *Held) Valid() bool {
 	_, over := h.term.over(time.Now())
 	if over {
-		h.cancel(ErrLost)
+		h.cancel(lostBy(errUnconfirmed))
 	}
 	return !over
 }
@@ -192,7 +192,7 @@ func (h *Held) Complete(ctx context.Context, children []Row) error {
 			return nil
 		case refused(err):
 			h.lose(err)
-			return fmt.Errorf("complete %s: %w: %w", h.lease.Name, ErrLost, err)
+			return fmt.Errorf("complete %s: %w", h.lease.Name, lostBy(err))
 		case ctx.Err() != nil:
 			return fmt.Errorf("complete %s: %w", h.lease.Name, context.Cause(ctx))
 		}
@@ -220,14 +220,18 @@ func refused(err error) bool {
 // drain asks the runner to return.
 func (h *Held) drain() { h.drained.Do(func() { close(h.draining) }) }
 
+// lostBy is ErrLost with its reason.
+func lostBy(reason error) error { return fmt.Errorf("%w: %w", ErrLost, reason) }
+
 // lose cancels the runner: the store refused the lease, or forgot it. Nothing
 // more is saved.
 func (h *Held) lose(reason error) {
 	if h.over() != nil {
 		return
 	}
-	h.cancel(ErrLost) // first: whoever Flush tells of it finds the context ended
-	if h.end(ErrLost) {
+	err := lostBy(reason)
+	h.cancel(err) // first: whoever Flush tells of it finds the context ended
+	if h.end(err) {
 		h.log.Warn("lease lost", zap.Error(reason))
 	}
 }

@@ -72,7 +72,10 @@ func (s Shard) known() bool { return s.StartingHashKey != "" || !s.Created.IsZer
 
 // Row is a lease to be created.
 type Row struct {
-	Name  string
+	// Name is account:region:stream:creationEpochMs/shardId, as [Name] makes it.
+	Name string
+	// Shard has the hash keys and, of a shard that waits for others, their lease
+	// names; the store fills in the rest.
 	Shard Shard
 	// Position is where the shard starts.
 	Position checkpoint.Position

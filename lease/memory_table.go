@@ -200,7 +200,7 @@ func (t *table) save(u checkpoint.Update) checkpoint.Outcome {
 	case r.token != u.Token && r.last == u.Token && u.Position.Compare(r.entry.Position) <= 0:
 		return checkpoint.Outcome{Position: r.entry.Position} // a repeat
 	case r.token != u.Token:
-		return checkpoint.Outcome{Err: checkpoint.ErrFenced}
+		return checkpoint.Outcome{Err: checkpoint.Fenced(r.token, r.last, r.epoch)}
 	}
 	next, err := r.entry.Apply(u)
 	if err != nil {

@@ -49,6 +49,14 @@ func (m *mirror) apply(v View, at time.Time) {
 	m.late, m.now, m.at, m.ttl, m.partial = maps.Clone(v.Late), v.Now, at, v.TTL, v.More
 }
 
+// nameOf is the name of a session, or its ID when it is not known any more.
+func (m *mirror) nameOf(session string) string {
+	if s, known := m.sessions[session]; known {
+		return s.Name
+	}
+	return session
+}
+
 // put takes a row of a beat.
 func (m *mirror) put(l Lease, at time.Time) {
 	old, known := m.leases[l.Name]

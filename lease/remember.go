@@ -162,7 +162,7 @@ func (r *run) gaveBack(seed Seed, round int, err error, now time.Time) {
 	case err == nil:
 		sent := c.sent(seed)
 		c.told, c.unsent = true, slices.DeleteFunc(c.unsent, func(name string) bool { return sent[name] })
-		r.log.Info("given back what was lost", zap.Int("leases", len(seed.Rows)), zap.Int("left", len(c.unsent)))
+		r.log.Info("given back what was lost", zap.Int("leases", len(seed.Rows)), zap.Int("left", len(c.unsent)), zap.Int("of", len(c.rows)))
 		r.events.tell(Event{Kind: EventRestored, Leases: len(seed.Rows)})
 		if !c.pending() {
 			r.beatSoon(now) // it shows whether all is there

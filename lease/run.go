@@ -43,6 +43,7 @@ type run struct {
 	beatStart  time.Time
 	beatDue    time.Time
 	beatErr    error
+	beatFailed time.Time // when the first of those began that failed in a row
 	term       *term     // how long the leases are good
 	joinBy     time.Time // when the first beat must have been answered
 	superseded time.Time // when another worker took the name
@@ -50,6 +51,7 @@ type run struct {
 	joined     bool      // the session is in the group
 	paused     bool      // the local deadline has passed, or another worker has the name
 	breaks     uint64    // how often the leases were not good any more
+	why        error     // the latest reason
 	stateLost  bool      // the group's state was made anew while we ran
 	hold       bool      // the group is paused by hand
 	heldTold   bool      // it was told in this pause that streams have no leases
@@ -279,7 +281,7 @@ func (r *run) drain(now time.Time) {
 func (r *run) fail(err error) {
 	if r.fatal == nil {
 		r.fatal = err
-		r.cancelAll()
+		r.cancelAll(err)
 	}
 }
 

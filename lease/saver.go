@@ -35,6 +35,8 @@ type saver struct {
 
 	events *events
 
+	failing time.Time // since when calls fail, zero while they do not; of run's goroutine
+
 	mu     sync.Mutex     // guards all below
 	dirty  map[*Held]bool // leases with something to save; true when it is urgent
 	urgent int            // how many of them are
@@ -186,9 +188,7 @@ func (s *saver) save(ctx context.Context, c *saving) error {
 		s.cfg.Hooks.Saved(len(c.updates), time.Since(start), err)
 	}
 	lost := errors.Is(err, ErrReset) || errors.Is(err, ErrStateLost)
-	if err != nil && !lost {
-		s.log.Warn("save positions, will try again", zap.Int("leases", len(c.updates)), zap.Error(err))
-	}
+	s.report(len(c.updates), lost, err, start)
 	for i, h := range c.held {
 		switch {
 		case i < len(outcomes):
@@ -206,6 +206,18 @@ func (s *saver) save(ctx context.Context, c *saving) error {
 	return err
 }
 
+// report logs the first of calls that fail in a row, and the end of that.
+func (s *saver) report(leases int, lost bool, err error, now time.Time) {
+	switch {
+	case err != nil && !lost && s.failing.IsZero():
+		s.failing = now
+		s.log.Warn("save positions, will try again", zap.Int("leases", leases), zap.Error(err))
+	case err == nil && !s.failing.IsZero():
+		s.log.Info("positions are saved again", zap.Duration("after", now.Sub(s.failing)))
+		s.failing = time.Time{}
+	}
+}
+
 // saved takes the answer for one lease.
 func (s *saver) saved(h *Held, version uint64, u checkpoint.Update, o checkpoint.Outcome) {
 	if h.outcome(version, u, o) {
@@ -221,7 +233,7 @@ func (s *saver) saved(h *Held, version uint64, u checkpoint.Update, o checkpoint
 // abandon gives up what cannot be saved any more.
 func (s *saver) abandon() {
 	for _, h := range s.take() {
-		h.end(ErrLost)
+		h.end(lostBy(errUnsaved))
 		h.settle()
 	}
 }

@@ -12,7 +12,7 @@ type Status struct {
 	// Joined says that the worker has read the whole table, and goes on being
 	// true until Run returns.
 	Joined bool
-	// Paused says that the store was out of reach for almost the lease time,
+	// Paused says that the store confirmed no beat for almost the lease time,
 	// so that no runner may run.
 	Paused bool
 	// Draining says that the worker is on its way out.

@@ -28,6 +28,8 @@ type tenure struct {
 	wish      string    // the session that the hand-over is for
 	keep      bool      // the hand-over was refused: keep the lease when the runner returns
 	saveBy    time.Time // when its last position is given up, zero while it runs
+	cause     error     // why the runner's context was cancelled, nil if it was not
+	children  int       // of a completed shard
 }
 
 // begin starts the runner of a lease that was granted.
@@ -43,9 +45,13 @@ func (r *run) begin(l Lease, g Grant, now time.Time) {
 	case r.draining:
 		t.drain()
 	case r.paused || r.fatal != nil:
-		cancel(ErrLost)
+		cancel(lostBy(r.why))
 	}
-	h.log.Info("lease acquired", zap.Stringer("position", h.entry.Position))
+	fields := []zap.Field{zap.Stringer("position", h.entry.Position)}
+	if former := SessionOf(l.Token); former != "" && former != r.session {
+		fields = append(fields, zap.String("from", r.table.nameOf(former)), zap.String("why", "its session lapsed"))
+	}
+	h.log.Info("lease acquired", fields...)
 	r.events.tell(Event{Kind: EventAcquired, Lease: h.lease})
 	r.calls.Go(func() {
 		err := errExited
@@ -67,7 +73,7 @@ func (t *tenure) drain() {
 // returned goes on when a runner has: it saves the last position and gives the
 // lease back, unless it is completed, lost, or to be kept.
 func (r *run) returned(t *tenure, err, cause error) {
-	t.running, t.handoffBy = false, time.Time{}
+	t.running, t.handoffBy, t.cause = false, time.Time{}, cause
 	name := t.lease.Name
 	if cause == nil && !t.asked && t.over() == nil {
 		r.coolDown(t, err)
@@ -106,7 +112,7 @@ func (r *run) settled(t *tenure, released bool, err error, now time.Time) {
 	case errors.Is(err, errCompleted):
 		delete(r.failures, name)
 		delete(r.notBefore, name)
-		t.log.Info("shard completed")
+		t.log.Info("shard handled to its end", zap.Int("children", t.children))
 		r.events.tell(Event{Kind: EventCompleted, Lease: t.lease})
 	case err != nil:
 		if r.draining {
@@ -116,10 +122,18 @@ func (r *run) settled(t *tenure, released bool, err error, now time.Time) {
 		}
 		r.events.tell(Event{Kind: EventLost, Lease: t.lease, Err: err})
 	case released:
-		t.log.Info("lease released")
+		if t.wish != "" {
+			t.log.Info("lease released", zap.String("to", r.table.nameOf(t.wish)))
+		} else {
+			t.log.Info("lease released")
+		}
 		r.events.tell(Event{Kind: EventReleased, Lease: t.lease})
 	case !t.keep:
-		r.events.tell(Event{Kind: EventLost, Lease: t.lease, Err: ErrLost})
+		err = ErrLost
+		if errors.Is(t.cause, ErrLost) {
+			err = t.cause // which says more
+		}
+		r.events.tell(Event{Kind: EventLost, Lease: t.lease, Err: err})
 	}
 	if !r.draining {
 		r.beatSoon(now)
@@ -128,6 +142,7 @@ func (r *run) settled(t *tenure, released bool, err error, now time.Time) {
 
 // completed has the children planned at once, without waiting for the runner.
 func (r *run) completed(t *tenure, children []Row) {
+	t.children = len(children)
 	r.table.followed(t.lease.Name, children)
 	r.touched[t.lease.Name] = r.sent
 	r.beatSoon(time.Now())
@@ -136,10 +151,11 @@ func (r *run) completed(t *tenure, children []Row) {
 // cancelAll cancels all runners, because their leases may not be ours. Nor may those
 // be that were asked for before, whatever the answer says: the session may have
 // lapsed between the two, and another worker have them.
-func (r *run) cancelAll() {
+func (r *run) cancelAll(why error) {
 	r.breaks++
+	r.why = why
 	for _, t := range r.inOrder(all) {
-		t.cancel(ErrLost)
+		t.cancel(lostBy(why))
 	}
 }
 
@@ -191,7 +207,7 @@ func (r *run) checkTenures(now time.Time) {
 	}
 	for _, t := range r.inOrder(func(t *tenure) bool { return r.stuck(t, now) }) {
 		t.log.Error("the last position cannot be saved; given up, and what is behind the stored one is delivered again")
-		t.end(ErrLost)
+		t.end(lostBy(errUnsaved))
 	}
 }
 
@@ -207,7 +223,7 @@ func (r *run) stuck(t *tenure, now time.Time) bool {
 // gives back what a pause by hand does not let it run.
 func (r *run) reconcile(no uint64) {
 	for _, t := range r.inOrder(func(t *tenure) bool { return r.lacks(t, no) }) {
-		t.lose(ErrLost)
+		t.lose(lostTo(r.table.leases[t.lease.Name], t.lease))
 	}
 	maps.DeleteFunc(r.past, func(_ string, n Remembered) bool { return r.table.overtakes(n) })
 	for name, sent := range r.touched {

@@ -171,7 +171,7 @@ func outcome(row []string) checkpoint.Outcome {
 	case "REGRESS":
 		o.Err = checkpoint.ErrRegress
 	case "FENCED":
-		return checkpoint.Outcome{Err: checkpoint.ErrFenced}
+		return checkpoint.Outcome{Err: fenced(row[1:])}
 	case "NOTFOUND":
 		return checkpoint.Outcome{Err: checkpoint.ErrNotFound}
 	default:
@@ -186,6 +186,18 @@ func outcome(row []string) checkpoint.Outcome {
 	}
 	o.Position = e.Position
 	return o
+}
+
+// fenced reads {token, epoch, last} of a lease that is held otherwise.
+func fenced(row []string) error {
+	if len(row) < 3 {
+		return checkpoint.ErrFenced
+	}
+	epoch, err := strconv.ParseUint(row[1], 10, 64)
+	if err != nil {
+		return checkpoint.ErrFenced // of a damaged row no more is said
+	}
+	return checkpoint.Fenced(checkpoint.Token(row[0]), checkpoint.Token(row[2]), epoch)
 }
 
 func flag(b bool) string {

@@ -40,7 +40,7 @@ on; it waits one lease time for what workers give back. A time may not be ahead 
 	f.addGroup(c)
 	c.Flags().StringVar(&f.at, "at", "", "where the group begins: trim (the oldest), latest, a time (RFC 3339), or a duration ago (15m) (required)")
 	completeFlags(c, map[string][]string{"at": {"trim", "latest"}})
-	c.Flags().DurationVar(&f.ttl, "lease-ttl", 10*time.Second, "the lease time of a group that does not exist yet")
+	c.Flags().DurationVar(&f.ttl, "lease-ttl", 10*time.Second, "the lease time of a group that does not exist yet; its workers keep to it, whatever their LeaseTTL")
 	return c
 }
 

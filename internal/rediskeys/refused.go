@@ -33,6 +33,18 @@ func (e *RefusedError) Error() string { return fmt.Sprintf("%s: %v", e.Advice, e
 // Unwrap returns what the server answered.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
+// UnwritableError is of a server that takes no writes now.
+type UnwritableError struct {
+	// Err is what the server answered.
+	Err error
+}
+
+// Error implements error.
+func (e *UnwritableError) Error() string { return fmt.Sprintf("Redis refuses writes: %v", e.Err) }
+
+// Unwrap returns what the server answered.
+func (e *UnwritableError) Unwrap() error { return e.Err }
+
 // UnreachableError is of a server that gave no answer.
 type UnreachableError struct {
 	// Err is how the call ended.
@@ -58,6 +70,9 @@ func Explain(err error, c redis.UniversalClient, group string, fresh bool) error
 	_, cluster := c.(*redis.ClusterClient)
 	if _, moved := redis.IsMovedError(err); moved && !cluster {
 		return fmt.Errorf("the server is a node of a Redis Cluster, use a *redis.ClusterClient: %w", err)
+	}
+	if unwritable(err) {
+		return &UnwritableError{err}
 	}
 	hungUp := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 	timeout, ok := errors.AsType[net.Error](err)
@@ -107,6 +122,20 @@ func refused(err error, group string) string {
 		return "a Redis Cluster has the database 0 alone"
 	}
 	return ""
+}
+
+// unwritable reports whether a server answered that it takes no writes now: it is a
+// replica, its memory is full, or it cannot keep what is written.
+func unwritable(err error) bool {
+	if _, answer := errors.AsType[redis.Error](err); !answer {
+		return false
+	}
+	for _, word := range []string{"READONLY ", "OOM ", "MISCONF "} {
+		if strings.Contains(err.Error(), word) {
+			return true
+		}
+	}
+	return false
 }
 
 // secure reports whether a client speaks TLS.

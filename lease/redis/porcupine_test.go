@@ -255,6 +255,9 @@ func (s *registerSubject) do(q ask) (r reply) {
 		})
 		if err == nil {
 			r = reply{err: out[0].Err, position: height(out[0].Position)}
+			if errors.Is(r.err, checkpoint.ErrFenced) {
+				r.err = checkpoint.ErrFenced // without what became of the lease
+			}
 		}
 	case "complete":
 		err = s.store.Complete(s.t.Context(), s.scope, lease.Completion{Name: shard1, Token: s.token(q.token)})

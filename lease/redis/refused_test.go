@@ -173,3 +173,22 @@ func TestARedisThatRefusesLaterIsTriedAgain(t *testing.T) {
 		t.Errorf("ended with %v", err)
 	}
 }
+
+// A server that takes no writes now is there, and says why; a worker waits for it as for
+// one that is away.
+func TestARedisThatTakesNoWritesSaysSo(t *testing.T) {
+	t.Parallel()
+	for want, set := range map[string][]any{
+		"READONLY": {"REPLICAOF", "127.0.0.1", "1"},
+		"OOM":      {"CONFIG", "SET", "maxmemory", "1"},
+	} {
+		server := redistest.Start(t)
+		server.Do(set...)
+		client := goredis.NewClient(&goredis.Options{Addr: server.Addr})
+		t.Cleanup(func() { _ = client.Close() })
+		err := joins(t, client, nil)
+		if errors.Is(err, lease.ErrRefused) || err == nil || !strings.Contains(err.Error(), "Redis refuses writes: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}

@@ -372,7 +372,7 @@ func leaseMutants() []Mutant {
 	}, {
 		Name:   "work-on-under-a-name-that-was-taken",
 		File:   "lease/beat.go",
-		Old:    "\t\tr.paused = true\n\t\tr.cancelAll()\n\t}\n\tif now.Sub(r.superseded)",
+		Old:    "\t\tr.paused = true\n\t\tr.cancelAll(err)\n\t}\n\tif now.Sub(r.superseded)",
 		New:    "\t\tr.paused = true\n\t}\n\tif now.Sub(r.superseded)",
 		Breaks: "of two workers with one name, the one that came first stops its handlers at its next beat",
 		Test:   Test{manager, "TestAWorkerGoesOnWhenTheOneThatTookItsNameDies"},

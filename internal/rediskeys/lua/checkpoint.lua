@@ -2,8 +2,8 @@
 -- never backwards.
 -- ARGV from 4, ten for each: lease, token, rank, seqno or start, subseq,
 --      counter, weight, 1 if there is a state, state, 1 to release
--- reply OK {status, c}… with a status for each: OK FENCED NOTFOUND REGRESS |
---      NONE | LOST | RESET inc | VERSION v
+-- reply OK {status, c}… with a status for each: OK NOTFOUND REGRESS, or
+--      {FENCED, token, epoch, last} | NONE | LOST | RESET inc | VERSION v
 local refused = enter()
 if refused then return refused end
 local news = false
@@ -18,7 +18,7 @@ local function save(k)
   if o[1] ~= token then
     -- What a release wrote may be sent again.
     if o[5] == token and order <= 0 then return { 'OK', table.concat(c, '|') } end
-    return { 'FENCED' }
+    return { 'FENCED', o[1], o[2], o[5] }
   end
   local older = order == 0 and number(counter, c[4]) < 0
   if order < 0 or older and not free then return { 'REGRESS', table.concat(c, '|') } end
