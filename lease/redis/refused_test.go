@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/shardrun/shardrun/internal/rediskeys"
 	"github.com/shardrun/shardrun/internal/redistest"
 	"github.com/shardrun/shardrun/lease"
 	"github.com/shardrun/shardrun/lease/redis"
@@ -178,17 +179,19 @@ func TestARedisThatRefusesLaterIsTriedAgain(t *testing.T) {
 // one that is away.
 func TestARedisThatTakesNoWritesSaysSo(t *testing.T) {
 	t.Parallel()
-	for want, set := range map[string][]any{
-		"READONLY": {"REPLICAOF", "127.0.0.1", "1"},
-		"OOM":      {"CONFIG", "SET", "maxmemory", "1"},
-	} {
-		server := redistest.Start(t)
-		server.Do(set...)
-		client := goredis.NewClient(&goredis.Options{Addr: server.Addr})
-		t.Cleanup(func() { _ = client.Close() })
-		err := joins(t, client, nil)
-		if errors.Is(err, lease.ErrRefused) || err == nil || !strings.Contains(err.Error(), "Redis refuses writes: ") || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", want, err)
-		}
+	replica, full := redistest.Start(t), redistest.Start(t)
+	replica.Do("REPLICAOF", "127.0.0.1", "1")
+	client := replica.Client()
+	t.Cleanup(func() { _ = client.Close() })
+	err := joins(t, client, nil)
+	if err == nil || !strings.Contains(err.Error(), "Redis refuses writes: READONLY") || errors.Is(err, lease.ErrRefused) {
+		t.Errorf("a worker of a replica ended with %v", err)
+	}
+	full.Do("CONFIG", "SET", "maxmemory", "1")
+	c := full.Client()
+	t.Cleanup(func() { _ = c.Close() })
+	err = rediskeys.Explain(c.Eval(t.Context(), "return redis.call('HSET', KEYS[1], 'f', 'v')", []string{"k"}).Err(), c, group, false)
+	if err == nil || !strings.Contains(err.Error(), "Redis refuses writes: OOM") {
+		t.Errorf("a server without memory is told as %v", err)
 	}
 }
