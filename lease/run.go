@@ -137,21 +137,27 @@ func (r *run) loop(ctx context.Context) error {
 	r.joinBy, r.beatDue = now.Add(r.cfg.JoinTimeout), now
 	r.calls.Go(func() { r.saver.run(background) })
 
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	cancelled := ctx.Done()
-	for !r.done {
-		select {
-		case <-cancelled:
+	// What is due already is done without the timer, which is slower, and under the race
+	// detector in a bubble of testing/synctest corrupts its memory (Go 1.26).
+	for wait := time.Duration(0); !r.done; wait = time.Until(r.tick(time.Now())) {
+		if wait > 0 {
+			timer.Reset(wait)
+			select {
+			case <-cancelled:
+			case <-r.inbox.wake:
+			case <-timer.C:
+			}
+		}
+		if cancelled != nil && ctx.Err() != nil {
 			cancelled = nil
 			r.drain(time.Now())
-		case <-r.inbox.wake:
-		case <-timer.C:
 		}
 		for _, f := range r.inbox.take() {
 			f()
 		}
-		timer.Reset(time.Until(r.tick(time.Now())))
 	}
 	return r.result()
 }

@@ -81,48 +81,47 @@ func (s *saver) run(ctx context.Context) {
 	defer s.abandon()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var pause time.Duration // after a failed call
-	for {
-		wait, some := s.due(time.Now())
-		if some {
-			timer.Reset(max(wait, pause))
-		} else {
-			timer.Stop()
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.wake:
-			if pause == 0 {
-				continue // look again when it is due
+	var pause time.Duration // after a failed call, whatever is added meanwhile
+	var until time.Time     // that it lasts
+	for ctx.Err() == nil {
+		if wait, some := s.due(time.Now(), until); !some || wait > 0 {
+			if some {
+				timer.Reset(wait)
+			} else {
+				timer.Stop()
 			}
-			// A failed call is repeated after its pause, whatever is added.
 			select {
 			case <-ctx.Done():
 				return
+			case <-s.wake:
+				continue // look again when it is due
 			case <-timer.C:
 			}
-		case <-timer.C:
 		}
 		if err := s.flush(ctx); err != nil {
 			pause = min(max(2*pause, 10*time.Millisecond), s.pace.call()/2)
+			until = time.Now().Add(pause)
 		} else {
 			pause = 0
 		}
 	}
 }
 
-// due is how long the next save waits, and whether there is one.
-func (s *saver) due(now time.Time) (time.Duration, bool) {
+// due is how long the next save waits, which is not before a time, and whether there is
+// one.
+func (s *saver) due(now, from time.Time) (time.Duration, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var wait time.Duration
 	switch {
 	case len(s.dirty) == 0:
 		return 0, false
 	case s.urgent > 0:
-		return max(gather-now.Sub(s.haste), 0), true
+		wait = gather - now.Sub(s.haste)
+	default:
+		wait = s.pace.interval(s.cfg) - now.Sub(s.since)
 	}
-	return max(s.pace.interval(s.cfg)-now.Sub(s.since), 0), true
+	return max(wait, from.Sub(now), 0), true
 }
 
 // take empties the set of leases to save, and returns them in order.
