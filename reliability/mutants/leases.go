@@ -365,8 +365,8 @@ func leaseMutants() []Mutant {
 	}, {
 		Name:   "save-positions-eight-seconds-late",
 		File:   "lease/saver.go",
-		Old:    "\treturn max(s.pace.interval(s.cfg)-now.Sub(s.since), 0), true\n",
-		New:    "\treturn max(8*time.Second-now.Sub(s.since), 0), true\n",
+		Old:    "\t\twait = s.pace.interval(s.cfg) - now.Sub(s.since)\n",
+		New:    "\t\twait = 8*time.Second - now.Sub(s.since)\n",
 		Breaks: "a crash costs the repeats of a save interval, no more",
 		Test:   Test{manager, "TestPositionsAreSavedTogether"}, Sim: true,
 	}, {

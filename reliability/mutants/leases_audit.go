@@ -84,8 +84,8 @@ func auditMutants() []Mutant {
 	}, {
 		Name:   "save-positions-only-on-release",
 		File:   "lease/saver.go",
-		Old:    "\treturn max(s.pace.interval(s.cfg)-now.Sub(s.since), 0), true\n",
-		New:    "\treturn time.Hour, true\n",
+		Old:    "\t\twait = s.pace.interval(s.cfg) - now.Sub(s.since)\n",
+		New:    "\t\twait = time.Hour\n",
 		Breaks: "a crash costs the repeats of a save interval, no more",
 		Test:   Test{manager, "TestPositionsAreSavedTogether"}, Sim: true,
 	}, {
