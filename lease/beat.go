@@ -73,12 +73,12 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 	}
 	r.beating, r.heard = false, no
 	r.checkDeadline(now) // what the loop slept over has its end, though this answer is a good one
-	previous := r.beatErr
 	r.beatErr = err
 	switch {
 	case err == nil:
-		if previous != nil {
+		if !r.beatFailed.IsZero() {
 			r.log.Info("the store answers again", zap.Duration("after", now.Sub(r.beatFailed)))
+			r.beatFailed = time.Time{}
 		}
 		r.apply(no, v, now)
 	case errors.Is(err, ErrReset), errors.Is(err, ErrStateLost):
@@ -104,7 +104,7 @@ func (r *run) answered(no uint64, b Beat, v View, err error, now time.Time) {
 	case errors.Is(err, ErrSuperseded):
 		r.supersede(b, err, now)
 	default:
-		r.unreachable(previous, err, now)
+		r.unreachable(err, now)
 	}
 }
 
@@ -229,8 +229,8 @@ func (r *run) supersede(b Beat, err error, now time.Time) {
 }
 
 // unreachable tries again soon, because the lease time runs.
-func (r *run) unreachable(previous, err error, now time.Time) {
-	if previous == nil {
+func (r *run) unreachable(err error, now time.Time) {
+	if r.beatFailed.IsZero() {
 		r.beatFailed = r.beatStart
 		r.log.Warn("beat, will try again", zap.Error(err))
 	}

@@ -43,7 +43,7 @@ type run struct {
 	beatStart  time.Time
 	beatDue    time.Time
 	beatErr    error
-	beatFailed time.Time // when the first of those began that failed in a row
+	beatFailed time.Time // when the first began of those in a row that had no answer
 	term       *term     // how long the leases are good
 	joinBy     time.Time // when the first beat must have been answered
 	superseded time.Time // when another worker took the name

@@ -76,7 +76,10 @@ func main() {
 		defer file.Close()
 		counter.out = file
 	}
-	logger, err := zap.NewDevelopment()
+	logs := zap.NewDevelopmentConfig()
+	logs.Level.SetLevel(zap.InfoLevel)
+	logs.DisableStacktrace = true // what was survived is no bug
+	logger, err := logs.Build()
 	if err != nil {
 		log.Fatal(err)
 	}
