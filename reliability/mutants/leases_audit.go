@@ -117,13 +117,6 @@ func auditMutants() []Mutant {
 		Breaks: "a lease that is paused by hand is given back",
 		Test:   Test{manager, "TestALeaseThatIsPausedAloneIsGivenBack"},
 	}, {
-		Name:   "keep-a-refused-lease-in-a-pause",
-		File:   "lease/hold.go",
-		Old:    "\t\tt.handoffBy, t.keep = time.Time{}, false\n",
-		New:    "\t\tt.handoffBy = time.Time{}\n",
-		Breaks: "a pause takes a lease whose hand-over was refused",
-		Test:   Test{manager, "TestAPauseOutweighsARefusedHandOver"},
-	}, {
 		Name:   "make-leases-in-a-pause",
 		File:   "lease/discover.go",
 		Old:    "is not from before it\n\t\t}\n\t\treturn\n",
