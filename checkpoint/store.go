@@ -58,7 +58,8 @@ type Update struct {
 }
 
 // Fenced is an [ErrFenced] that says what became of the lease: the token that holds it
-// now, empty when it is free, the one that freed it last, and its epoch.
+// now, empty when it is free, the one that freed it last, and its epoch. A reset by hand
+// frees it under a mark that begins with reset#.
 func Fenced(token, last Token, epoch uint64) error {
 	switch {
 	case token != "":

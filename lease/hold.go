@@ -15,7 +15,7 @@ import (
 // the pause ends. A hand-over that is under way becomes part of that.
 func (r *run) releasePaused() {
 	for _, t := range r.inOrder(func(t *tenure) bool { return t.running && r.holdsBack(t.lease.Name) }) {
-		t.handoffBy, t.keep = time.Time{}, false
+		t.handoffBy, t.keep, t.wish = time.Time{}, false, ""
 		if !t.asked {
 			t.log.Info("paused by hand")
 			r.events.tell(Event{Kind: EventHeld, Lease: t.lease})

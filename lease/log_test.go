@@ -71,8 +71,6 @@ func keysOfLine(t *testing.T, line string) map[string]int {
 			} else {
 				depth--
 			}
-			key = depth == 1 && v != '{' || depth == 1 && v == '{'
-			continue
 		case string:
 			if depth == 1 && key {
 				out[v]++

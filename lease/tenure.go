@@ -25,7 +25,7 @@ type tenure struct {
 	running   bool      // the runner has not returned
 	asked     bool      // to return: drain, hand-over
 	handoffBy time.Time // when the hand-over is refused, zero when none is under way
-	wish      string    // the session that the hand-over is for
+	wish      string    // the session that the hand-over is for, empty for none
 	keep      bool      // the hand-over was refused: keep the lease when the runner returns
 	saveBy    time.Time // when its last position is given up, zero while it runs
 	cause     error     // why the runner's context was cancelled, nil if it was not
@@ -199,6 +199,7 @@ func (r *run) checkTenures(now time.Time) {
 		t.handoffBy, t.keep = time.Time{}, true
 		t.log.Warn("hand-over takes too long; refused")
 		r.refuse(t, t.wish)
+		t.wish = ""
 	}
 	for _, t := range r.tenures {
 		if !t.running && (r.paused || t.saveBy.IsZero()) {

@@ -17,12 +17,9 @@ import (
 	"github.com/shardrun/shardrun/internal/rediskeys"
 )
 
-// echo is a server that answers each call of a script with its last argument, and the
-// ping of its first connection late.
-type echo struct {
-	late  time.Duration
-	conns atomic.Int64
-}
+// echo is a server that answers each call of a script with its last argument, and on its
+// first connection the ping, and all that follows, late: when the next command is there.
+type echo struct{ conns atomic.Int64 }
 
 // listen serves until the test ends, and returns the address.
 func (e *echo) listen(t *testing.T) string {
@@ -38,15 +35,15 @@ func (e *echo) listen(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			go e.serve(conn, e.conns.Add(1) == 1)
+			go serve(conn, e.conns.Add(1) == 1)
 		}
 	}()
 	return l.Addr().String()
 }
 
-func (e *echo) serve(conn net.Conn, first bool) {
+func serve(conn net.Conn, late bool) {
 	defer func() { _ = conn.Close() }()
-	r := bufio.NewReader(conn)
+	r, behind, owed := bufio.NewReader(conn), false, ""
 	for {
 		args, err := command(r)
 		if err != nil {
@@ -57,13 +54,13 @@ func (e *echo) serve(conn net.Conn, first bool) {
 		case "hello":
 			answer = "-ERR unknown command 'HELLO'\r\n"
 		case "ping":
-			if first {
-				time.Sleep(e.late)
-			}
-			answer = "+PONG\r\n"
+			answer, behind = "+PONG\r\n", late
 		case "evalsha":
 			last := args[len(args)-1]
 			answer = fmt.Sprintf("*2\r\n$2\r\nOK\r\n$%d\r\n%s\r\n", len(last), last)
+		}
+		if behind {
+			answer, owed = owed, answer
 		}
 		if _, err := io.WriteString(conn, answer); err != nil {
 			return
@@ -105,7 +102,7 @@ func number(r *bufio.Reader) (int, error) {
 // taken for the answer to the call that comes next, nor that for the one after it.
 func TestALateGreetingMixesUpNoAnswers(t *testing.T) {
 	const timeout = 100 * time.Millisecond
-	server := echo{late: timeout * 3 / 2} // while the first call waits
+	var server echo
 	client := redis.NewClient(&redis.Options{Addr: server.listen(t), Protocol: 2})
 	defer func() { _ = client.Close() }()
 	db, err := rediskeys.Open(rediskeys.Options{Client: client, Timeout: timeout})
