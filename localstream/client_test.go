@@ -119,7 +119,7 @@ func TestInProcessStreamEnds(t *testing.T) {
 // whether it closes what it had or not.
 func TestInProcessStreamOfAClientThatGaveUp(t *testing.T) {
 	for name, c := range map[string]struct{ cancels, flushes time.Duration }{
-		"before it had the answer":         {0, time.Second},
+		"before it had the answer":         {time.Second / 2, time.Second},
 		"in the moment in which it had it": {time.Second, time.Second},
 		"after it had it":                  {2 * time.Second, time.Second},
 	} {
